@@ -1,0 +1,28 @@
+// Time as an interface, so that waiting can be tested without waiting.
+#pragma once
+
+#include <chrono>
+
+namespace alig {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using Duration = std::chrono::steady_clock::duration;
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  // Monotonic. May be called from any thread.
+  virtual TimePoint now() const = 0;
+  // Wall-clock time, for HTTP dates and reports alone. May be called from any thread.
+  virtual std::chrono::system_clock::time_point wall_now() const = 0;
+};
+
+class SystemClock final : public Clock {
+ public:
+  TimePoint now() const override { return std::chrono::steady_clock::now(); }
+  std::chrono::system_clock::time_point wall_now() const override {
+    return std::chrono::system_clock::now();
+  }
+};
+
+}  // namespace alig

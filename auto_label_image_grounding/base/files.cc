@@ -1,0 +1,137 @@
+#include "auto_label_image_grounding/base/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <algorithm>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace alig {
+namespace {
+
+namespace fs = std::filesystem;
+
+ErrorKind kind_of_errno(int code) {
+  return code == ENOENT || code == ENOTDIR ? ErrorKind::kNotFound : ErrorKind::kIo;
+}
+
+tl::unexpected<Error> fail_errno(const char* action, const fs::path& path, int code) {
+  return fail(kind_of_errno(code),
+              fmt::format("cannot {} {}: {}", action, path.string(), std::strerror(code)));
+}
+
+// Unique in this process and, by the pid, among processes of one host.
+fs::path temporary_beside(const fs::path& path) {
+  static std::atomic<std::uint64_t> counter{0};
+  fs::path out = path.parent_path();
+  out /= fmt::format(".tmp-{}-{}", ::getpid(), counter.fetch_add(1));
+  return out;
+}
+
+Status write_all(int fd, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return fail_errno("write", path, errno);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail_errno("read", path, errno);
+  std::string out;
+  struct stat info {};
+  if (::fstat(fd, &info) == 0 && S_ISREG(info.st_mode)) {
+    out.reserve(static_cast<std::size_t>(info.st_size) + 1);
+  }
+  constexpr std::size_t kBlock = 1 << 16;
+  for (;;) {
+    const std::size_t size = out.size();
+    out.resize(std::max(out.capacity(), size + kBlock));
+    const ssize_t got = ::read(fd, out.data() + size, out.size() - size);
+    const int code = errno;
+    out.resize(size + (got > 0 ? static_cast<std::size_t>(got) : 0));
+    if (got > 0 || (got < 0 && code == EINTR)) continue;
+    ::close(fd);
+    if (got < 0) return fail_errno("read", path, code);
+    return out;
+  }
+}
+
+Status write_file_atomically(const fs::path& path, std::string_view bytes, Sync sync) {
+  auto file = AtomicFile::create(path);
+  if (!file) return tl::unexpected(file.error());
+  if (auto status = file->append(bytes); !status) return status;
+  return file->commit(sync);
+}
+
+Status make_directories(const fs::path& path) {
+  std::error_code code;
+  fs::create_directories(path, code);
+  if (code) {
+    return fail(ErrorKind::kIo,
+                fmt::format("cannot create folder {}: {}", path.string(), code.message()));
+  }
+  return {};
+}
+
+Result<AtomicFile> AtomicFile::create(fs::path path) {
+  fs::path temporary = temporary_beside(path);
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) return fail_errno("write", path, errno);
+  return AtomicFile(std::move(path), std::move(temporary), fd);
+}
+
+AtomicFile::AtomicFile(fs::path path, fs::path temporary, int fd)
+    : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      fd_(std::exchange(other.fd_, -1)),
+      buffer_(std::move(other.buffer_)) {}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+Status AtomicFile::append(std::string_view bytes) {
+  constexpr std::size_t kBufferSize = 1 << 16;
+  buffer_.append(bytes);
+  return buffer_.size() < kBufferSize ? Status{} : flush();
+}
+
+Status AtomicFile::flush() {
+  auto status = write_all(fd_, buffer_, path_);
+  buffer_.clear();
+  return status;
+}
+
+Status AtomicFile::commit(Sync sync) {
+  if (auto status = flush(); !status) return status;
+  if (sync == Sync::kYes && ::fsync(fd_) != 0) return fail_errno("sync", path_, errno);
+  const int fd = std::exchange(fd_, -1);
+  if (::close(fd) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int code = errno;
+    ::unlink(temporary_.c_str());
+    return fail_errno("write", path_, code);
+  }
+  return {};
+}
+
+}  // namespace alig

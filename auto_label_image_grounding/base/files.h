@@ -1,0 +1,48 @@
+// Small file helpers with errors that name the path and the reason.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "auto_label_image_grounding/base/status.h"
+
+namespace alig {
+
+// The whole file. kNotFound where it does not exist, kIo otherwise (also for a directory).
+Result<std::string> read_file(const std::filesystem::path& path);
+
+enum class Sync { kNo, kYes };
+
+// Durable replacement: writes a temporary beside `path`, syncs it where asked, renames it over
+// `path`. A reader sees the old bytes or the new ones, never a part. On an error the temporary is
+// removed and `path` is untouched.
+Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+                             Sync sync = Sync::kNo);
+
+Status make_directories(const std::filesystem::path& path);
+
+// A growing file that replaces `path` when it is committed: the same promise as
+// write_file_atomically for output that does not fit in memory. Not thread-safe.
+class AtomicFile {
+ public:
+  static Result<AtomicFile> create(std::filesystem::path path);
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+  ~AtomicFile();  // removes the temporary where commit() was not reached
+
+  Status append(std::string_view bytes);
+  Status commit(Sync sync = Sync::kYes);
+
+ private:
+  AtomicFile(std::filesystem::path path, std::filesystem::path temporary, int fd);
+  Status flush();
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  int fd_ = -1;
+  std::string buffer_;
+};
+
+}  // namespace alig

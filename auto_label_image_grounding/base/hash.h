@@ -1,0 +1,22 @@
+// Digests for fingerprints and published files.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace alig {
+
+// SHA-256 (FIPS 180-4) as 64 lower-case hex digits.
+std::string sha256_hex(std::string_view bytes);
+
+// Collects fields so that ("ab", "c") and ("a", "bc") differ: each is preceded by its length.
+class FieldHasher {
+ public:
+  FieldHasher& add(std::string_view field);
+  std::string hex() const { return sha256_hex(fields_); }
+
+ private:
+  std::string fields_;
+};
+
+}  // namespace alig

@@ -1,0 +1,42 @@
+// Errors as values. Functions that can fail on bad input, files or the network return
+// Result<T>; exceptions are left to the libraries below us and are caught where they are called.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include <tl/expected.hpp>
+
+namespace alig {
+
+// What a caller may do about an error. The entrypoints map kinds to exit codes and Python
+// exceptions; nothing else depends on the order.
+enum class ErrorKind {
+  kInvalidArgument,  // spec, key, override or input text is wrong       -> ValueError
+  kNotFound,         // a file or folder is missing                      -> FileNotFoundError
+  kIo,               // the file system refused (full disk, permissions) -> OSError
+  kEndpoint,         // the endpoint makes the whole run pointless       -> ValueError family
+  kUnavailable,      // stopped on purpose, resumable (max_requests, …)  -> ValueError family
+  kInterrupted,      // SIGINT, SIGTERM, or the parent died              -> KeyboardInterrupt
+  kData,             // one record, image or answer is unusable; never ends a run
+};
+
+struct Error {
+  ErrorKind kind = ErrorKind::kInvalidArgument;
+  std::string message;  // one sentence or two: what is wrong, where, what to do
+};
+
+template <typename T>
+using Result = tl::expected<T, Error>;
+using Status = tl::expected<void, Error>;
+
+inline tl::unexpected<Error> fail(ErrorKind kind, std::string message) {
+  return tl::unexpected<Error>(Error{kind, std::move(message)});
+}
+
+// Puts "<where>: " in front of an error's message on its way up.
+inline tl::unexpected<Error> fail_at(const std::string& where, const Error& error) {
+  return fail(error.kind, where + ": " + error.message);
+}
+
+}  // namespace alig

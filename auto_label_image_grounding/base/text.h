@@ -1,0 +1,49 @@
+// UTF-8 text: validation, code points, case, trimming. All functions are pure.
+//
+// Positions that leave the program (char_span) count Unicode code points, as Python's str does;
+// positions inside the program count bytes. A name says which one it means.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace alig {
+
+bool is_valid_utf8(std::string_view text);
+
+// Replaces each invalid sequence by U+FFFD.
+std::string scrub_utf8(std::string_view text);
+
+// Decodes valid UTF-8; invalid bytes become U+FFFD.
+std::vector<char32_t> to_code_points(std::string_view text);
+std::string to_utf8(const std::vector<char32_t>& code_points);
+std::string to_utf8(char32_t code_point);
+std::size_t count_code_points(std::string_view text);
+
+// One-to-one lower case: the length in code points never changes, so spans stay valid.
+// U+0130 is left alone (Python lowers it to two code points).
+char32_t lower_code_point(char32_t c);
+std::vector<char32_t> lower_code_points(std::vector<char32_t> text);
+
+// Unicode NFKC with case folding: for comparing what people would call the same words.
+std::string fold_for_comparison(std::string_view text);
+
+bool is_space_code_point(char32_t c);
+// A letter, a mark or a number of any script.
+bool is_word_code_point(char32_t c);
+
+// Without leading and trailing white space (Unicode).
+std::string_view trim(std::string_view text);
+bool starts_with_ignoring_case(std::string_view text, std::string_view ascii_prefix);
+std::string ascii_lower(std::string_view text);
+
+// At most max_bytes, cut at a code-point boundary, with "…" appended where something was cut.
+std::string shorten(std::string_view text, std::size_t max_bytes);
+
+// Levenshtein distance in bytes; for "did you mean".
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+}  // namespace alig

@@ -1,0 +1,40 @@
+# One static library per folder: a dependency that points the wrong way does not link.
+#
+#   alig_add_library(parse SOURCES lenient_json.cc … DEPENDS alig::base …)
+#
+# defines the target alig_parse with the alias alig::parse.
+function(alig_set_defaults target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                                           -Wno-sign-conversion)
+  if(ALIG_WARNINGS_AS_ERRORS)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(ALIG_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE} -fno-omit-frame-pointer
+                                             -fno-sanitize-recover=all)
+    target_link_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE})
+  endif()
+endfunction()
+
+function(alig_add_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(alig_${name} STATIC ${ARG_SOURCES})
+  add_library(alig::${name} ALIAS alig_${name})
+  target_include_directories(alig_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(alig_${name} PUBLIC ${ARG_DEPENDS})
+  alig_set_defaults(alig_${name})
+endfunction()
+
+# alig_add_test(parse SOURCES lenient_json_test.cc … DEPENDS alig::parse LABELS unit)
+# One GoogleTest program per folder; ctest sees each test case by name.
+function(alig_add_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  add_executable(${name}_test ${ARG_SOURCES})
+  target_link_libraries(${name}_test PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
+  alig_set_defaults(${name}_test)
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
+                       PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 120)
+endfunction()
