@@ -28,11 +28,9 @@ tl::unexpected<Error> fail_errno(const char* action, const fs::path& path, int c
 }
 
 // Unique in this process and, by the pid, among processes of one host.
-fs::path temporary_beside(const fs::path& path) {
+fs::path temporary_name(const fs::path& folder) {
   static std::atomic<std::uint64_t> counter{0};
-  fs::path out = path.parent_path();
-  out /= fmt::format(".tmp-{}-{}", ::getpid(), counter.fetch_add(1));
-  return out;
+  return folder / fmt::format(".tmp-{}-{}", ::getpid(), counter.fetch_add(1));
 }
 
 Status write_all(int fd, std::string_view bytes, const fs::path& path) {
@@ -71,8 +69,9 @@ Result<std::string> read_file(const fs::path& path) {
   }
 }
 
-Status write_file_atomically(const fs::path& path, std::string_view bytes, Sync sync) {
-  auto file = AtomicFile::create(path);
+Status write_file_atomically(const fs::path& path, std::string_view bytes, Sync sync,
+                             const fs::path& temporary_folder) {
+  auto file = AtomicFile::create(path, temporary_folder);
   if (!file) return tl::unexpected(file.error());
   if (auto status = file->append(bytes); !status) return status;
   return file->commit(sync);
@@ -88,8 +87,9 @@ Status make_directories(const fs::path& path) {
   return {};
 }
 
-Result<AtomicFile> AtomicFile::create(fs::path path) {
-  fs::path temporary = temporary_beside(path);
+Result<AtomicFile> AtomicFile::create(fs::path path, const fs::path& temporary_folder) {
+  fs::path temporary =
+      temporary_name(temporary_folder.empty() ? path.parent_path() : temporary_folder);
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return fail_errno("write", path, errno);
   return AtomicFile(std::move(path), std::move(temporary), fd);

@@ -17,9 +17,11 @@ enum class Sync { kNo, kYes };
 
 // Durable replacement: writes a temporary beside `path`, syncs it where asked, renames it over
 // `path`. A reader sees the old bytes or the new ones, never a part. On an error the temporary is
-// removed and `path` is untouched.
+// removed and `path` is untouched. `temporary_folder`: where the temporary lives instead, on the same
+// file system; so that what a killed process left behind can be found and removed.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
-                             Sync sync = Sync::kNo);
+                             Sync sync = Sync::kNo,
+                             const std::filesystem::path& temporary_folder = {});
 
 Status make_directories(const std::filesystem::path& path);
 
@@ -27,7 +29,8 @@ Status make_directories(const std::filesystem::path& path);
 // write_file_atomically for output that does not fit in memory. Not thread-safe.
 class AtomicFile {
  public:
-  static Result<AtomicFile> create(std::filesystem::path path);
+  static Result<AtomicFile> create(std::filesystem::path path,
+                                   const std::filesystem::path& temporary_folder = {});
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
   ~AtomicFile();  // removes the temporary where commit() was not reached

@@ -1,6 +1,7 @@
 // Digests for fingerprints and published files.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -8,6 +9,22 @@ namespace alig {
 
 // SHA-256 (FIPS 180-4) as 64 lower-case hex digits.
 std::string sha256_hex(std::string_view bytes);
+
+// The same for bytes that come in pieces. Not thread-safe.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&& other) noexcept;
+  Sha256& operator=(Sha256&& other) noexcept;
+
+  void add(std::string_view bytes);
+  std::string finish_hex();  // once, at the end
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> context_;
+};
 
 // Collects fields so that ("ab", "c") and ("a", "bc") differ: each is preceded by its length.
 class FieldHasher {

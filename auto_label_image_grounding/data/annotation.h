@@ -1,0 +1,62 @@
+// What the pipeline finds out about a record. Plain values; no behaviour.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace alig {
+
+// Half-open, in Unicode code points of the cleaned caption.
+struct CharSpan {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  bool operator==(const CharSpan&) const = default;
+};
+
+// Pixels of the upright picture, xyxy, 0 <= x1 < x2 <= width, 0 <= y1 < y2 <= height.
+struct BoundingBox {
+  int x1 = 0, y1 = 0, x2 = 0, y2 = 0;
+  bool operator==(const BoundingBox&) const = default;
+};
+
+struct Instance {
+  BoundingBox bbox;
+  double score = 0;  // in [0,1]
+};
+
+struct Expression {
+  std::string text;
+  std::optional<CharSpan> char_span;  // absent: the text does not stand in the cleaned caption
+  std::string noun_chunk;
+};
+
+// Why a record has no result for a step.
+struct RecordError {
+  std::string step;  // "0" or "1"
+  std::string kind;  // e.g. "image", "refused", "rate_limited": counted in summary.json
+  std::string message;
+  int http_status = 0;  // of the last answer; 0 = none
+  int attempts = 0;     // requests sent for it
+};
+
+// Size of the upright picture in pixels.
+struct PictureSize {
+  int width = 0;
+  int height = 0;
+  bool operator==(const PictureSize&) const = default;
+};
+
+struct ExtractionResult {  // step 0
+  std::string cleaned_caption;
+  std::vector<Expression> expressions;
+  std::optional<PictureSize> size;
+};
+
+struct GroundingResult {  // step 1
+  std::vector<std::vector<Instance>> instances;  // one list per expression, in their order
+  std::optional<PictureSize> size;
+};
+
+}  // namespace alig

@@ -1,0 +1,55 @@
+// The text of a checkpoint file: one finished sample of one step. Written and read here alone.
+//
+// A checkpoint holds no ids (they are numbered when the output is written) and, for people who look
+// at it, the input that it answers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/annotation.h"
+
+namespace alig {
+
+// What a checkpoint must fit to be used. A custom prompt counts, a built-in one does not: an
+// upgrade of the program must not throw away paid work.
+struct FingerprintInput {
+  std::string_view image_path;  // resolved
+  std::string_view caption;
+  std::string_view custom_prompt_sha256;  // "" for the built-in prompt
+};
+// 32 hex digits.
+std::string extraction_fingerprint(const FingerprintInput& input);
+// `coordinates` as set in the spec: boxes made under another convention must not be kept.
+std::string grounding_fingerprint(const FingerprintInput& input,
+                                  const std::vector<std::string>& expression_texts,
+                                  std::string_view coordinates);
+
+struct CheckpointHeader {
+  std::string fingerprint;
+  std::string model;
+  std::string image_path;
+  std::string caption;
+};
+
+std::string encode_checkpoint(const CheckpointHeader& header, const ExtractionResult& result);
+std::string encode_checkpoint(const CheckpointHeader& header,
+                              const std::vector<std::string>& expression_texts,
+                              const GroundingResult& result);
+
+struct ExtractionCheckpoint {
+  CheckpointHeader header;  // fingerprint "": left by the stock pipeline, which writes none
+  ExtractionResult result;
+};
+struct GroundingCheckpoint {
+  CheckpointHeader header;
+  GroundingResult result;
+};
+// kData for damaged or foreign text.
+Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text);
+Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text);
+
+}  // namespace alig

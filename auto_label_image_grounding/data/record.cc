@@ -1,0 +1,156 @@
+#include "auto_label_image_grounding/data/record.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace alig {
+namespace {
+
+using nlohmann::json;
+
+// Walks over JSON text that a real parser has accepted already: so it needs no error handling.
+class RawScanner {
+ public:
+  explicit RawScanner(std::string_view text) : text_(text) {}
+
+  void skip_space() {
+    while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != text_.npos) ++at_;
+  }
+  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+  void skip(char expected) {
+    skip_space();
+    if (peek() == expected) ++at_;
+  }
+  // The text of the value that starts here; leaves the position behind it.
+  std::string_view take_value() {
+    skip_space();
+    const std::size_t begin = at_;
+    int depth = 0;
+    do {
+      const char c = peek();
+      if (c == '"') {
+        skip_string();
+      } else if (c == '{' || c == '[') {
+        ++depth, ++at_;
+      } else if (c == '}' || c == ']') {
+        --depth, ++at_;
+      } else if (depth > 0) {
+        ++at_;
+      } else {
+        skip_scalar();
+      }
+    } while (depth > 0 && at_ < text_.size());
+    return text_.substr(begin, at_ - begin);
+  }
+
+ private:
+  void skip_string() {
+    for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
+      if (text_[at_] == '\\') ++at_;
+    }
+    ++at_;
+  }
+  void skip_scalar() {
+    at_ = std::min(text_.find_first_of(",]} \t\r\n", at_), text_.size());
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+};
+
+std::string reason_of_parse_error(std::string_view line) {
+  try {
+    const json ignored = json::parse(line);
+    return "not a JSON object";
+  } catch (const json::exception& error) {
+    const std::string_view what = error.what();
+    const std::size_t prefix = what.find("] ");
+    return "not valid JSON: " + std::string(prefix == what.npos ? what : what.substr(prefix + 2));
+  }
+}
+
+}  // namespace
+
+Result<Record> Record::parse(std::string_view line) {
+  RawScanner scanner(line);
+  scanner.skip_space();
+  if (scanner.peek() != '{' || !json::accept(line)) {
+    return fail(ErrorKind::kData, reason_of_parse_error(line));
+  }
+  Record record;
+  scanner.skip('{');
+  scanner.skip_space();
+  while (scanner.peek() != '}') {
+    Field field;
+    field.raw_key = scanner.take_value();
+    field.key = json::parse(field.raw_key).get<std::string>();
+    scanner.skip(':');
+    field.raw_value = scanner.take_value();
+    record.fields_.push_back(std::move(field));
+    scanner.skip(',');
+    scanner.skip_space();
+  }
+  return record;
+}
+
+const std::string* Record::raw(std::string_view key) const {
+  const auto found = std::find_if(fields_.rbegin(), fields_.rend(),
+                                  [&](const Field& field) { return field.key == key; });
+  return found == fields_.rend() ? nullptr : &found->raw_value;
+}
+
+json Record::value(std::string_view key) const {
+  const std::string* text = raw(key);
+  return text == nullptr ? json() : json::parse(*text);
+}
+
+void Record::set(std::string_view key, std::string raw_value) {
+  const auto found = std::find_if(fields_.rbegin(), fields_.rend(),
+                                  [&](const Field& field) { return field.key == key; });
+  if (found != fields_.rend()) {
+    found->raw_value = std::move(raw_value);
+    return;
+  }
+  fields_.push_back({std::string(key), json_string(key), std::move(raw_value)});
+}
+
+void Record::set_string(std::string_view key, std::string_view text) {
+  set(key, json_string(text));
+}
+
+void Record::erase(std::string_view key) {
+  std::erase_if(fields_, [&](const Field& field) { return field.key == key; });
+}
+
+std::string Record::dump() const {
+  std::string out = "{";
+  for (const Field& field : fields_) {
+    if (out.size() > 1) out += ", ";
+    out += field.raw_key;
+    out += ": ";
+    out += field.raw_value;
+  }
+  return out + "}";
+}
+
+std::string json_string(std::string_view text) {
+  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+std::vector<std::string> split_raw_array(std::string_view raw) {
+  std::vector<std::string> out;
+  RawScanner scanner(raw);
+  scanner.skip('[');
+  scanner.skip_space();
+  while (scanner.peek() != ']' && scanner.peek() != '\0') {
+    out.emplace_back(scanner.take_value());
+    scanner.skip(',');
+    scanner.skip_space();
+  }
+  return out;
+}
+
+}  // namespace alig

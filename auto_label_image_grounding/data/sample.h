@@ -1,0 +1,44 @@
+// A valid input line, with the fields that the pipeline needs taken out of it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/annotation.h"
+#include "auto_label_image_grounding/data/record.h"
+
+namespace alig {
+
+struct Sample {
+  Record record;           // as in the input
+  std::string image_path;  // resolved against image_root
+  std::string image_id;    // given, or the file name without directory and extension
+  std::string caption;
+  std::optional<PictureSize> declared_size;
+};
+
+// A line of the user's input. kData says which field is missing or of the wrong type.
+Result<Sample> read_input_sample(std::string_view line, std::string_view image_root);
+
+// A line of step 0's output as input of step 1: paths are taken as they stand.
+struct ExtractedSample {
+  Sample sample;
+  std::vector<std::string> texts;  // of its expressions, in order
+  bool failed = false;             // it holds an error of step 0
+};
+Result<ExtractedSample> read_extracted_sample(std::string_view line);
+Result<ExtractedSample> read_extracted_record(Record record);
+
+// Joins as Python's os.path.join: an absolute image_path stands for itself.
+std::string resolve_image_path(std::string_view image_root, std::string_view image_path);
+
+// A file name for any image_id: letters, digits, marks of any script and "._-" stay, everything
+// else becomes "_"; at most 120 bytes, never hidden, never empty. Two ids may give the same name:
+// the checkpoint store tells them apart.
+std::string sanitise_id(std::string_view image_id);
+
+}  // namespace alig

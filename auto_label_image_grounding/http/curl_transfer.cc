@@ -1,0 +1,285 @@
+#include "auto_label_image_grounding/http/curl_transfer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+
+#include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/http/redact.h"
+
+static_assert(LIBCURL_VERSION_NUM >= 0x075700, "libcurl 7.87 or later is required");
+
+namespace alig {
+namespace {
+
+using Kind = TransportFault::Kind;
+using HeaderList = CurlHeaderList;
+using Transfer = CurlTransfer;
+
+constexpr std::size_t kMaxHeaderBytes = 256 * 1024;
+// curl's own buffer for the upload of one request; its default of 64 KiB would be 64 MB for 1,000.
+constexpr long kUploadBufferBytes = 32 * 1024;
+
+struct UrlDeleter {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+
+// --- Fault mapping ---
+
+struct FaultRow {
+  CURLcode code;
+  Kind kind;
+};
+
+// A failed handshake is as a rule an overloaded or dying server; only what is about trust is kTls.
+constexpr FaultRow kFaults[] = {
+    {CURLE_COULDNT_CONNECT, Kind::kConnect},
+    {CURLE_SSL_CONNECT_ERROR, Kind::kConnect},
+    {CURLE_PROXY, Kind::kConnect},
+    {CURLE_COULDNT_RESOLVE_HOST, Kind::kDns},
+    {CURLE_COULDNT_RESOLVE_PROXY, Kind::kDns},
+    {CURLE_OPERATION_TIMEDOUT, Kind::kTimeout},
+    {CURLE_SEND_ERROR, Kind::kReset},
+    {CURLE_RECV_ERROR, Kind::kReset},
+    {CURLE_GOT_NOTHING, Kind::kReset},
+    {CURLE_PARTIAL_FILE, Kind::kReset},
+    {CURLE_HTTP2, Kind::kReset},
+    {CURLE_HTTP2_STREAM, Kind::kReset},
+    {CURLE_SEND_FAIL_REWIND, Kind::kReset},
+    {CURLE_PEER_FAILED_VERIFICATION, Kind::kTls},
+    {CURLE_SSL_CERTPROBLEM, Kind::kTls},
+    {CURLE_SSL_CACERT_BADFILE, Kind::kTls},
+    {CURLE_SSL_ISSUER_ERROR, Kind::kTls},
+    {CURLE_SSL_INVALIDCERTSTATUS, Kind::kTls},
+    {CURLE_FILESIZE_EXCEEDED, Kind::kTooLarge},
+    {CURLE_URL_MALFORMAT, Kind::kInvalidRequest},
+    {CURLE_UNSUPPORTED_PROTOCOL, Kind::kInvalidRequest},
+};
+
+Kind kind_of_code(CURLcode code) {
+  for (const FaultRow& row : kFaults) {
+    if (row.code == code) return row.kind;
+  }
+  return Kind::kOther;
+}
+
+TransportFault too_large(std::uint64_t limit) {
+  return {Kind::kTooLarge, fmt::format("the answer is larger than {} bytes", limit)};
+}
+
+TransportFault fault_of_transfer(const Transfer& transfer, CURLcode code) {
+  if (transfer.fault) return *transfer.fault;
+  if (code == CURLE_FILESIZE_EXCEEDED) return too_large(transfer.max_response_bytes);
+  const char* detail = transfer.error_text.data();
+  const std::string message = *detail != '\0' ? detail : curl_easy_strerror(code);
+  Kind kind = kind_of_code(code);
+  curl_off_t sent_after = 0;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_PRETRANSFER_TIME_T, &sent_after);
+  if (kind == Kind::kTimeout && sent_after == 0) kind = Kind::kConnect;
+  return {kind, redact(scrub_utf8(message), {})};
+}
+
+// --- Callbacks: C calls them, so nothing may be thrown through ---
+
+template <typename Body>
+bool guarded(Transfer& transfer, Body body) {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    transfer.fault = {Kind::kOther, error.what()};
+  } catch (...) {
+    transfer.fault = {Kind::kOther, "unknown exception"};
+  }
+  return false;
+}
+
+std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  std::size_t filled = 0;
+  const bool good = guarded(transfer, [&] {
+    auto piece = transfer.reader.read(std::span(buffer, size * count));
+    if (!piece) transfer.fault = piece.error();
+    filled = piece.value_or(0);
+    return piece.has_value();
+  });
+  return good ? filled : CURL_READFUNC_ABORT;
+}
+
+int on_seek(void* user, curl_off_t offset, int origin) {
+  if (offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_FAIL;
+  static_cast<Transfer*>(user)->reader.rewind();
+  return CURL_SEEKFUNC_OK;
+}
+
+std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::size_t bytes = size * count;
+  const bool good = guarded(transfer, [&] {
+    if (transfer.response.body.size() + bytes > transfer.max_response_bytes) {
+      transfer.fault = too_large(transfer.max_response_bytes);
+      return false;
+    }
+    transfer.response.body.append(data, bytes);
+    return true;
+  });
+  // Any other number than `bytes` makes curl stop.
+  return good ? bytes : (bytes == 0 ? 1 : 0);
+}
+
+void add_header_line(HttpResponse& response, std::string_view line) {
+  // Every response begins with a status line; only the last response (after 1xx) counts.
+  if (line.substr(0, 5) == "HTTP/") return response.headers.clear();
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return;
+  response.headers.emplace_back(ascii_lower(trim(line.substr(0, colon))),
+                                std::string(trim(line.substr(colon + 1))));
+}
+
+std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::size_t bytes = size * count;
+  const bool good = guarded(transfer, [&] {
+    transfer.header_bytes += bytes;
+    if (transfer.header_bytes > kMaxHeaderBytes) {
+      transfer.fault = {Kind::kTooLarge, "the answer's headers are too large"};
+      return false;
+    }
+    add_header_line(transfer.response, std::string_view(data, bytes));
+    return true;
+  });
+  return good ? bytes : 0;
+}
+
+// --- Setting a request up ---
+
+template <typename Value>
+void set(CURL* easy, CURLoption option, Value value) {
+  const CURLcode code = curl_easy_setopt(easy, option, value);
+  if (code != CURLE_OK) {
+    throw std::runtime_error(
+        fmt::format("curl option {}: {}", static_cast<int>(option), curl_easy_strerror(code)));
+  }
+}
+
+void append(HeaderList& list, const std::string& line) {
+  curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+  if (longer == nullptr) throw std::bad_alloc();
+  (void)list.release();
+  list.reset(longer);
+}
+
+HeaderList make_header_list(const HttpHeaders& headers) {
+  HeaderList list;
+  append(list, "Expect:");  // servers that do not know it cost a second each
+  bool has_content_type = false;
+  for (const auto& [name, value] : headers) {
+    has_content_type |= ascii_lower(name) == "content-type";
+    append(list, value.empty() ? name + ";" : name + ": " + value);  // curl's spelling of "empty"
+  }
+  if (!has_content_type) append(list, "Content-Type:");  // not curl's form-urlencoded
+  return list;
+}
+
+std::string url_part(const std::string& url, CURLUPart part) {
+  const std::unique_ptr<CURLU, UrlDeleter> parsed(curl_url());
+  char* text = nullptr;
+  if (parsed == nullptr || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK ||
+      curl_url_get(parsed.get(), part, &text, 0) != CURLUE_OK) {
+    return "";
+  }
+  std::string out = ascii_lower(text);
+  curl_free(text);
+  return out;
+}
+
+bool is_loopback(const std::string& host) {
+  constexpr std::string_view kSuffix = ".localhost";
+  return host == "localhost" || host == "[::1]" || host.rfind("127.", 0) == 0 ||
+         (host.size() > kSuffix.size() && host.ends_with(kSuffix));
+}
+
+void set_body(CURL* easy, Transfer& transfer) {
+  const HttpRequest& request = transfer.pending.request();
+  if (request.method == "GET") return set(easy, CURLOPT_HTTPGET, 1L);
+  set(easy, CURLOPT_POST, 1L);
+  if (request.method != "POST") set(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_size(request.body)));
+  set(easy, CURLOPT_READFUNCTION, &on_read);
+  set(easy, CURLOPT_READDATA, &transfer);
+  set(easy, CURLOPT_SEEKFUNCTION, &on_seek);
+  set(easy, CURLOPT_SEEKDATA, &transfer);
+  set(easy, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
+}
+
+void set_answer(CURL* easy, Transfer& transfer) {
+  set(easy, CURLOPT_WRITEFUNCTION, &on_write);
+  set(easy, CURLOPT_WRITEDATA, &transfer);
+  set(easy, CURLOPT_HEADERFUNCTION, &on_header);
+  set(easy, CURLOPT_HEADERDATA, &transfer);
+  set(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  set(easy, CURLOPT_ACCEPT_ENCODING, "");
+  set(easy, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(transfer.max_response_bytes));
+  set(easy, CURLOPT_FOLLOWLOCATION, 0L);
+  set(easy, CURLOPT_ERRORBUFFER, transfer.error_text.data());
+}
+
+void set_connection(CURL* easy, const std::string& url) {
+  set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(easy, CURLOPT_TCP_NODELAY, 1L);
+  set(easy, CURLOPT_TCP_KEEPALIVE, 1L);  // a model may think longer than a NAT remembers
+  set(easy, CURLOPT_TCP_KEEPIDLE, 30L);
+  set(easy, CURLOPT_NOSIGNAL, 1L);
+  // Without it, giving up on a name waits for the resolver's thread, and all requests with it.
+  set(easy, CURLOPT_QUICK_EXIT, 1L);
+  // A libcurl without HTTP/2 refuses this; HTTP/1.1 is what it does then.
+  (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
+  // Wait for a connection under way to tell whether it can be shared, instead of opening hundreds.
+  if (url_part(url, CURLUPART_SCHEME) == "https") set(easy, CURLOPT_PIPEWAIT, 1L);
+  if (is_loopback(url_part(url, CURLUPART_HOST))) set(easy, CURLOPT_PROXY, "");
+}
+
+void set_settings(CURL* easy, const CurlSettings& settings) {
+  if (!settings.user_agent.empty()) set(easy, CURLOPT_USERAGENT, settings.user_agent.c_str());
+  if (!settings.ca.file.empty()) set(easy, CURLOPT_CAINFO, settings.ca.file.c_str());
+  if (!settings.ca.directory.empty()) set(easy, CURLOPT_CAPATH, settings.ca.directory.c_str());
+}
+
+void set_timeouts(CURL* easy, std::chrono::milliseconds whole, std::chrono::milliseconds connect) {
+  // 0 would mean "none" to curl.
+  const auto at_least_one = [](std::chrono::milliseconds time) {
+    return static_cast<long>(std::clamp<std::chrono::milliseconds::rep>(time.count(), 1, 1 << 30));
+  };
+  set(easy, CURLOPT_TIMEOUT_MS, at_least_one(whole));
+  set(easy, CURLOPT_CONNECTTIMEOUT_MS, at_least_one(connect));
+}
+
+}  // namespace
+
+void CurlTransfer::configure(CurlEasy handle, const CurlSettings& settings) {
+  const HttpRequest& request = pending.request();
+  easy = std::move(handle);
+  headers = make_header_list(request.headers);
+  max_response_bytes = settings.max_response_bytes;
+  set(easy.get(), CURLOPT_URL, request.url.c_str());
+  set(easy.get(), CURLOPT_HTTPHEADER, headers.get());
+  set_body(easy.get(), *this);
+  set_answer(easy.get(), *this);
+  set_connection(easy.get(), request.url);
+  set_timeouts(easy.get(), request.timeout, settings.connect_timeout);
+  set_settings(easy.get(), settings);
+}
+
+HttpOutcome CurlTransfer::take_outcome(CURLcode code) {
+  if (code != CURLE_OK || fault) return tl::unexpected(fault_of_transfer(*this, code));
+  long status = 0;
+  curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
+  response.status = static_cast<int>(status);
+  return std::move(response);
+}
+
+}  // namespace alig

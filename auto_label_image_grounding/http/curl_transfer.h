@@ -1,0 +1,63 @@
+// One request on one of libcurl's easy handles. Used by curl_transport.cc alone; runs on its I/O
+// thread.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "auto_label_image_grounding/http/body_reader.h"
+#include "auto_label_image_grounding/http/ca_bundle.h"
+#include "auto_label_image_grounding/http/pending_requests.h"
+#include "auto_label_image_grounding/http/transport.h"
+
+namespace alig {
+
+struct CurlEasyDeleter {
+  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+struct CurlListDeleter {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+using CurlEasy = std::unique_ptr<CURL, CurlEasyDeleter>;
+using CurlHeaderList = std::unique_ptr<curl_slist, CurlListDeleter>;
+
+// What all requests of a transport have in common.
+struct CurlSettings {
+  std::uint64_t max_response_bytes = 0;
+  std::string user_agent{};
+  std::chrono::milliseconds connect_timeout{0};
+  CaLocations ca{};
+};
+
+// Stays where it is: curl holds pointers into it.
+struct CurlTransfer {
+  explicit CurlTransfer(PendingRequest the_pending)
+      : pending(std::move(the_pending)), reader(pending.request().body) {}
+  CurlTransfer(const CurlTransfer&) = delete;
+  CurlTransfer& operator=(const CurlTransfer&) = delete;
+
+  // Sets the fresh (or reset) handle up. Throws std::runtime_error where curl refuses an option.
+  void configure(CurlEasy handle, const CurlSettings& settings);
+  // After curl has ended with `code`. Moves the response out.
+  HttpOutcome take_outcome(CURLcode code);
+
+  PendingRequest pending;
+  BodyReader reader;
+  CurlHeaderList headers;
+  CurlEasy easy;
+  HttpResponse response;
+  std::size_t header_bytes = 0;
+  std::uint64_t max_response_bytes = 0;
+  std::optional<TransportFault> fault;  // found by a callback; curl's own code says only "aborted"
+  std::array<char, CURL_ERROR_SIZE> error_text{};
+};
+
+}  // namespace alig

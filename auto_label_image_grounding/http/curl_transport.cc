@@ -1,0 +1,265 @@
+#include "auto_label_image_grounding/http/curl_transport.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "auto_label_image_grounding/http/ca_bundle.h"
+#include "auto_label_image_grounding/http/curl_transfer.h"
+#include "auto_label_image_grounding/http/io_thread.h"
+#include "auto_label_image_grounding/http/pending_requests.h"
+
+namespace alig {
+namespace {
+
+using Kind = TransportFault::Kind;
+using TransferPtr = std::unique_ptr<CurlTransfer>;
+
+// HTTP/2 requests that share a connection at most; curl opens further ones for the rest. Few enough
+// that a broken connection takes few requests along, and that uploads do not share one TCP window.
+constexpr long kStreamsPerConnection = 16;
+constexpr int kPollMilliseconds = 10000;  // curl's timers and wake-ups cut it short
+
+struct MultiDeleter {
+  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+};
+using Multi = std::unique_ptr<CURLM, MultiDeleter>;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+CaLocations find_ca() {
+  const curl_version_info_data* version = curl_version_info(CURLVERSION_NOW);
+  CaSearch search;
+  search.environment = environment;
+  search.file_exists = [](const std::string& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored);
+  };
+  if (version->cainfo != nullptr) search.built_in_file = version->cainfo;
+  if (version->capath != nullptr) search.built_in_directory = version->capath;
+  return find_ca_locations(search);
+}
+
+void initialise_curl() {
+  static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (code != CURLE_OK) {
+    throw std::runtime_error(fmt::format("libcurl: {}", curl_easy_strerror(code)));
+  }
+}
+
+// --- The I/O thread's own: everything here runs on it, after construction ---
+
+class Engine {
+ public:
+  Engine(const CurlTransportOptions& options, RequestInbox& inbox)
+      : settings_{options.max_response_bytes, options.user_agent, options.connect_timeout,
+                  find_ca()},
+        max_active_(static_cast<std::size_t>(std::max(options.max_connections, 1))),
+        inbox_(inbox),
+        multi_(curl_multi_init()) {
+    if (multi_ == nullptr) throw std::runtime_error("libcurl: curl_multi_init failed");
+    curl_multi_setopt(multi_.get(), CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
+    curl_multi_setopt(multi_.get(), CURLMOPT_MAX_CONCURRENT_STREAMS, kStreamsPerConnection);
+    curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(max_active_));
+  }
+  ~Engine() {
+    // Handles must leave the multi handle before either of them is destroyed.
+    for (auto& [easy, transfer] : active_) curl_multi_remove_handle(multi_.get(), easy);
+  }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // May be called from any thread.
+  void wake() { curl_multi_wakeup(multi_.get()); }
+
+  // Returns when the inbox says stop.
+  void run() {
+    try {
+      while (serve()) {
+      }
+      return;
+    } catch (const std::exception& error) {
+      why_ = fmt::format("the transport's I/O thread failed: {}", error.what());
+    } catch (...) {
+      why_ = "the transport's I/O thread failed";
+    }
+    while (refuse()) {
+    }
+  }
+
+ private:
+  // False where the inbox says stop.
+  bool serve() {
+    RequestInbox::Mail mail = inbox_.take();
+    const std::size_t sent = mail.sent.size();
+    for (PendingRequest& request : mail.sent) waiting_.push_back(std::move(request));
+    if (mail.stop) cancel_all_but(0);
+    if (mail.stop) return false;
+    if (mail.cancel) cancel_all_but(sent - mail.cancelled);
+    start_waiting();
+    int running = 0;
+    check(curl_multi_perform(multi_.get(), &running));
+    if (finish_ready()) return true;  // there may be room for those in line
+    check(curl_multi_poll(multi_.get(), nullptr, 0, kPollMilliseconds, nullptr));
+    return true;
+  }
+
+  static void check(CURLMcode code) {
+    if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
+  }
+
+  void start_waiting() {
+    while (!waiting_.empty() && active_.size() < max_active_) start(take_waiting());
+  }
+
+  PendingRequest take_waiting() {
+    PendingRequest first = std::move(waiting_.front());
+    waiting_.pop_front();
+    return first;
+  }
+
+  void start(PendingRequest pending) {
+    if (auto bad = find_bad_header(pending.request())) {
+      return pending.finish(tl::unexpected(std::move(*bad)));
+    }
+    auto transfer = std::make_unique<CurlTransfer>(std::move(pending));
+    try {
+      transfer->configure(take_idle(), settings_);
+    } catch (const std::runtime_error& error) {
+      return transfer->pending.fail(Kind::kInvalidRequest, error.what());
+    }
+    CURL* easy = transfer->easy.get();
+    active_.emplace(easy, std::move(transfer));
+    if (const CURLMcode code = curl_multi_add_handle(multi_.get(), easy); code != CURLM_OK) {
+      take_active(easy)->pending.fail(Kind::kOther, curl_multi_strerror(code));
+    }
+  }
+
+  // Connections live in the multi handle; what a used easy handle saves is its buffers and its TLS
+  // session.
+  CurlEasy take_idle() {
+    if (idle_.empty()) {
+      CurlEasy fresh(curl_easy_init());
+      if (fresh == nullptr) throw std::bad_alloc();
+      return fresh;
+    }
+    CurlEasy easy = std::move(idle_.back());
+    idle_.pop_back();
+    return easy;
+  }
+
+  // Whether any request ended.
+  bool finish_ready() {
+    bool any = false;
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      any = true;
+      finish_one(message->easy_handle, message->data.result);
+    }
+    return any;
+  }
+
+  void finish_one(CURL* easy, CURLcode code) {
+    TransferPtr transfer = take_active(easy);
+    HttpOutcome outcome = transfer->take_outcome(code);
+    recycle(std::move(transfer->easy));
+    transfer->pending.finish(std::move(outcome));
+  }
+
+  TransferPtr take_active(CURL* easy) {
+    auto node = active_.extract(easy);
+    curl_multi_remove_handle(multi_.get(), easy);
+    return std::move(node.mapped());
+  }
+
+  void recycle(CurlEasy easy) {
+    curl_easy_reset(easy.get());  // also drops the pointers into the transfer
+    idle_.push_back(std::move(easy));
+  }
+
+  // Cancels everything except the `kept` youngest in line.
+  void cancel_all_but(std::size_t kept) {
+    while (!active_.empty()) {
+      take_active(active_.begin()->first)->pending.fail(Kind::kCancelled, "cancelled");
+    }
+    while (waiting_.size() > kept) take_waiting().fail(Kind::kCancelled, "cancelled");
+  }
+
+  // The thread's second life, after a failure: it answers everybody with the reason.
+  bool refuse() {
+    while (!active_.empty()) turn_away(take_active(active_.begin()->first)->pending);
+    for (; !waiting_.empty(); waiting_.pop_front()) turn_away(waiting_.front());
+    RequestInbox::Mail mail = inbox_.wait();
+    for (PendingRequest& request : mail.sent) turn_away(request);
+    return !mail.stop;
+  }
+
+  void turn_away(PendingRequest& request) {
+    try {
+      request.fail(Kind::kOther, why_);
+    } catch (...) {  // it was a `done` that threw before; the others still have to hear
+    }
+  }
+
+  const CurlSettings settings_;
+  const std::size_t max_active_;
+  RequestInbox& inbox_;
+  Multi multi_;
+  std::vector<CurlEasy> idle_;
+  std::unordered_map<CURL*, TransferPtr> active_;
+  std::deque<PendingRequest> waiting_;
+  std::string why_;
+};
+
+class CurlTransport final : public HttpTransport {
+ public:
+  explicit CurlTransport(const CurlTransportOptions& options)
+      : engine_(options, inbox_), thread_(start_without_signals([this] { engine_.run(); })) {}
+  ~CurlTransport() override {
+    inbox_.stop();
+    engine_.wake();
+    thread_.join();
+  }
+
+  void send(HttpRequest request, Done done) override {
+    if (inbox_.add(PendingRequest(std::move(request), std::move(done)))) {
+      engine_.wake();
+    }
+  }
+  void cancel_all() override {
+    inbox_.cancel();
+    engine_.wake();
+  }
+
+ private:
+  RequestInbox inbox_;
+  Engine engine_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<HttpTransport> make_curl_transport(const CurlTransportOptions& options) {
+  initialise_curl();
+  raise_file_limit(options.max_connections);
+  return std::make_unique<CurlTransport>(options);
+}
+
+}  // namespace alig

@@ -1,0 +1,152 @@
+#include "auto_label_image_grounding/http/redact.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <string_view>
+
+#include "auto_label_image_grounding/base/text.h"
+
+namespace alig {
+namespace {
+
+constexpr std::string_view kMask = "***";
+
+// Lower case. What follows such a marker, up to the next separator, is taken for a key.
+constexpr std::string_view kMarkers[] = {
+    "key=",
+    "token=",
+    "secret=",
+    "password=",
+    "api-key:",
+    "api_key:",
+    "apikey:",
+    "api-key\":",
+    "api_key\":",
+    "apikey\":",
+    "api_key':",
+    "bearer ",
+    "authorization: basic ",
+};
+
+// Beginnings of keys that providers hand out, and how many key characters must follow.
+constexpr std::string_view kKeyPrefixes[] = {"sk-", "AIza", "nvapi-", "hf_", "ya29.", "gsk_"};
+constexpr std::size_t kMinKeyTail = 12;
+
+bool is_ascii_alnum(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool is_key_character(char c) { return is_ascii_alnum(c) || c == '-' || c == '_' || c == '.'; }
+
+bool ends_value(char c) {
+  return static_cast<unsigned char>(c) <= ' ' ||
+         std::string_view("\"'`&,;)]}<>").find(c) != std::string_view::npos;
+}
+
+std::string percent_encode(std::string_view text, const char* digits) {
+  std::string encoded;
+  for (const char c : text) {
+    if (is_key_character(c) || c == '~') {
+      encoded += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    encoded += {'%', digits[byte >> 4], digits[byte & 15]};
+  }
+  return encoded;
+}
+
+// Longest first: a secret that begins another one must not leave the other's tail behind.
+std::vector<std::string> forms_of(const std::vector<std::string>& secrets) {
+  std::vector<std::string> forms;
+  for (const std::string& secret : secrets) {
+    const std::string_view trimmed = trim(secret);
+    if (trimmed.empty()) continue;
+    forms.push_back(secret);
+    forms.emplace_back(trimmed);
+    forms.push_back(percent_encode(trimmed, "0123456789ABCDEF"));
+    forms.push_back(percent_encode(trimmed, "0123456789abcdef"));
+  }
+  std::sort(forms.begin(), forms.end(), [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
+  forms.erase(std::unique(forms.begin(), forms.end()), forms.end());
+  return forms;
+}
+
+// All secrets in one pass, so that no secret is looked for in the masks of another.
+std::string mask_secrets(const std::string& text, const std::vector<std::string>& forms) {
+  std::string masked;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto hit = std::find_if(forms.begin(), forms.end(), [&](const std::string& form) {
+      return text.compare(at, form.size(), form) == 0;
+    });
+    if (hit == forms.end()) {
+      masked += text[at++];
+    } else {
+      masked += kMask;
+      at += hit->size();
+    }
+  }
+  return masked;
+}
+
+// The length of the marker that begins at `at`, with the blanks and quotes behind it; else 0.
+std::size_t marker_length(std::string_view lower, std::size_t at) {
+  if (at > 0 && is_ascii_alnum(lower[at - 1])) return 0;  // "monkey="
+  for (const std::string_view marker : kMarkers) {
+    if (lower.substr(at, marker.size()) != marker) continue;
+    std::size_t end = at + marker.size();
+    while (end < lower.size() &&
+           std::string_view(" \"'`").find(lower[end]) != std::string_view::npos) {
+      ++end;
+    }
+    return end - at;
+  }
+  return 0;
+}
+
+std::size_t known_key_length(std::string_view text, std::size_t at) {
+  if (at > 0 && is_key_character(text[at - 1])) return 0;
+  for (const std::string_view prefix : kKeyPrefixes) {
+    if (text.substr(at, prefix.size()) != prefix) continue;
+    std::size_t end = at + prefix.size();
+    while (end < text.size() && is_key_character(text[end])) ++end;
+    if (end - at >= prefix.size() + kMinKeyTail) return end - at;
+  }
+  return 0;
+}
+
+std::string mask_patterns(const std::string& text) {
+  const std::string lower = ascii_lower(text);
+  std::string masked;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (const std::size_t key = known_key_length(text, at); key > 0) {
+      masked += kMask;
+      at += key;
+      continue;
+    }
+    const std::size_t marker = marker_length(lower, at);
+    if (marker == 0) {
+      masked += text[at++];
+      continue;
+    }
+    masked.append(text, at, marker);
+    at += marker;
+    const std::size_t begin = at;
+    while (at < text.size() && !ends_value(text[at])) ++at;
+    if (at > begin) masked += kMask;
+  }
+  return masked;
+}
+
+}  // namespace
+
+std::string redact(std::string text, const std::vector<std::string>& secrets) {
+  const std::vector<std::string> forms = forms_of(secrets);
+  return mask_patterns(forms.empty() ? text : mask_secrets(text, forms));
+}
+
+}  // namespace alig

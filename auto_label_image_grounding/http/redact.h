@@ -1,0 +1,15 @@
+// Keeps API keys out of messages.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace alig {
+
+// Replaces by "***": each secret (as it is, trimmed, and percent-encoded), and whatever looks like
+// a key although nobody told us: the value in `key=…`, `api_key: …`, `token=…`, `Bearer …`,
+// `Authorization: Basic …`, and words that begin like the keys of known providers (`sk-…`,
+// `AIza…`, `nvapi-…`, `hf_…`). Errs on the side of hiding too much. Pure; linear in the text.
+std::string redact(std::string text, const std::vector<std::string>& secrets);
+
+}  // namespace alig

@@ -1,0 +1,31 @@
+// Times as HTTP headers and providers write them. Pure; never throws; independent of the locale.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+#include "auto_label_image_grounding/base/clock.h"
+
+namespace alig {
+
+// No hint is believed beyond this: it also keeps hostile numbers away from arithmetic.
+inline constexpr std::chrono::hours kLongestWaitHint{24};
+
+// RFC 9110 section 5.6.7, all three forms: "Sun, 06 Nov 1994 08:49:37 GMT",
+// "Sunday, 06-Nov-94 08:49:37 GMT" (two-digit years: 1970 to 2069), "Sun Nov  6 08:49:37 1994".
+std::optional<std::chrono::system_clock::time_point> parse_http_date(std::string_view text);
+
+// Seconds (fractions tolerated) or an HTTP-date, which is compared with `wall_now`; a date in the
+// past is zero. At most kLongestWaitHint. Nothing for negative numbers and other text.
+std::optional<Duration> parse_retry_after(std::string_view text,
+                                          std::chrono::system_clock::time_point wall_now);
+
+// Value of `retry-after-ms`: milliseconds, fractions tolerated. Limits as above.
+std::optional<Duration> parse_milliseconds(std::string_view text);
+
+// "12ms", "45.8379s", "1m30s", "1h0m5.5s", "2d": every number has its unit, units do not repeat.
+// Limits as above.
+std::optional<Duration> parse_duration(std::string_view text);
+
+}  // namespace alig

@@ -1,0 +1,97 @@
+// HTTP as an interface: what the VLM backends need, without a word of the library below.
+//
+// An HTTP error status is an ordinary response; only what kept a response from arriving is a fault.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+namespace alig {
+
+// The body is described, not held: a request that waits for its turn costs a path, not a picture.
+// Pictures are base64-encoded (RFC 4648, padded, no line breaks) while they are sent.
+struct Base64File {
+  std::filesystem::path path;
+  std::uint64_t size = 0;  // bytes of the file when the request was made; checked when it is sent
+};
+struct Base64Bytes {
+  std::shared_ptr<const std::string> bytes;  // null counts as empty
+};
+using BodyPart = std::variant<std::string, Base64File, Base64Bytes>;
+using RequestBody = std::vector<BodyPart>;
+
+// Bytes on the wire (pictures in their encoded size): the Content-Length.
+std::uint64_t body_size(const RequestBody& body);
+
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+struct HttpRequest {
+  std::string method = "POST";
+  std::string url;
+  HttpHeaders headers{};
+  RequestBody body{};
+  // The whole request, from its start (not from send(), where it waits for a connection) to the
+  // last byte of the answer. Positive.
+  std::chrono::milliseconds timeout{60000};
+};
+
+struct HttpResponse {
+  int status = 0;
+  HttpHeaders headers{};  // names in lower case, in the order of arrival
+  std::string body{};     // decompressed
+
+  // The first header of that (lower-case) name, or null. Owned by the response.
+  const std::string* header(std::string_view name) const;
+};
+
+struct TransportFault {
+  enum class Kind {
+    kConnect,         // no connection: refused, unreachable, not in time, handshake broken off
+    kDns,             // the host's name has no address
+    kTimeout,         // connected, but no complete answer in time
+    kReset,           // the connection broke before the answer was complete
+    kTls,             // the certificate cannot be trusted, or the CA bundle cannot be read
+    kTooLarge,        // the answer is larger than the transport's limit
+    kLocalFile,       // a picture vanished, changed its size, or cannot be read
+    kInvalidRequest,  // cannot be sent at all: malformed URL, header with a line break
+    kCancelled,
+    kOther,
+  };
+  Kind kind = Kind::kOther;
+  std::string message{};  // for people; holds no header values
+};
+
+const char* name_of(TransportFault::Kind kind);
+
+// A header with a line break or another control character (kInvalidRequest). For implementations.
+std::optional<TransportFault> find_bad_header(const HttpRequest& request);
+
+using HttpOutcome = tl::expected<HttpResponse, TransportFault>;
+
+class HttpTransport {
+ public:
+  using Done = std::function<void(HttpOutcome)>;
+
+  virtual ~HttpTransport() = default;
+
+  // May be called from any thread, also from `done`. `done` is called exactly once, on the
+  // transport's I/O thread; it must not block, and must not destroy the transport.
+  virtual void send(HttpRequest request, Done done) = 0;
+
+  // Every request that was sent before this call and has not ended yet ends with kCancelled, soon
+  // and on the I/O thread. Later requests are not affected. May be called from any thread.
+  virtual void cancel_all() = 0;
+};
+
+}  // namespace alig

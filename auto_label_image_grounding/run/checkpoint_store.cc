@@ -1,0 +1,117 @@
+#include "auto_label_image_grounding/run/checkpoint_store.h"
+
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/hash.h"
+
+namespace alig {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kDiscardMarker = "discard";
+
+fs::path file_of(const fs::path& folder, const std::string& name) {
+  return folder / (name + ".json");
+}
+
+// The stock pipeline stores the path as it was given, perhaps without image_root.
+bool same_picture(const std::string& theirs, const std::string& ours) {
+  if (theirs == ours) return true;
+  return theirs.size() < ours.size() && !theirs.empty() && ours.ends_with("/" + theirs);
+}
+
+bool fits(const CheckpointHeader& found, const CheckpointHeader& wanted) {
+  if (!found.fingerprint.empty()) return found.fingerprint == wanted.fingerprint;
+  return found.caption == wanted.caption && same_picture(found.image_path, wanted.image_path);
+}
+
+}  // namespace
+
+std::string sample_key(std::string_view image_path, std::string_view caption) {
+  constexpr std::size_t kDigits = 16;
+  return FieldHasher().add(image_path).add(caption).hex().substr(0, kDigits);
+}
+
+std::string checkpoint_name(const SampleName& name) {
+  if (!name.shared) return name.sample_id;
+  const std::string suffixed = name.sample_id + "-" + name.key;
+  return name.ordinal > 1 ? fmt::format("{}-{}", suffixed, name.ordinal) : suffixed;
+}
+
+Status CheckpointStore::prepare(const std::vector<Step>& steps) const {
+  for (const Step step : steps) {
+    if (auto status = make_directories(dir_.checkpoints(step)); !status) return status;
+  }
+  return {};
+}
+
+Status CheckpointStore::discard(const std::vector<Step>& steps) const {
+  std::string marker;
+  for (const Step step : steps) marker += name_of(step);
+  auto status = write_file_atomically(dir_.state_dir() / kDiscardMarker, marker, Sync::kYes);
+  return status ? finish_discard() : status;
+}
+
+Status CheckpointStore::finish_discard() const {
+  const fs::path marker = dir_.state_dir() / kDiscardMarker;
+  const auto steps = read_file(marker);
+  if (!steps) return {};
+  for (const Step step : {Step::kExtraction, Step::kGrounding}) {
+    if (steps->find(name_of(step)) == std::string::npos) continue;
+    std::error_code code;
+    fs::remove_all(dir_.checkpoints(step), code);
+    if (code) {
+      return fail(ErrorKind::kIo, fmt::format("cannot remove {}: {}",
+                                              dir_.checkpoints(step).string(), code.message()));
+    }
+  }
+  std::error_code ignored;
+  fs::remove(marker, ignored);
+  return {};
+}
+
+std::vector<fs::path> CheckpointStore::candidates(Step step, const SampleName& name) const {
+  const fs::path folder = dir_.checkpoints(step);
+  std::vector<fs::path> out = {file_of(folder, checkpoint_name(name))};
+  SampleName other = name;
+  other.shared = !name.shared;
+  // A second exact duplicate must not take the first one's file.
+  if (name.ordinal == 1) out.push_back(file_of(folder, checkpoint_name(other)));
+  return out;
+}
+
+std::optional<CheckpointStore::FoundExtraction> CheckpointStore::find_extraction(
+    const SampleName& name, const CheckpointHeader& wanted) const {
+  for (const fs::path& path : candidates(Step::kExtraction, name)) {
+    const auto text = read_file(path);
+    if (!text) continue;
+    auto checkpoint = decode_extraction_checkpoint(*text);
+    if (!checkpoint || !fits(checkpoint->header, wanted)) continue;
+    const bool foreign = checkpoint->header.fingerprint.empty();
+    return FoundExtraction{std::move(*checkpoint), foreign};
+  }
+  return std::nullopt;
+}
+
+std::optional<GroundingCheckpoint> CheckpointStore::find_grounding(
+    const SampleName& name, const std::string& fingerprint) const {
+  for (const fs::path& path : candidates(Step::kGrounding, name)) {
+    const auto text = read_file(path);
+    if (!text) continue;
+    auto checkpoint = decode_grounding_checkpoint(*text);
+    if (checkpoint && checkpoint->header.fingerprint == fingerprint) return std::move(*checkpoint);
+  }
+  return std::nullopt;
+}
+
+Status CheckpointStore::save(Step step, const SampleName& name, std::string_view text) const {
+  return write_file_atomically(file_of(dir_.checkpoints(step), checkpoint_name(name)), text,
+                               Sync::kNo, dir_.temporaries());
+}
+
+}  // namespace alig

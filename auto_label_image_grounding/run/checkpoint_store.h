@@ -1,0 +1,62 @@
+// Finished samples on disk: <step folder>/.ckpt/<sample_id>.json, one file each.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/checkpoint.h"
+#include "auto_label_image_grounding/run/results_dir.h"
+
+namespace alig {
+
+// What tells samples apart. `key` digests image path and caption, without steps or prompts: so a
+// sample keeps its name whatever else changes.
+struct SampleName {
+  std::string sample_id;          // sanitised image_id
+  std::string key;                // 16 hex digits
+  bool shared = false;            // other records of the input have the same sample_id
+  std::uint32_t ordinal = 1;      // among exact duplicates: 1, 2, …
+};
+std::string sample_key(std::string_view image_path, std::string_view caption);
+// "cat", or "cat-<key>" where the id is shared, or "cat-<key>-2" for the second exact duplicate.
+std::string checkpoint_name(const SampleName& name);
+
+// Any thread, each sample from one thread at a time.
+class CheckpointStore {
+ public:
+  explicit CheckpointStore(ResultsDir dir) : dir_(std::move(dir)) {}
+
+  // Creates the folders of the steps. kIo.
+  Status prepare(const std::vector<Step>& steps) const;
+
+  // Throws all checkpoints of the steps away. Survives being killed half-way: the next call of
+  // finish_discard() completes it.
+  Status discard(const std::vector<Step>& steps) const;
+  Status finish_discard() const;
+
+  struct FoundExtraction {
+    ExtractionCheckpoint checkpoint;
+    bool foreign = false;  // the stock pipeline's: no fingerprint, matched by caption and path
+  };
+  // The checkpoint whose fingerprint fits; nothing where there is none. Damaged files count as
+  // none. A name is looked up in both of its spellings, so that input which grew or shrank between
+  // runs (an id that became shared, or is no longer) still finds its finished samples.
+  std::optional<FoundExtraction> find_extraction(const SampleName& name,
+                                                 const CheckpointHeader& wanted) const;
+  std::optional<GroundingCheckpoint> find_grounding(const SampleName& name,
+                                                    const std::string& fingerprint) const;
+
+  // Atomic; durable against a crash of the process.
+  Status save(Step step, const SampleName& name, std::string_view text) const;
+
+ private:
+  std::vector<std::filesystem::path> candidates(Step step, const SampleName& name) const;
+  ResultsDir dir_;
+};
+
+}  // namespace alig

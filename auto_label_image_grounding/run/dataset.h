@@ -1,0 +1,77 @@
+// The input, indexed once: where each record stands, which records share an image, which share an
+// id. At most 64 bytes a record stay in memory; the records themselves are read when they are due.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/jsonl.h"
+#include "auto_label_image_grounding/data/sample.h"
+#include "auto_label_image_grounding/run/checkpoint_store.h"
+
+namespace alig {
+
+// An input line that holds no record.
+struct BadLine {
+  std::uint32_t number = 0;
+  std::string message;
+};
+
+enum class InputKind {
+  kCaptions,   // the user's input_jsonl
+  kExtracted,  // step 0's annotations.jsonl, for step 1 alone
+};
+
+// Immutable after open(); every method may be called from any thread.
+class Dataset {
+ public:
+  static Result<Dataset> open(const std::filesystem::path& path, InputKind kind,
+                              std::string image_root);
+
+  std::size_t size() const { return entries_.size(); }
+  std::size_t groups() const { return group_starts_.size() - 1; }
+  const std::vector<BadLine>& bad_lines() const { return bad_lines_; }
+  // The record positions of a group (mostly: one image), ascending. Groups are ordered by their
+  // first record. Grouping is by hash: whoever loads a group must compare the paths themselves.
+  std::span<const std::uint32_t> group(std::size_t index) const;
+
+  Result<std::string> line(std::size_t record) const;
+  std::uint32_t line_number(std::size_t record) const { return entries_[record].position.number; }
+  // The sample's name for its checkpoints; `sample` is the parsed record.
+  SampleName name_of(std::size_t record, const Sample& sample) const;
+
+  // kExtracted: the number after the largest expression id in the file, for expressions that were
+  // added by hand.
+  std::int64_t next_expression_id() const { return next_expression_id_; }
+
+ private:
+  struct Entry {
+    LinePosition position;        // 16 bytes
+    std::uint64_t image_hash = 0;
+    std::uint64_t id_hash = 0;
+    std::uint64_t content_hash = 0;
+    std::uint32_t ordinal = 1;
+    bool shared = false;
+  };
+
+  explicit Dataset(JsonlFile file) : file_(std::move(file)) {}
+  void add(const LinePosition& position, const Sample& sample);
+  void note_expression_ids(const ExtractedSample& sample);
+  void find_shared_ids();
+  void group_by_image();
+
+  JsonlFile file_;
+  std::vector<Entry> entries_;
+  std::vector<std::uint32_t> grouped_;       // record positions, group after group
+  std::vector<std::uint32_t> group_starts_;  // into grouped_, one more than groups
+  std::vector<BadLine> bad_lines_;
+  std::int64_t next_expression_id_ = 0;
+};
+
+}  // namespace alig

@@ -1,0 +1,80 @@
+// The work on one image: all its records, from their lines to their finished labels.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "auto_label_image_grounding/data/annotation.h"
+#include "auto_label_image_grounding/data/checkpoint.h"
+#include "auto_label_image_grounding/data/sample.h"
+#include "auto_label_image_grounding/run/checkpoint_store.h"
+#include "auto_label_image_grounding/run/dataset.h"
+#include "auto_label_image_grounding/run/picture.h"
+#include "auto_label_image_grounding/run/run_report.h"
+#include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/vlm/prompts.h"
+
+namespace alig {
+
+struct RecordJob {
+  std::size_t index = 0;  // in the dataset
+  Sample sample;
+  SampleName name;
+  std::optional<ExtractionResult> extraction;
+  std::vector<std::string> texts;  // of its expressions, once they are known
+  std::optional<GroundingResult> grounding;
+  std::optional<RecordError> error;
+  bool failed_earlier = false;  // its line holds an error of step 0
+  bool saving = false;          // its step-1 checkpoint is being written
+  bool reported = false;        // handed to the writer
+};
+
+struct ImageJob {
+  std::vector<RecordJob> records;  // ascending
+  std::optional<Picture> picture;  // absent where no request is needed
+  std::size_t pending = 0;         // calls whose result is still to come
+  std::map<std::string, std::vector<Instance>> found;  // step 1: by expression text
+  std::map<std::string, RecordError> failed;
+};
+
+// What never changes during a run and may be read from any thread.
+struct RunContext {
+  const Spec& spec;
+  const CheckpointStore& store;
+  const Dataset& dataset;
+  CoordinateChoice coordinates;
+  PromptTemplate extraction_prompt;
+  PromptTemplate grounding_prompt;
+  std::string model;
+
+  bool extracts() const { return spec.workflow.extract; }
+  bool grounds() const { return spec.workflow.ground; }
+};
+
+// Reads the records of a group, takes what checkpoints hold, and makes the picture ready where a
+// request is needed. More than one job where different paths share a hash. Runs on a pool thread;
+// `report` is the caller's own and is added to the run's afterwards. kIo ends the run.
+Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& context,
+                                                         std::size_t group, RunReport& report);
+
+// One record with what its checkpoints hold; nothing else is done for it.
+Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunReport& report);
+
+// Takes the step-1 checkpoint of a record whose expressions are known, or settles a record that has
+// none. True where a request is still needed. Pool thread.
+Result<bool> needs_grounding(const RunContext& context, RecordJob& record, PictureSize upright,
+                             RunReport& report);
+
+// Writes the checkpoints of what was just found out. Pool thread.
+Status save_extraction(const RunContext& context, const RecordJob& record);
+Status save_grounding(const RunContext& context, const RecordJob& record);
+
+// Adds what a pool thread has counted.
+void add_counts(RunReport& total, const RunReport& part);
+
+}  // namespace alig

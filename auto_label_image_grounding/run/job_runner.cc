@@ -1,0 +1,303 @@
+#include "auto_label_image_grounding/run/job_runner.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "auto_label_image_grounding/parse/extraction_answer.h"
+#include "auto_label_image_grounding/parse/grounding_answer.h"
+#include "auto_label_image_grounding/steps/expression_extraction.h"
+#include "auto_label_image_grounding/steps/phrase_grounding.h"
+
+namespace alig {
+namespace {
+
+// Room for an expression with a few boxes in an answer, in tokens.
+constexpr std::size_t kTokensPerExpression = 100;
+constexpr std::size_t kMostExpressionsPerCall = 50;
+
+std::size_t expressions_per_call(int max_output_tokens) {
+  const auto fitting = static_cast<std::size_t>(std::max(max_output_tokens, 0)) / kTokensPerExpression;
+  return std::clamp<std::size_t>(fitting, 1, kMostExpressionsPerCall);
+}
+
+void count_repairs(const std::vector<std::string>& repairs, LabelCounts& counts) {
+  if (!repairs.empty()) ++counts.answers_repaired;
+  for (const std::string& repair : repairs) ++counts.repairs[repair];
+}
+
+RecordError to_record_error(Step step, const CallFailure& failure) {
+  return {name_of(step), name_of(failure.kind), failure.message, failure.http_status,
+          failure.attempts};
+}
+
+FinishedRecord to_finished(RecordJob& record) {
+  FinishedRecord out;
+  out.sample = std::move(record.sample);
+  out.sample_id = checkpoint_name(record.name);
+  if (record.extraction) out.extraction = std::move(*record.extraction);
+  if (record.grounding) out.grounding = std::move(*record.grounding);
+  out.error = std::move(record.error);
+  out.failed_earlier = record.failed_earlier;
+  return out;
+}
+
+bool has_all(const std::map<std::string, std::vector<Instance>>& found,
+             const std::vector<std::string>& texts) {
+  return std::all_of(texts.begin(), texts.end(),
+                     [&](const std::string& text) { return found.contains(text); });
+}
+
+}  // namespace
+
+JobRunner::JobRunner(Parts parts, int max_output_tokens, std::function<void(Error)> end_run)
+    : parts_(parts),
+      max_expressions_(expressions_per_call(max_output_tokens)),
+      end_run_(std::move(end_run)) {
+  // Enough images to keep every slot busy while others are loaded; no more, for memory's sake.
+  constexpr std::size_t kSpare = 8;
+  max_active_ = 2 * static_cast<std::size_t>(parts_.context.spec.workflow.max_workers) + kSpare;
+}
+
+void JobRunner::in_pool(std::function<Status(RunReport&)> work, std::function<void()> then) {
+  parts_.pool.submit([this, work = std::move(work), then = std::move(then)]() mutable {
+    auto counts = std::make_shared<RunReport>();
+    Status status = work(*counts);
+    // What the work holds (a slot, perhaps) is let go on the loop's thread.
+    parts_.loop.post([this, counts, status, work = std::move(work), then = std::move(then)] {
+      add_counts(parts_.report, *counts);
+      if (!status) return end_run_(status.error());
+      then();
+    });
+  });
+}
+
+void JobRunner::load_more() {
+  while (!stopped_ && active_ < max_active_ && next_group_ < parts_.context.dataset.groups()) {
+    const std::size_t group = next_group_++;
+    ++active_;
+    auto jobs = std::make_shared<std::vector<Job>>();
+    in_pool(
+        [this, group, jobs](RunReport& counts) -> Status {
+          auto loaded = load_jobs(parts_.context, group, counts);
+          if (!loaded) return tl::unexpected(loaded.error());
+          *jobs = std::move(*loaded);
+          return {};
+        },
+        [this, jobs] {
+          active_ += jobs->size() - 1;
+          for (const Job& job : *jobs) {
+            ++parts_.report.images;
+            start_extraction(job);
+          }
+        });
+  }
+}
+
+void JobRunner::start_extraction(const Job& job) {
+  std::vector<std::size_t> wanted;
+  for (std::size_t i = 0; i < job->records.size(); ++i) {
+    const RecordJob& record = job->records[i];
+    const bool needed = parts_.context.extracts() && !record.extraction && !record.error;
+    if (needed) wanted.push_back(i);
+  }
+  job->pending = wanted.size();
+  if (wanted.empty()) return start_grounding(job);
+  for (const std::size_t i : wanted) extract(job, i);
+}
+
+void JobRunner::extract(const Job& job, std::size_t index) {
+  const RunContext& context = parts_.context;
+  auto call = std::make_shared<Call>();
+  call->step = Step::kExtraction;
+  call->query.image = job->picture->image;
+  call->query.prompt =
+      fill_extraction_prompt(context.extraction_prompt, job->records[index].sample.caption);
+  call->query.schema = &extraction_schema();
+  call->query.schema_name = "extraction";
+  auto counts = std::make_shared<LabelCounts>();
+  // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
+  call->judge = [&context, job, index, counts](const VlmReply& reply) -> Status {
+    RecordJob& record = job->records[index];
+    auto answer = parse::read_extraction_answer(reply.text);
+    if (!answer) return tl::unexpected(answer.error());
+    if (answer->truncated) return fail(ErrorKind::kData, "the answer breaks off");
+    *counts = LabelCounts();
+    count_repairs(answer->repairs, *counts);
+    ExtractionResult result = apply_extraction(record.sample.caption, *answer, *counts);
+    result.size = job->picture->upright;
+    record.texts.clear();
+    for (const Expression& expression : result.expressions) record.texts.push_back(expression.text);
+    record.extraction = std::move(result);
+    return save_extraction(context, record);
+  };
+  call->done = [this, job, index, counts](const std::optional<CallFailure>& failure,
+                                          const std::shared_ptr<Slot>&) {
+    RecordJob& record = job->records[index];
+    if (failure) record.error = to_record_error(Step::kExtraction, *failure);
+    if (!failure) parts_.report.labels += *counts;
+    parts_.caller.note_progress();
+    on_extracted(job);
+  };
+  parts_.caller.submit(std::move(call));
+}
+
+void JobRunner::on_extracted(const Job& job) {
+  if (--job->pending == 0) start_grounding(job);
+}
+
+void JobRunner::start_grounding(const Job& job) {
+  if (!parts_.context.grounds()) return finish(job);
+  const auto upright = job->picture ? job->picture->upright : PictureSize();
+  in_pool(
+      [this, job, upright](RunReport& counts) -> Status {
+        for (RecordJob& record : job->records) {
+          auto needed = needs_grounding(parts_.context, record, upright, counts);
+          if (!needed) return tl::unexpected(needed.error());
+        }
+        return {};
+      },
+      [this, job] { submit_grounding(job); });
+}
+
+void JobRunner::submit_grounding(const Job& job) {
+  report_finished(job);
+  Texts texts;  // each once, in the order of the records
+  std::set<std::string> seen;
+  for (const RecordJob& record : job->records) {
+    if (record.reported) continue;
+    for (const std::string& text : record.texts) {
+      if (seen.insert(text).second) texts.push_back(text);
+    }
+  }
+  if (texts.empty()) return finish(job);
+  const std::size_t calls = (texts.size() + max_expressions_ - 1) / max_expressions_;
+  job->pending = calls;
+  for (std::size_t i = 0; i < calls; ++i) {
+    // Parts of about the same length: 51 expressions are 26 and 25, not 50 and 1.
+    const auto cut = [&](std::size_t part) {
+      return texts.begin() + static_cast<std::ptrdiff_t>(texts.size() * part / calls);
+    };
+    ground(job, Texts(cut(i), cut(i + 1)));
+  }
+}
+
+void JobRunner::ground(const Job& job, Texts texts) {
+  const RunContext& context = parts_.context;
+  const Picture& picture = *job->picture;
+  auto call = std::make_shared<Call>();
+  call->step = Step::kGrounding;
+  call->split_when_truncated = true;
+  call->query.image = picture.image;
+  call->query.prompt = fill_grounding_prompt(context.grounding_prompt, texts,
+                                             context.coordinates.convention, picture.sent);
+  call->query.schema = &grounding_schema();
+  call->query.schema_name = "grounding";
+
+  struct Answer {
+    std::vector<std::vector<Instance>> instances;
+    LabelCounts counts;
+  };
+  auto result = std::make_shared<Answer>();
+  const GroundingFrame frame{context.coordinates.convention, picture.sent, picture.upright};
+  GroundingRules rules{context.spec.workflow.merge_iou, 0};
+  // The limit belongs to our prompt; a prompt of the user's need not have one.
+  if (context.grounding_prompt.custom_sha256.empty()) rules.max_instances = kMaxInstancesAsked;
+  call->judge = [texts, result, frame, rules](const VlmReply& reply) -> Status {
+    auto answer = parse::read_grounding_answer(reply.text);
+    if (!answer) return tl::unexpected(answer.error());
+    if (answer->truncated) return fail(ErrorKind::kData, "the answer breaks off");
+    result->counts = LabelCounts();
+    count_repairs(answer->repairs, result->counts);
+    auto instances = apply_grounding(texts, *answer, frame, rules, result->counts);
+    if (!instances) return tl::unexpected(instances.error());
+    result->instances = std::move(*instances);
+    return {};
+  };
+  call->done = [this, job, texts, result](const std::optional<CallFailure>& failure,
+                                          const std::shared_ptr<Slot>& slot) {
+    if (!failure) {
+      parts_.report.labels += result->counts;
+      for (std::size_t i = 0; i < texts.size(); ++i) job->found[texts[i]] = result->instances[i];
+    }
+    on_grounded(job, texts, failure, slot);
+  };
+  parts_.caller.submit(std::move(call));
+}
+
+void JobRunner::on_grounded(const Job& job, const Texts& texts,
+                            const std::optional<CallFailure>& failure,
+                            const std::shared_ptr<Slot>& slot) {
+  if (failure && failure->kind == FailureKind::kTruncated && texts.size() > 1) {
+    ++parts_.report.labels.calls_split;
+    ++job->pending;  // one call became two
+    const auto middle = texts.begin() + static_cast<std::ptrdiff_t>(texts.size() / 2);
+    ground(job, Texts(texts.begin(), middle));
+    ground(job, Texts(middle, texts.end()));
+    return;
+  }
+  if (failure) {
+    for (const std::string& text : texts) {
+      job->failed.emplace(text, to_record_error(Step::kGrounding, *failure));
+    }
+  }
+  parts_.caller.note_progress();
+  settle_grounded(job, slot);
+}
+
+// Records whose last missing expression has just been answered are saved at once, while the slot of
+// that answer is still held.
+void JobRunner::settle_grounded(const Job& job, const std::shared_ptr<Slot>& slot) {
+  auto complete = std::make_shared<std::vector<std::size_t>>();
+  for (std::size_t i = 0; i < job->records.size(); ++i) {
+    RecordJob& record = job->records[i];
+    if (record.reported || record.grounding || record.error) continue;
+    const auto failed = std::find_if(record.texts.begin(), record.texts.end(),
+                                     [&](const auto& text) { return job->failed.contains(text); });
+    if (failed != record.texts.end()) {
+      record.error = job->failed.at(*failed);
+    } else if (has_all(job->found, record.texts)) {
+      GroundingResult result;
+      for (const std::string& text : record.texts) result.instances.push_back(job->found.at(text));
+      result.size = job->picture->upright;
+      record.grounding = std::move(result);
+      record.saving = true;
+      complete->push_back(i);
+    }
+  }
+  in_pool(
+      [this, job, complete, slot](RunReport&) -> Status {
+        for (const std::size_t i : *complete) {
+          if (auto status = save_grounding(parts_.context, job->records[i]); !status) return status;
+        }
+        return {};
+      },
+      [this, job, complete] {
+        for (const std::size_t i : *complete) job->records[i].saving = false;
+        report_finished(job);
+        if (--job->pending == 0) finish(job);
+      });
+}
+
+void JobRunner::report_finished(const Job& job) {
+  for (RecordJob& record : job->records) {
+    const bool finished = record.error || record.failed_earlier || record.grounding ||
+                          (!parts_.context.grounds() && record.extraction);
+    if (record.reported || record.saving || !finished) continue;
+    record.reported = true;
+    const std::size_t index = record.index;
+    auto status = parts_.writer.put(index, parts_.context.dataset.line_number(index),
+                                    to_finished(record));
+    if (!status) return end_run_(status.error());
+  }
+}
+
+void JobRunner::finish(const Job& job) {
+  report_finished(job);
+  --active_;
+  load_more();
+}
+
+}  // namespace alig

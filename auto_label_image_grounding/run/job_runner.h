@@ -1,0 +1,71 @@
+// Drives the images of a run through both steps: loads them as slots become free, asks the model,
+// hands finished records to the writer. Event loop's thread.
+//
+// An image's step 1 starts as soon as step 0 of its records is done; the next images fill the slots
+// meanwhile, so that the endpoint never waits for a step to end.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "auto_label_image_grounding/run/event_loop.h"
+#include "auto_label_image_grounding/run/image_job.h"
+#include "auto_label_image_grounding/run/output_writer.h"
+#include "auto_label_image_grounding/run/thread_pool.h"
+#include "auto_label_image_grounding/run/vlm_caller.h"
+
+namespace alig {
+
+class JobRunner {
+ public:
+  struct Parts {
+    const RunContext& context;
+    EventLoop& loop;
+    ThreadPool& pool;
+    VlmCaller& caller;
+    OutputWriter& writer;
+    RunReport& report;
+  };
+  // `end_run` as for VlmCaller: the disk is full, the input changed, …
+  JobRunner(Parts parts, int max_output_tokens, std::function<void(Error)> end_run);
+
+  // Loads the first images; the rest follows by itself.
+  void start() { load_more(); }
+  void stop() { stopped_ = true; }
+
+ private:
+  using Job = std::shared_ptr<ImageJob>;
+  using Texts = std::vector<std::string>;
+
+  void load_more();
+  void on_loaded(const std::vector<Job>& jobs, const RunReport& counts);
+
+  void start_extraction(const Job& job);
+  void extract(const Job& job, std::size_t record);
+  void on_extracted(const Job& job);
+
+  void start_grounding(const Job& job);
+  void submit_grounding(const Job& job);
+  void ground(const Job& job, Texts texts);
+  void on_grounded(const Job& job, const Texts& texts, const std::optional<CallFailure>& failure,
+                   const std::shared_ptr<Slot>& slot);
+  void settle_grounded(const Job& job, const std::shared_ptr<Slot>& slot);
+
+  void report_finished(const Job& job);
+  void finish(const Job& job);
+  // Runs `work` on the pool and `then` on the loop. An error of `work` ends the run.
+  void in_pool(std::function<Status(RunReport&)> work, std::function<void()> then);
+
+  Parts parts_;
+  std::size_t max_expressions_;  // per call, so that the answer fits the token limit
+  std::function<void(Error)> end_run_;
+  std::size_t max_active_;
+  std::size_t next_group_ = 0;
+  std::size_t active_ = 0;  // groups being loaded and images being worked on
+  bool stopped_ = false;
+};
+
+}  // namespace alig

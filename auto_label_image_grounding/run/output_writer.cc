@@ -1,0 +1,241 @@
+#include "auto_label_image_grounding/run/output_writer.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace alig {
+namespace {
+
+using Json = nlohmann::ordered_json;
+namespace fs = std::filesystem;
+
+// Records that may wait in memory for an earlier one. Beyond this, what has a checkpoint is dropped
+// and read again when its turn comes.
+constexpr std::size_t kMaxInMemory = 8192;
+
+fs::path digest_path(const ResultsDir& dir, Step step) {
+  return dir.state_dir() / fmt::format("published_{}.json", name_of(step));
+}
+
+// Size and time of change tell most often that nothing changed; the digest decides otherwise.
+Json stat_of(const fs::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return Json::object();
+  return {{"size", info.st_size},
+          {"mtime_ns", static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 +
+                           info.st_mtim.tv_nsec}};
+}
+
+// What publish_step() wrote; an empty object where it never did.
+Json published_digest(const ResultsDir& dir, Step step) {
+  const auto text = read_file(digest_path(dir, step));
+  Json digest = text ? Json::parse(*text, nullptr, false) : Json();
+  return digest.is_object() ? digest : Json::object();
+}
+
+template <typename Take>
+Status for_each_block(const fs::path& path, Take take) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail(ErrorKind::kIo, fmt::format("cannot read {}", path.string()));
+  std::string block(1 << 18, '\0');
+  while (in.read(block.data(), static_cast<std::streamsize>(block.size())), in.gcount() > 0) {
+    const std::string_view bytes(block.data(), static_cast<std::size_t>(in.gcount()));
+    if (Status status = take(bytes); !status) return status;
+  }
+  return {};
+}
+
+Result<std::string> sha256_of_file(const fs::path& path) {
+  Sha256 hash;
+  auto status = for_each_block(path, [&](std::string_view bytes) -> Status {
+    hash.add(bytes);
+    return {};
+  });
+  if (!status) return tl::unexpected(status.error());
+  return hash.finish_hex();
+}
+
+std::string failure_json(std::uint32_t line, const FinishedRecord& finished,
+                         const RecordError& error) {
+  const Json out = {{"line", line},
+                    {"sample_id", finished.sample_id},
+                    {"image_path", finished.sample.image_path},
+                    {"step", error.step},
+                    {"kind", error.kind},
+                    {"http_status", error.http_status == 0 ? Json() : Json(error.http_status)},
+                    {"attempts", error.attempts},
+                    {"message", error.message}};
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string bad_line_json(const BadLine& bad) {
+  const Json out = {{"line", bad.number},      {"sample_id", nullptr},
+                    {"image_path", nullptr},   {"step", nullptr},
+                    {"kind", "bad_line"},      {"http_status", nullptr},
+                    {"attempts", 0},           {"message", bad.message}};
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+OutputWriter::OutputWriter(Settings settings, std::size_t records, RunReport& report, Reload reload)
+    : settings_(std::move(settings)),
+      report_(&report),
+      reload_(std::move(reload)),
+      states_(records, State::kPending) {
+  ids_.next_expression = settings_.first_expression_id;
+}
+
+Result<OutputWriter> OutputWriter::create(Settings settings, std::size_t records,
+                                          RunReport& report, Reload reload) {
+  OutputWriter writer(std::move(settings), records, report, std::move(reload));
+  for (const Step step : {Step::kExtraction, Step::kGrounding}) {
+    const bool wanted =
+        step == Step::kExtraction ? writer.settings_.extract : writer.settings_.ground;
+    if (!wanted) continue;
+    if (auto status = writer.open(step); !status) return tl::unexpected(status.error());
+  }
+  return writer;
+}
+
+Status OutputWriter::open(Step step) {
+  auto file = AtomicFile::create(settings_.dir.step_annotations(step), settings_.dir.temporaries());
+  if (!file) return tl::unexpected(file.error());
+  outputs_[static_cast<int>(step)].emplace(Output{std::move(*file), Sha256()});
+  return {};
+}
+
+Status OutputWriter::put(std::size_t record, std::uint32_t line, FinishedRecord finished) {
+  note_failure(line, finished);
+  const bool has_checkpoint = !finished.error && !finished.failed_earlier;
+  if (has_checkpoint && record != next_ && in_memory_.size() >= kMaxInMemory) {
+    states_[record] = State::kOnDisk;
+    return {};
+  }
+  states_[record] = State::kInMemory;
+  in_memory_.emplace(record, std::move(finished));
+  return write_ready();
+}
+
+Status OutputWriter::write_ready() {
+  for (; next_ < states_.size() && states_[next_] != State::kPending; ++next_) {
+    Status status;
+    if (states_[next_] == State::kOnDisk) {
+      auto finished = reload_(next_);
+      if (!finished) return tl::unexpected(finished.error());
+      status = write(*finished);
+    } else {
+      auto node = in_memory_.extract(next_);
+      status = write(node.mapped());
+    }
+    if (!status) return status;
+  }
+  return {};
+}
+
+Status OutputWriter::write(const FinishedRecord& finished) {
+  const bool failed_in_extraction =
+      finished.error && finished.error->step == name_of(Step::kExtraction);
+  Record record = finished.sample.record;
+  if (settings_.extract) {
+    record = render_extraction(finished.sample, finished.extraction,
+                               failed_in_extraction ? finished.error : std::nullopt, ids_);
+    if (auto status = append(Step::kExtraction, record); !status) return status;
+    report_->expressions += static_cast<std::int64_t>(finished.extraction.expressions.size());
+  }
+  if (!settings_.ground) return {};
+  if (!settings_.extract && !finished.failed_earlier) {
+    report_->expressions += static_cast<std::int64_t>(finished.grounding.instances.size());
+  }
+  for (const auto& instances : finished.grounding.instances) {
+    report_->boxes += static_cast<std::int64_t>(instances.size());
+  }
+  return append(Step::kGrounding,
+                render_grounding(std::move(record), finished.grounding,
+                                 failed_in_extraction ? std::nullopt : finished.error, ids_));
+}
+
+Status OutputWriter::append(Step step, const Record& record) {
+  Output& output = *outputs_[static_cast<int>(step)];
+  const std::string line = record.dump() + "\n";
+  output.hash.add(line);
+  return output.file.append(line);
+}
+
+void OutputWriter::note_failure(std::uint32_t line, const FinishedRecord& finished) {
+  if (!finished.error) {
+    ++(finished.failed_earlier ? report_->failed : report_->done);
+    return;
+  }
+  ++report_->failed;
+  ++report_->step[finished.error->step == name_of(Step::kExtraction) ? 0 : 1].failed;
+  ++report_->failures_by_kind[finished.error->kind];
+  failures_.push_back({line, failure_json(line, finished, *finished.error)});
+}
+
+Status OutputWriter::publish(const std::vector<BadLine>& bad_lines) {
+  Step last = Step::kExtraction;
+  for (const Step step : {Step::kExtraction, Step::kGrounding}) {
+    if (!outputs_[static_cast<int>(step)]) continue;
+    if (auto status = publish_step(step); !status) return status;
+    last = step;
+  }
+  if (auto status = publish_copy(last); !status) return status;
+  return publish_failures(bad_lines);
+}
+
+// The digest is written first, beside the one of the file that is still there: a process that is
+// killed in between must not make its own file look edited by hand.
+Status OutputWriter::publish_step(Step step) {
+  Output& output = *outputs_[static_cast<int>(step)];
+  const fs::path digest_file = digest_path(settings_.dir, step);
+  const Json previous = published_digest(settings_.dir, step);
+  Json digest = {{"sha256", output.hash.finish_hex()}, {"previous", previous.value("sha256", "")}};
+  auto status = write_file_atomically(digest_file, digest.dump() + "\n", Sync::kYes);
+  if (status) status = output.file.commit();
+  if (!status) return status;
+  digest.update(stat_of(settings_.dir.step_annotations(step)));
+  return write_file_atomically(digest_file, digest.dump() + "\n");
+}
+
+Status OutputWriter::publish_copy(Step last) {
+  auto copy = AtomicFile::create(settings_.dir.annotations(), settings_.dir.temporaries());
+  if (!copy) return tl::unexpected(copy.error());
+  auto status = for_each_block(settings_.dir.step_annotations(last),
+                               [&](std::string_view bytes) { return copy->append(bytes); });
+  return status ? copy->commit() : status;
+}
+
+Status OutputWriter::publish_failures(const std::vector<BadLine>& bad_lines) {
+  for (const BadLine& bad : bad_lines) failures_.push_back({bad.number, bad_line_json(bad)});
+  std::sort(failures_.begin(), failures_.end(),
+            [](const FailureLine& a, const FailureLine& b) { return a.line < b.line; });
+  auto file = AtomicFile::create(settings_.dir.failures(), settings_.dir.temporaries());
+  if (!file) return tl::unexpected(file.error());
+  for (const FailureLine& failure : failures_) {
+    if (auto status = file->append(failure.text + "\n"); !status) return status;
+  }
+  return file->commit();
+}
+
+Result<bool> edited_since_published(const ResultsDir& dir, Step step) {
+  const fs::path path = dir.step_annotations(step);
+  const Json published = published_digest(dir, step);
+  const Json now = stat_of(path);
+  if (now.empty() || !published.contains("sha256")) return false;
+  if (published.value("size", Json()) == now["size"] &&
+      published.value("mtime_ns", Json()) == now["mtime_ns"]) {
+    return false;
+  }
+  auto digest = sha256_of_file(path);
+  if (!digest) return tl::unexpected(digest.error());
+  return published["sha256"] != *digest && published.value("previous", "") != *digest;
+}
+
+}  // namespace alig

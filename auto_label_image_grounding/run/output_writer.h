@@ -1,0 +1,93 @@
+// The one writer of a run: takes finished records in any order, writes annotation lines in input
+// order with ids numbered on the way, and publishes all files at the end. Event loop's thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/hash.h"
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/annotation.h"
+#include "auto_label_image_grounding/data/sample.h"
+#include "auto_label_image_grounding/run/dataset.h"
+#include "auto_label_image_grounding/run/results_dir.h"
+#include "auto_label_image_grounding/run/run_report.h"
+#include "auto_label_image_grounding/steps/render.h"
+
+namespace alig {
+
+// A record with everything that the selected steps found out about it.
+struct FinishedRecord {
+  Sample sample;
+  std::string sample_id;
+  ExtractionResult extraction;            // step 0 selected
+  GroundingResult grounding;              // step 1 selected
+  std::optional<RecordError> error;       // of the step that failed
+  bool failed_earlier = false;            // step 1 alone: the line holds an error of step 0
+};
+
+class OutputWriter {
+ public:
+  struct Settings {
+    ResultsDir dir;
+    bool extract = true;
+    bool ground = true;
+    std::int64_t first_expression_id = 0;  // for expressions without an id (step 1 alone)
+  };
+  // Reads a finished record again from its checkpoints, for records that were dropped from memory.
+  using Reload = std::function<Result<FinishedRecord>(std::size_t)>;
+
+  // Opens the temporary files. kIo.
+  static Result<OutputWriter> create(Settings settings, std::size_t records, RunReport& report,
+                                     Reload reload);
+
+  // Each record once, in any order.
+  Status put(std::size_t record, std::uint32_t line, FinishedRecord finished);
+  bool complete() const { return next_ == states_.size(); }
+
+  // Replaces annotations.jsonl of each step, the copy of the last one, and failures.jsonl.
+  // Precondition: complete().
+  Status publish(const std::vector<BadLine>& bad_lines);
+
+ private:
+  enum class State : std::uint8_t { kPending, kInMemory, kOnDisk };
+  struct Output {
+    AtomicFile file;
+    Sha256 hash;
+  };
+  struct FailureLine {
+    std::uint32_t line;
+    std::string text;
+  };
+
+  OutputWriter(Settings settings, std::size_t records, RunReport& report, Reload reload);
+  Status open(Step step);
+  Status write_ready();
+  Status write(const FinishedRecord& finished);
+  Status append(Step step, const Record& record);
+  Status publish_step(Step step);
+  Status publish_copy(Step last);
+  Status publish_failures(const std::vector<BadLine>& bad_lines);
+  void note_failure(std::uint32_t line, const FinishedRecord& finished);
+
+  Settings settings_;
+  RunReport* report_;
+  Reload reload_;
+  std::vector<State> states_;
+  std::unordered_map<std::size_t, FinishedRecord> in_memory_;
+  std::size_t next_ = 0;
+  std::optional<Output> outputs_[2];
+  IdCounter ids_;
+  std::vector<FailureLine> failures_;
+};
+
+// Whether a step's annotations.jsonl was changed by somebody else since it was published. False
+// where there is no such file or it was not published by this program.
+Result<bool> edited_since_published(const ResultsDir& dir, Step step);
+
+}  // namespace alig

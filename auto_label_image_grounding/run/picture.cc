@@ -1,0 +1,66 @@
+#include "auto_label_image_grounding/run/picture.h"
+
+#include <filesystem>
+#include <set>
+#include <utility>
+
+#include "auto_label_image_grounding/data/image_codec.h"
+
+namespace alig {
+namespace {
+
+// https://ai.google.dev/gemini-api/docs/image-understanding names PNG, JPEG, WebP (and HEIC);
+// OpenAI-compatible servers take GIF too.
+std::set<ImageFormat> accepted_formats(Backend backend) {
+  std::set<ImageFormat> formats = {ImageFormat::kJpeg, ImageFormat::kPng, ImageFormat::kWebp};
+  if (backend == Backend::kOpenAi) formats.insert(ImageFormat::kGif);
+  return formats;
+}
+
+// Encoded bytes before base64 (which adds a third), below the smaller of the inline limits:
+// 20 MB for a whole Gemini request.
+constexpr std::uint64_t kMaxInlineBytes = 14'000'000;
+
+std::string file_url(const std::string& path) {
+  return "file://" + std::filesystem::absolute(path).lexically_normal().string();
+}
+
+}  // namespace
+
+Result<Picture> make_picture(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
+                             const CoordinateChoice& choice) {
+  Picture picture;
+  picture.upright = {info.width, info.height};
+  const PictureSize wanted = size_to_send(picture.upright, choice, spec.max_image_side);
+  const bool by_url = spec.backend == Backend::kOpenAi &&
+                      spec.openai.image_transport == ImageTransport::kFileUrl;
+  ImagePreparation preparation;
+  preparation.accepted = accepted_formats(spec.backend);
+  preparation.max_bytes = by_url ? 0 : kMaxInlineBytes;
+  if (wanted != picture.upright) preparation.size = ImageSize{wanted.width, wanted.height};
+
+  auto prepared = prepare_image(path, info, preparation);
+  if (!prepared) return tl::unexpected(prepared.error());
+  VlmImage image;
+  image.mime_type = mime_type(prepared->format);
+  if (prepared->original) {
+    image.bytes = Base64File{path, info.file_size};
+    if (by_url) image.file_url = file_url(path);
+    picture.sent = picture.upright;
+  } else {
+    image.bytes = Base64Bytes{prepared->bytes};
+    picture.sent = {prepared->size.width, prepared->size.height};
+  }
+  picture.downscaled_for_limit = prepared->downscaled_for_limit;
+  picture.image = std::move(image);
+  return picture;
+}
+
+Picture text_only_picture(const std::optional<PictureSize>& declared) {
+  constexpr PictureSize kStockSize{1920, 1080};
+  Picture picture;
+  picture.upright = picture.sent = declared.value_or(kStockSize);
+  return picture;
+}
+
+}  // namespace alig

@@ -1,0 +1,32 @@
+// The picture of a record, made ready for the endpoint.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/annotation.h"
+#include "auto_label_image_grounding/data/image_info.h"
+#include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/vlm/backend.h"
+#include "auto_label_image_grounding/vlm/coordinates.h"
+
+namespace alig {
+
+struct Picture {
+  std::optional<VlmImage> image;  // absent: text only
+  PictureSize upright;            // the space of the boxes
+  PictureSize sent;               // what the model sees
+  bool downscaled_for_limit = false;
+};
+
+// `info` is the header of the file at `path`. Decodes nothing where the file can go as it is.
+Result<Picture> make_picture(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
+                             const CoordinateChoice& choice);
+
+// For records without a readable file under data.on_missing_image = text_only: the record's size,
+// else 1920x1080, as the stock pipeline takes it.
+Picture text_only_picture(const std::optional<PictureSize>& declared);
+
+}  // namespace alig

@@ -1,0 +1,388 @@
+#include "auto_label_image_grounding/run/pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/version.h"
+#include "auto_label_image_grounding/http/curl_transport.h"
+#include "auto_label_image_grounding/run/dataset.h"
+#include "auto_label_image_grounding/run/event_loop.h"
+#include "auto_label_image_grounding/run/image_job.h"
+#include "auto_label_image_grounding/run/job_runner.h"
+#include "auto_label_image_grounding/run/output_writer.h"
+#include "auto_label_image_grounding/run/results_dir.h"
+#include "auto_label_image_grounding/run/thread_pool.h"
+#include "auto_label_image_grounding/run/vlm_caller.h"
+
+namespace alig {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kTick = milliseconds(100);
+constexpr Duration kGrace = seconds(10);  // for what is in flight when a run is interrupted
+
+std::vector<Step> selected_steps(const Spec& spec) {
+  std::vector<Step> steps;
+  if (spec.workflow.extract) steps.push_back(Step::kExtraction);
+  if (spec.workflow.ground) steps.push_back(Step::kGrounding);
+  return steps;
+}
+
+Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps) {
+  for (const Step step : steps) {
+    auto edited = edited_since_published(dir, step);
+    if (!edited) return tl::unexpected(edited.error());
+    if (!*edited) continue;
+    const char* keep = step == Step::kExtraction
+                           ? "use it with image_grounding.workflow.steps=[\"1\"]"
+                           : "move it away to keep it";
+    return fail(ErrorKind::kInvalidArgument,
+                fmt::format("{} was edited since it was written, and this run would replace it: {}, "
+                            "or discard it with image_grounding.workflow.force_reprocess=true",
+                            dir.step_annotations(step).string(), keep));
+  }
+  return {};
+}
+
+Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir) {
+  if (spec.workflow.extract) {
+    auto dataset =
+        Dataset::open(spec.data.input_jsonl, InputKind::kCaptions, spec.data.image_root);
+    if (!dataset) return fail_at("image_grounding.data.input_jsonl", dataset.error());
+    return dataset;
+  }
+  const auto path = dir.step_annotations(Step::kExtraction);
+  auto dataset = Dataset::open(path, InputKind::kExtracted, "");
+  if (!dataset && dataset.error().kind == ErrorKind::kNotFound) {
+    return fail(ErrorKind::kNotFound,
+                fmt::format("step 1 needs the output of step 0, and there is no {}: run with "
+                            "image_grounding.workflow.steps=[\"0\",\"1\"], or set results_dir to "
+                            "that of a finished step 0",
+                            path.string()));
+  }
+  return dataset;
+}
+
+Result<PromptTemplate> prompt_for(const std::string& path, const PromptTemplate& built_in,
+                                  const char* required) {
+  return path.empty() ? built_in : load_prompt(path, required);
+}
+
+std::string utc_now(const Clock& clock) {
+  const auto now = std::chrono::time_point_cast<seconds>(clock.wall_now());
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+}
+
+std::vector<std::string> secrets_of(const Spec& spec) {
+  std::vector<std::string> out;
+  for (const std::string& key : {spec.vlm.gemini.api_key, spec.vlm.openai.api_key}) {
+    if (!key.empty()) out.push_back(key);
+  }
+  return out;
+}
+
+class PipelineRun {
+ public:
+  PipelineRun(const Spec& spec, const RunHooks& hooks, RunEnvironment& environment)
+      : spec_(spec),
+        hooks_(hooks),
+        environment_(environment),
+        clock_(environment.clock != nullptr ? *environment.clock : system_clock_),
+        dir_{spec.results_dir},
+        steps_(selected_steps(spec)),
+        store_(dir_) {}
+
+  RunOutcome run() {
+    const TimePoint start = clock_.now();
+    report_.started_at = utc_now(clock_);
+    Status status = prepare_folder();
+    const bool usable = status.has_value();
+    if (status) status = work();
+    report_.seconds = std::chrono::duration<double>(clock_.now() - start).count();
+    note_status(status);
+    if (usable) status = write_summary(status);
+    return {std::move(report_), std::move(status)};
+  }
+
+ private:
+  Status prepare_folder() {
+    if (auto made = make_directories(dir_.root); !made) return made;
+    auto lock = RunLock::acquire(dir_);
+    if (!lock) return tl::unexpected(lock.error());
+    lock_.emplace(std::move(*lock));
+    return dir_.clean_temporaries();
+  }
+
+  Status work() {
+    backend_ = make_backend(spec_.vlm);
+    describe_run();
+    auto dataset = open_dataset(spec_, dir_);
+    if (!dataset) return tl::unexpected(dataset.error());
+    note_input(*dataset);
+    auto extraction = prompt_for(spec_.prompts.expression_extraction, built_in_extraction_prompt(),
+                                 "{caption}");
+    if (!extraction) return tl::unexpected(extraction.error());
+    auto grounding =
+        prompt_for(spec_.prompts.phrase_grounding, built_in_grounding_prompt(), "{expressions}");
+    if (!grounding) return tl::unexpected(grounding.error());
+    if (auto status = prepare_checkpoints(); !status) return status;
+
+    const RunContext context{spec_,         store_,      *dataset,        coordinates_,
+                             *extraction,   *grounding,  backend_->model()};
+    return label(context);
+  }
+
+  void describe_run() {
+    coordinates_ = choose_coordinates(spec_.vlm.coordinates, backend_->model());
+    report_.backend = spec_.vlm.backend == Backend::kGemini ? "gemini" : "openai";
+    report_.model = backend_->model();
+    report_.coordinates = name_of(coordinates_.convention);
+    report_.coordinates_setting = spec_.vlm.coordinates;
+    report_.model_family = coordinates_.family->name;
+    for (const Step step : steps_) report_.steps.emplace_back(name_of(step));
+    hooks_.logger->info("model {} ({}): boxes are asked for and read as {} ({})", report_.model,
+                        report_.backend, report_.coordinates,
+                        coordinates_.automatic
+                            ? fmt::format("model family: {}", coordinates_.family->name)
+                            : "vlm.coordinates");
+  }
+
+  void note_input(const Dataset& dataset) {
+    report_.records = static_cast<std::int64_t>(dataset.size());
+    report_.bad_lines = static_cast<std::int64_t>(dataset.bad_lines().size());
+    if (report_.bad_lines > 0) report_.failures_by_kind["bad_line"] = report_.bad_lines;
+    constexpr std::size_t kShown = 5;
+    for (std::size_t i = 0; i < std::min(kShown, dataset.bad_lines().size()); ++i) {
+      const BadLine& bad = dataset.bad_lines()[i];
+      hooks_.logger->warning("input line {}: {}", bad.number, bad.message);
+    }
+    hooks_.logger->info("{} records, {} images, steps {}", report_.records, dataset.groups(),
+                        fmt::join(report_.steps, " and "));
+    if (report_.records == 0) warn("the input holds no record");
+  }
+
+  Status prepare_checkpoints() {
+    if (auto status = store_.finish_discard(); !status) return status;
+    if (spec_.workflow.force_reprocess) {
+      if (auto status = store_.discard(steps_); !status) return status;
+    } else if (auto status = refuse_edited_outputs(dir_, steps_); !status) {
+      return status;
+    }
+    return store_.prepare(steps_);
+  }
+
+  Status label(const RunContext& context) {
+    auto writer = OutputWriter::create(
+        {dir_, spec_.workflow.extract, spec_.workflow.ground, context.dataset.next_expression_id()},
+        context.dataset.size(), report_, [&context](std::size_t index) {
+          return reload(context, index);
+        });
+    if (!writer) return tl::unexpected(writer.error());
+
+    EventLoop loop(clock_);
+    auto pool = std::make_unique<ThreadPool>(pool_threads());
+    std::unique_ptr<HttpTransport> transport = open_transport();
+    const auto end_run = [this](Error error) { this->end_run(std::move(error)); };
+    VlmCaller caller({loop, *pool, clock_, *transport, *backend_, *hooks_.logger, report_,
+                      secrets_of(spec_)},
+                     caller_limits(), end_run);
+    JobRunner runner({context, loop, *pool, caller, *writer, report_},
+                     backend_->max_output_tokens(), end_run);
+    stop_parts_ = [&](bool cancel) {
+      caller.stop();
+      runner.stop();
+      if (cancel) transport->cancel_all();
+    };
+    runner.start();
+    loop.run([&] { return writer->complete() || has_ended(caller); }, kTick,
+             [&] { tick(caller); });
+    // Whoever still works on another thread comes to an end before anything that it uses goes.
+    stop_parts_(true);
+    transport.reset();
+    pool.reset();
+    loop.clear();
+    if (!writer->complete()) return tl::unexpected(*end_);
+    if (auto status = writer->publish(context.dataset.bad_lines()); !status) return status;
+    return judge_failures();
+  }
+
+  static Result<FinishedRecord> reload(const RunContext& context, std::size_t index) {
+    RunReport ignored;
+    auto record = load_record(context, index, ignored);
+    if (!record) return tl::unexpected(record.error());
+    const bool whole = (!context.extracts() || record->extraction) &&
+                       (!context.grounds() || record->grounding);
+    if (!whole) {
+      return fail(ErrorKind::kIo, fmt::format("the checkpoint of {} vanished during the run: run "
+                                              "again to make it anew",
+                                              checkpoint_name(record->name)));
+    }
+    FinishedRecord out;
+    out.sample = std::move(record->sample);
+    if (record->extraction) out.extraction = std::move(*record->extraction);
+    if (record->grounding) out.grounding = std::move(*record->grounding);
+    return out;
+  }
+
+  unsigned pool_threads() const {
+    return environment_.pool_threads > 0 ? environment_.pool_threads
+                                         : std::thread::hardware_concurrency();
+  }
+
+  std::unique_ptr<HttpTransport> open_transport() {
+    if (environment_.transport) return std::move(environment_.transport);
+    CurlTransportOptions options;
+    options.max_connections = spec_.workflow.max_workers;
+    options.user_agent = fmt::format("auto-label-image-grounding/{}", kVersion);
+    return make_curl_transport(options);
+  }
+
+  CallerLimits caller_limits() const {
+    CallerLimits limits;
+    limits.max_in_flight = spec_.workflow.max_workers;
+    limits.max_requests = spec_.workflow.max_requests;
+    limits.requests_per_minute = spec_.vlm.requests_per_minute;
+    limits.tokens_per_minute = spec_.vlm.tokens_per_minute;
+    limits.structured_output = spec_.vlm.structured_output;
+    limits.retry.max_retries = spec_.vlm.max_retries;
+    limits.retry.rate_limit_patience = std::chrono::duration_cast<Duration>(
+        std::chrono::duration<double>(spec_.vlm.rate_limit_patience));
+    return limits;
+  }
+
+  // The first reason wins; a later one changes nothing.
+  void end_run(Error error) {
+    if (end_) return;
+    const TimePoint now = clock_.now();
+    // max_requests: what is paid for is waited for, each request within its timeout.
+    const bool waits = error.kind == ErrorKind::kUnavailable;
+    end_ = std::move(error);
+    deadline_ = waits ? TimePoint::max() : now;
+    if (end_->kind == ErrorKind::kInterrupted) deadline_ = now + kGrace;
+    stop_parts_(!waits && end_->kind != ErrorKind::kInterrupted);
+  }
+
+  bool has_ended(const VlmCaller& caller) const {
+    return end_ && (caller.in_flight() == 0 || clock_.now() >= deadline_);
+  }
+
+  void tick(const VlmCaller& caller) {
+    if (hooks_.on_progress) {
+      hooks_.on_progress({report_.records, report_.done + report_.failed, report_.failed,
+                          report_.requests(), caller.in_flight()});
+    }
+    const Interrupt interrupt = hooks_.interrupt ? hooks_.interrupt() : Interrupt::kNone;
+    if (interrupt == Interrupt::kNone) return;
+    if (!end_ || end_->kind != ErrorKind::kInterrupted) {
+      hooks_.logger->warning("interrupted: no new requests; waiting up to 10 s for {} in flight "
+                             "(interrupt again to stop at once)",
+                             caller.in_flight());
+      end_.reset();
+      end_run({ErrorKind::kInterrupted,
+               "interrupted: finished samples are kept, run again to go on"});
+    }
+    if (interrupt == Interrupt::kNow) {
+      deadline_ = clock_.now();
+      stop_parts_(true);
+    }
+  }
+
+  Status judge_failures() {
+    const std::int64_t failed = report_.failed + report_.bad_lines;
+    const std::int64_t all = report_.records + report_.bad_lines;
+    if (failed == 0) return {};
+    const std::string text = fmt::format("{} of {} records failed ({}): see {}", failed, all,
+                                         failure_list(), dir_.failures().string());
+    if (static_cast<double>(failed) <=
+        spec_.workflow.max_failure_ratio * static_cast<double>(all)) {
+      warn(text + "; run again to try them again");
+      return {};
+    }
+    return fail(ErrorKind::kUnavailable,
+                fmt::format("{}; that is more than workflow.max_failure_ratio ({}) allows. Finished "
+                            "samples are kept: mend the cause and run again",
+                            text, spec_.workflow.max_failure_ratio));
+  }
+
+  std::string failure_list() const {
+    std::vector<std::string> parts;
+    for (const auto& [kind, count] : report_.failures_by_kind) {
+      parts.push_back(fmt::format("{} {}", count, kind));
+    }
+    return fmt::format("{}", fmt::join(parts, ", "));
+  }
+
+  void warn(std::string text) {
+    hooks_.logger->warning("{}", text);
+    report_.warnings.push_back(std::move(text));
+  }
+
+  void note_status(const Status& status) {
+    if (report_.size_mismatches > 0) {
+      warn(fmt::format("{} records state a width or height that is not their picture's: the "
+                       "picture's was taken",
+                       report_.size_mismatches));
+    }
+    if (report_.text_only > 0) {
+      warn(fmt::format("{} records have no readable picture and were asked without it "
+                       "(data.on_missing_image: text_only)",
+                       report_.text_only));
+    }
+    if (report_.other_model > 0) {
+      warn(fmt::format("{} checkpoints were made by another model than {}", report_.other_model,
+                       report_.model));
+    }
+    if (report_.images_downscaled > 0) {
+      warn(fmt::format("{} pictures were downscaled to fit the endpoint's limit for inline pictures",
+                       report_.images_downscaled));
+    }
+    report_.status = "succeeded";
+    if (status) return;
+    report_.message = status.error().message;
+    const ErrorKind kind = status.error().kind;
+    report_.status = kind == ErrorKind::kInterrupted ? "interrupted" : "failed";
+  }
+
+  // An error of the run itself is the more important one.
+  Status write_summary(const Status& status) {
+    auto written = write_file_atomically(dir_.summary(), to_json(report_).dump(2) + "\n", Sync::kYes,
+                                         dir_.temporaries());
+    return status ? written : status;
+  }
+
+  const Spec& spec_;
+  const RunHooks& hooks_;
+  RunEnvironment& environment_;
+  SystemClock system_clock_;
+  const Clock& clock_;
+  ResultsDir dir_;
+  std::vector<Step> steps_;
+  CheckpointStore store_;
+  RunReport report_;
+  std::optional<RunLock> lock_;
+  std::unique_ptr<VlmBackend> backend_;
+  CoordinateChoice coordinates_;
+  std::function<void(bool)> stop_parts_;  // true: requests in flight are cancelled too
+  std::optional<Error> end_;              // why the run ends before its work is done
+  TimePoint deadline_ = TimePoint::max();
+};
+
+}  // namespace
+
+RunOutcome run_pipeline(const Spec& spec, const RunHooks& hooks, RunEnvironment environment) {
+  return PipelineRun(spec, hooks, environment).run();
+}
+
+}  // namespace alig

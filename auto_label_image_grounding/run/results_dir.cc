@@ -1,0 +1,73 @@
+#include "auto_label_image_grounding/run/results_dir.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/text.h"
+
+namespace alig {
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown host";
+}
+
+}  // namespace
+
+const char* name_of(Step step) { return step == Step::kExtraction ? "0" : "1"; }
+
+std::filesystem::path ResultsDir::step_dir(Step step) const {
+  return root / (step == Step::kExtraction ? "step_0_expression_extraction" : "step_1_grounding");
+}
+std::filesystem::path ResultsDir::step_annotations(Step step) const {
+  return step_dir(step) / "annotations.jsonl";
+}
+std::filesystem::path ResultsDir::checkpoints(Step step) const { return step_dir(step) / ".ckpt"; }
+
+Status ResultsDir::clean_temporaries() const {
+  std::error_code code;
+  std::filesystem::remove_all(temporaries(), code);
+  return make_directories(temporaries());
+}
+
+Result<RunLock> RunLock::acquire(const ResultsDir& dir) {
+  if (auto made = make_directories(dir.state_dir()); !made) return tl::unexpected(made.error());
+  const std::filesystem::path path = dir.state_dir() / "lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    return fail(ErrorKind::kIo,
+                fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
+  }
+  RunLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const auto holder = read_file(path);
+    return fail(ErrorKind::kInvalidArgument,
+                fmt::format("another run is working in {} ({}): wait for it, stop it, or choose "
+                            "another results_dir",
+                            dir.root.string(), holder ? trim(*holder) : "holder unknown"));
+  }
+  const std::string holder = fmt::format("host {}, pid {}\n", host_name(), ::getpid());
+  // For people alone: the lock holds with or without it.
+  if (::ftruncate(fd, 0) == 0) [[maybe_unused]]
+    const ssize_t ignored = ::pwrite(fd, holder.data(), holder.size(), 0);
+  return lock;
+}
+
+RunLock::RunLock(RunLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+RunLock::~RunLock() {
+  if (fd_ >= 0) ::close(fd_);  // frees the lock
+}
+
+}  // namespace alig

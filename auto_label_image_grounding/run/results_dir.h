@@ -1,0 +1,49 @@
+// The names of everything in results_dir, and the lock that keeps a second run out of it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "auto_label_image_grounding/base/status.h"
+
+namespace alig {
+
+enum class Step { kExtraction = 0, kGrounding = 1 };
+
+// "0" or "1", as in workflow.steps.
+const char* name_of(Step step);
+
+struct ResultsDir {
+  std::filesystem::path root;
+
+  std::filesystem::path step_dir(Step step) const;
+  std::filesystem::path step_annotations(Step step) const;
+  std::filesystem::path checkpoints(Step step) const;
+  std::filesystem::path annotations() const { return root / "annotations.jsonl"; }
+  std::filesystem::path failures() const { return root / "failures.jsonl"; }
+  std::filesystem::path summary() const { return root / "summary.json"; }
+  // What the program keeps for itself: the lock, digests of published files, an unfinished discard.
+  std::filesystem::path state_dir() const { return root / ".state"; }
+  // Unfinished files; emptied when a run starts.
+  std::filesystem::path temporaries() const { return state_dir() / "tmp"; }
+
+  // Creates state_dir and an empty folder for temporaries. Only while the lock is held. kIo.
+  Status clean_temporaries() const;
+};
+
+// Held for the length of a run. A kernel lock (flock) on a file: a dead holder frees it, and it
+// works between containers that share the file system.
+class RunLock {
+ public:
+  // kInvalidArgument where another run holds it; names that run's host and pid.
+  static Result<RunLock> acquire(const ResultsDir& dir);
+  RunLock(RunLock&& other) noexcept;
+  RunLock& operator=(RunLock&&) = delete;
+  ~RunLock();
+
+ private:
+  explicit RunLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+}  // namespace alig

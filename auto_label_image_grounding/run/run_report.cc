@@ -1,0 +1,79 @@
+#include "auto_label_image_grounding/run/run_report.h"
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/base/version.h"
+
+namespace alig {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const TokenUsage& tokens) {
+  return {{"input", tokens.input},
+          {"output", tokens.output},
+          {"thinking", tokens.thinking},
+          {"cached", tokens.cached}};
+}
+
+Json to_json(const StepReport& step) {
+  return {{"from_checkpoint", step.from_checkpoint},
+          {"failed", step.failed},
+          {"requests", step.requests},
+          {"retries", step.retries},
+          {"tokens", to_json(step.tokens)}};
+}
+
+}  // namespace
+
+TokenUsage RunReport::tokens() const {
+  TokenUsage sum = step[0].tokens;
+  sum += step[1].tokens;
+  return sum;
+}
+
+Json to_json(const RunReport& report) {
+  Json steps = Json::object();
+  for (const std::string& name : report.steps) {
+    steps[name] = to_json(report.step[name == "0" ? 0 : 1]);
+  }
+  return {
+      {"status", report.status},
+      {"message", report.message},
+      {"version", kVersion},
+      {"backend", report.backend},
+      {"model", report.model},
+      {"coordinates",
+       {{"setting", report.coordinates_setting},
+        {"convention", report.coordinates},
+        {"model_family", report.model_family}}},
+      {"records",
+       {{"total", report.records},
+        {"done", report.done},
+        {"failed", report.failed},
+        {"bad_lines", report.bad_lines}}},
+      {"images", report.images},
+      {"expressions", report.expressions},
+      {"boxes", report.boxes},
+      {"requests", {{"sent", report.requests()}, {"retries", report.retries()}}},
+      {"tokens", to_json(report.tokens())},
+      {"steps", steps},
+      {"failures_by_kind", report.failures_by_kind},
+      {"labels", report.labels.named()},
+      {"answer_repairs", report.labels.repairs},
+      {"pictures",
+       {{"size_mismatches", report.size_mismatches},
+        {"text_only", report.text_only},
+        {"downscaled_for_limit", report.images_downscaled}}},
+      {"checkpoints",
+       {{"from_other_model", report.other_model}, {"from_stock", report.stock_checkpoints}}},
+      {"warnings", report.warnings},
+      {"timing",
+       {{"started_at", report.started_at},
+        {"seconds", std::round(report.seconds * 1000) / 1000}}},
+  };
+}
+
+}  // namespace alig

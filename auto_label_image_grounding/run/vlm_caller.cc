@@ -1,0 +1,309 @@
+#include "auto_label_image_grounding/run/vlm_caller.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "auto_label_image_grounding/http/redact.h"
+
+namespace alig {
+namespace {
+
+using Outcome = ConcurrencyLimiter::Outcome;
+
+// A guess at what a request costs before the endpoint says so: four characters a token, a picture
+// as most servers count one at high resolution, and a short answer.
+double estimated_tokens(const VlmQuery& query) {
+  constexpr double kPerCharacter = 0.25, kPicture = 1100, kAnswer = 300;
+  return static_cast<double>(query.prompt.size()) * kPerCharacter + kAnswer +
+         (query.image ? kPicture : 0);
+}
+
+constexpr double kTemperatureStep = 0.1;
+
+}  // namespace
+
+Slot::~Slot() { caller_->release(ticket_, outcome_); }
+
+VlmCaller::VlmCaller(Parts parts, CallerLimits limits, std::function<void(Error)> end_run)
+    : parts_(std::move(parts)),
+      limits_(std::move(limits)),
+      end_run_(std::move(end_run)),
+      limiter_(limits_.max_in_flight),
+      request_bucket_(static_cast<double>(limits_.requests_per_minute), 1, parts_.clock.now()),
+      token_bucket_(static_cast<double>(limits_.tokens_per_minute),
+                    std::max(1.0, static_cast<double>(limits_.tokens_per_minute) / 60),
+                    parts_.clock.now()),
+      last_progress_(parts_.clock.now()),
+      random_(std::random_device{}()) {}
+
+void VlmCaller::submit(std::shared_ptr<Call> call) {
+  if (stopped_) return;
+  if (call->step == Step::kGrounding) {
+    ready_.push_front(std::move(call));
+  } else {
+    ready_.push_back(std::move(call));
+  }
+  pump();
+}
+
+void VlmCaller::stop() {
+  stopped_ = true;
+  ready_.clear();
+}
+
+void VlmCaller::release(ConcurrencyLimiter::Ticket ticket, Outcome outcome) {
+  limiter_.release(ticket, outcome);
+  pump();
+}
+
+// Whether the limits per minute let the call go now; otherwise looks again when they will.
+bool VlmCaller::paced(const Call& call) {
+  const double tokens = estimated_tokens(call.query);
+  const TimePoint ready_at = std::max(request_bucket_.ready_at(1), token_bucket_.ready_at(tokens));
+  const TimePoint now = parts_.clock.now();
+  if (ready_at <= now) {
+    request_bucket_.take(1, now);
+    token_bucket_.take(tokens, now);
+    return true;
+  }
+  if (!pacing_timer_set_) {
+    pacing_timer_set_ = true;
+    parts_.loop.at(ready_at, [this] {
+      pacing_timer_set_ = false;
+      pump();
+    });
+  }
+  return false;
+}
+
+void VlmCaller::pump() {
+  while (!stopped_ && !ready_.empty()) {
+    if (limits_.max_requests > 0 && parts_.report.requests() >= limits_.max_requests) {
+      end_run_({ErrorKind::kUnavailable,
+                fmt::format("stopped after {} requests (workflow.max_requests): nothing is lost, "
+                            "run again to go on",
+                            limits_.max_requests)});
+      return;
+    }
+    const auto ticket = limiter_.try_acquire();
+    if (!ticket) return;
+    if (!paced(*ready_.front())) {
+      limiter_.release(*ticket, Outcome::kNeutral);
+      return;
+    }
+    std::shared_ptr<Call> call = std::move(ready_.front());
+    ready_.pop_front();
+    send(std::move(call), *ticket);
+  }
+}
+
+StepReport& VlmCaller::step_report(const Call& call) {
+  return parts_.report.step[static_cast<std::size_t>(call.step)];
+}
+
+void VlmCaller::send(std::shared_ptr<Call> call, ConcurrencyLimiter::Ticket ticket) {
+  ++call->attempts;
+  ++step_report(*call).requests;
+  if (call->attempts > 1) ++step_report(*call).retries;
+  HttpRequest request = parts_.backend.make_request(call->query, quirks_);
+  // The slot lives in the loop's events alone, so that it is freed on the loop's thread.
+  auto slot = std::make_shared<Slot>(*this, ticket);
+  EventLoop& loop = parts_.loop;
+  parts_.transport.send(
+      std::move(request),
+      [this, &loop, call = std::move(call), slot = std::move(slot)](HttpOutcome outcome) mutable {
+        auto shared = std::make_shared<HttpOutcome>(std::move(outcome));
+        loop.post([this, call = std::move(call), slot = std::move(slot), shared]() mutable {
+          on_outcome(call, std::move(slot), std::move(*shared));
+        });
+      });
+}
+
+void VlmCaller::on_outcome(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
+                           HttpOutcome outcome) {
+  if (outcome) answered_once_ = true;
+  const Failure failure = classify(outcome, parts_.clock.wall_now());
+  if (failure.kind == FailureKind::kNone) {
+    slot->set_outcome(Outcome::kSuccess);
+    judge(call, std::move(slot), std::move(*outcome));
+    return;
+  }
+  if (outcome && adapt(call, *outcome)) return;
+  handle_failure(call, slot, failure);
+}
+
+// A request that the endpoint refused for something optional goes out again without it.
+bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& response) {
+  // Another request may have taught us already while this one was in flight: compare with what
+  // this one was sent with by asking what a request without any of it would need.
+  const auto changed = quirks_after_refusal(response, EndpointQuirks{}, limits_.structured_output);
+  if (!changed) return false;
+  EndpointQuirks merged = quirks_;
+  merged.structured_output = merged.structured_output && changed->structured_output;
+  merged.max_completion_tokens = merged.max_completion_tokens || changed->max_completion_tokens;
+  const bool news = merged.structured_output != quirks_.structured_output ||
+                    merged.max_completion_tokens != quirks_.max_completion_tokens;
+  constexpr int kMaxAdaptations = 3;
+  if (!news && call->attempts > kMaxAdaptations) return false;
+  if (quirks_.structured_output && !merged.structured_output) {
+    parts_.report.warnings.emplace_back(
+        "the endpoint refuses structured output: asked without it from then on "
+        "(vlm.structured_output)");
+    parts_.logger.warning("{}", parts_.report.warnings.back());
+  }
+  quirks_ = merged;
+  if (!stopped_) ready_.push_front(call);
+  return true;
+}
+
+void VlmCaller::judge(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
+                      HttpResponse response) {
+  auto body = std::make_shared<std::string>(std::move(response.body));
+  parts_.pool.submit([this, call, slot = std::move(slot), body]() mutable {
+    auto reply = parts_.backend.read_reply(*body);
+    Status verdict;
+    std::optional<VlmReply> kept;
+    if (reply) {
+      if (reply->finish == Finish::kComplete) verdict = call->judge(*reply);
+      reply->text.clear();
+      kept = std::move(*reply);
+    } else {
+      verdict = tl::unexpected(reply.error());
+    }
+    parts_.loop.post([this, call, slot = std::move(slot), kept, verdict]() mutable {
+      on_judged(call, std::move(slot), kept, verdict);
+    });
+  });
+}
+
+void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
+                          const std::optional<VlmReply>& reply, const Status& verdict) {
+  fatal_tracker_.on_success();
+  Failure failure;
+  if (reply) {
+    step_report(*call).tokens += reply->usage;
+    const TokenUsage& used = reply->usage;
+    const auto tokens = static_cast<double>(used.input + used.output + used.thinking);
+    if (tokens > 0) token_bucket_.correct(tokens - estimated_tokens(call->query));
+    if (reply->finish == Finish::kRefused) {
+      failure.kind = FailureKind::kRefused;
+      failure.message = "the endpoint declined: " + reply->detail;
+    } else if (reply->finish == Finish::kTokenLimit) {
+      ++parts_.report.labels.answers_truncated;
+      failure.kind =
+          call->split_when_truncated ? FailureKind::kTruncated : FailureKind::kUnusableAnswer;
+      failure.message =
+          fmt::format("the answer was cut off by the token limit ({} tokens; "
+                      "vlm.gemini.max_output_tokens, vlm.openai.max_tokens)",
+                      parts_.backend.max_output_tokens());
+    }
+  }
+  if (!verdict && verdict.error().kind != ErrorKind::kData) {
+    end_run_(verdict.error());
+    return;
+  }
+  if (!verdict) {
+    failure.kind = FailureKind::kUnusableAnswer;
+    failure.message = verdict.error().message;
+  }
+  if (failure.kind == FailureKind::kNone) {
+    call->done(std::nullopt, std::move(slot));
+    return;
+  }
+  constexpr int kOk = 200;
+  failure.http_status = kOk;
+  call->query.raise_temperature += kTemperatureStep;
+  handle_failure(call, slot, failure);
+}
+
+void VlmCaller::handle_failure(const std::shared_ptr<Call>& call,
+                               const std::shared_ptr<Slot>& slot, Failure failure) {
+  failure.message = redact(std::move(failure.message), parts_.secrets);
+  const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
+  const Decision decision =
+      decide(failure, call->retry_state, limits_.retry, since_progress(), chance);
+  if (decision.slow_down) slot->set_outcome(Outcome::kOverload);
+  parts_.logger.debug("attempt {}: {} ({}), {}", call->attempts, failure.message,
+                      name_of(failure.kind), decision.reason);
+  if (decision.verdict == Verdict::kRetry) {
+    retry_later(call, parts_.clock.now() + decision.delay, decision.waits_for_progress);
+    return;
+  }
+  const bool fatal = decision.verdict == Verdict::kFatal || fatal_tracker_.on_failure(failure);
+  if (fatal && !stopped_) {
+    end_run_({ErrorKind::kEndpoint, failure.message + endpoint_advice(failure.kind)});
+    return;
+  }
+  const bool unreachable =
+      !answered_once_ &&
+      (failure.kind == FailureKind::kTransport || failure.kind == FailureKind::kTls);
+  if (unreachable && !stopped_) {
+    end_run_({ErrorKind::kEndpoint,
+              fmt::format("the endpoint cannot be reached after {} attempts: {}", call->attempts,
+                          failure.message) +
+                  endpoint_advice(failure.kind)});
+    return;
+  }
+  give_up(call, failure, decision.reason);
+}
+
+void VlmCaller::give_up(const std::shared_ptr<Call>& call, const Failure& failure,
+                        const std::string& reason) {
+  if (failure.kind == FailureKind::kCancelled) return;
+  std::string message = failure.message;
+  if (reason.rfind("exhausted", 0) == 0) message += fmt::format(" ({} attempts)", call->attempts);
+  call->done(CallFailure{failure.kind, message, failure.http_status, call->attempts}, nullptr);
+}
+
+// A request that waits for progress of the run looks at it before its time comes, so that it never
+// waits for ever behind a server's hint.
+void VlmCaller::retry_later(const std::shared_ptr<Call>& call, TimePoint ready_at,
+                            bool waits_for_progress) {
+  if (stopped_) return;
+  ++delayed_;
+  TimePoint look_at = ready_at;
+  if (waits_for_progress) {
+    look_at = std::min(ready_at, std::max(last_progress_ + limits_.retry.rate_limit_patience,
+                                          parts_.clock.now()));
+  }
+  parts_.loop.at(look_at, [this, call, ready_at, waits_for_progress] {
+    --delayed_;
+    if (stopped_) return;
+    if (parts_.clock.now() >= ready_at) {
+      ready_.push_front(call);
+      pump();
+      return;
+    }
+    if (since_progress() < limits_.retry.rate_limit_patience) {
+      retry_later(call, ready_at, waits_for_progress);
+      return;
+    }
+    Failure failure;
+    failure.kind = FailureKind::kRateLimited;
+    failure.message = "rate-limited, and nothing of the run has progressed for "
+                      "vlm.rate_limit_patience seconds";
+    give_up(call, failure, "exhausted");
+  });
+}
+
+std::string VlmCaller::endpoint_advice(FailureKind kind) const {
+  switch (kind) {
+    case FailureKind::kAuth:
+      return ". Check the API key (environment variable GOOGLE_API_KEY or OPENAI_API_KEY)";
+    case FailureKind::kModel:
+      return fmt::format(". Check the model name ({}) and the base_url", parts_.backend.model());
+    case FailureKind::kQuota:
+      return ". Check the plan and billing of the account; finished samples are kept, run again "
+             "when there is quota";
+    case FailureKind::kTls:
+      return ". Check the certificate; for a private CA set SSL_CERT_FILE or CURL_CA_BUNDLE";
+    case FailureKind::kTransport:
+      return ". Check base_url, and that the server is running";
+    default:
+      return "";
+  }
+}
+
+}  // namespace alig

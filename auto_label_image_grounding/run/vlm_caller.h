@@ -1,0 +1,145 @@
+// VLM calls from admission to a usable reply: slots, pace, retries, what the endpoint cannot do.
+//
+// Everything here runs on the event loop's thread, but for Call::judge (a pool thread).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "auto_label_image_grounding/base/clock.h"
+#include "auto_label_image_grounding/base/log.h"
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/http/pace.h"
+#include "auto_label_image_grounding/http/retry_policy.h"
+#include "auto_label_image_grounding/http/transport.h"
+#include "auto_label_image_grounding/run/event_loop.h"
+#include "auto_label_image_grounding/run/results_dir.h"
+#include "auto_label_image_grounding/run/run_report.h"
+#include "auto_label_image_grounding/run/thread_pool.h"
+#include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/vlm/backend.h"
+
+namespace alig {
+
+// Why a call has no usable reply.
+struct CallFailure {
+  FailureKind kind = FailureKind::kNone;
+  std::string message;
+  int http_status = 0;
+  int attempts = 0;
+};
+
+class VlmCaller;
+
+// A request's place among the requests in flight. Whoever holds it may delay its end, so that a
+// slot is free again only when the checkpoint of its answer is in place. Loop thread.
+class Slot {
+ public:
+  Slot(VlmCaller& caller, ConcurrencyLimiter::Ticket ticket) : caller_(&caller), ticket_(ticket) {}
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+  ~Slot();
+  void set_outcome(ConcurrencyLimiter::Outcome outcome) { outcome_ = outcome; }
+
+ private:
+  VlmCaller* caller_;
+  ConcurrencyLimiter::Ticket ticket_;
+  ConcurrencyLimiter::Outcome outcome_ = ConcurrencyLimiter::Outcome::kNeutral;
+};
+
+struct Call {
+  Step step = Step::kExtraction;
+  VlmQuery query;
+  // An answer that was cut off ends the call at once (it is split), or is asked for again.
+  bool split_when_truncated = false;
+  // On a pool thread, perhaps several times, never twice at once: takes a reply that is complete.
+  // kData: the answer is unusable, ask again. Any other error ends the run.
+  std::function<Status(const VlmReply&)> judge;
+  // On the loop's thread, once: the last reply was judged usable, or the call has failed. The slot
+  // is freed when the last copy of the pointer is gone; it is null for a failure.
+  std::function<void(const std::optional<CallFailure>&, std::shared_ptr<Slot>)> done;
+
+  int attempts = 0;  // requests sent
+  AttemptState retry_state;
+};
+
+struct CallerLimits {
+  int max_in_flight = 1;
+  std::int64_t max_requests = 0;  // 0: none
+  std::int64_t requests_per_minute = 0;
+  std::int64_t tokens_per_minute = 0;
+  StructuredOutput structured_output = StructuredOutput::kAuto;
+  RetrySettings retry;
+};
+
+class VlmCaller {
+ public:
+  struct Parts {
+    EventLoop& loop;
+    ThreadPool& pool;
+    const Clock& clock;
+    HttpTransport& transport;
+    const VlmBackend& backend;
+    Logger& logger;
+    RunReport& report;
+    std::vector<std::string> secrets;  // hidden in every message
+  };
+  // `end_run` is called when going on is pointless: a fatal answer, a full disk, max_requests.
+  VlmCaller(Parts parts, CallerLimits limits, std::function<void(Error)> end_run);
+
+  // Step-1 calls go before waiting step-0 calls: an image that was begun is finished while the
+  // server still has it in its prefix cache.
+  void submit(std::shared_ptr<Call> call);
+  // No new requests; calls that wait are dropped without a word. What is in flight may finish.
+  void stop();
+  // A record is finished: rate-limited calls may wait on.
+  void note_progress() { last_progress_ = parts_.clock.now(); }
+
+  int in_flight() const { return limiter_.in_flight(); }
+  std::size_t waiting() const { return ready_.size() + delayed_; }
+
+ private:
+  friend class Slot;
+  void release(ConcurrencyLimiter::Ticket ticket, ConcurrencyLimiter::Outcome outcome);
+  void pump();
+  bool paced(const Call& call);
+  void send(std::shared_ptr<Call> call, ConcurrencyLimiter::Ticket ticket);
+  void on_outcome(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
+                  HttpOutcome outcome);
+  void judge(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot, HttpResponse response);
+  void on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
+                 const std::optional<VlmReply>& reply, const Status& verdict);
+  void handle_failure(const std::shared_ptr<Call>& call, const std::shared_ptr<Slot>& slot,
+                      Failure failure);
+  void retry_later(const std::shared_ptr<Call>& call, TimePoint ready_at, bool waits_for_progress);
+  void give_up(const std::shared_ptr<Call>& call, const Failure& failure,
+               const std::string& reason);
+  bool adapt(const std::shared_ptr<Call>& call, const HttpResponse& response);
+  Duration since_progress() const { return parts_.clock.now() - last_progress_; }
+  StepReport& step_report(const Call& call);
+  std::string endpoint_advice(FailureKind kind) const;
+
+  Parts parts_;
+  CallerLimits limits_;
+  std::function<void(Error)> end_run_;
+  ConcurrencyLimiter limiter_;
+  TokenBucket request_bucket_;
+  TokenBucket token_bucket_;
+  FatalTracker fatal_tracker_;
+  EndpointQuirks quirks_;
+  std::deque<std::shared_ptr<Call>> ready_;
+  std::size_t delayed_ = 0;
+  TimePoint last_progress_;
+  bool stopped_ = false;
+  bool pacing_timer_set_ = false;
+  bool answered_once_ = false;  // any HTTP response at all
+  std::mt19937_64 random_;
+};
+
+}  // namespace alig

@@ -1,0 +1,73 @@
+#include <fmt/format.h>
+
+#include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/spec/spec_keys.h"
+
+namespace alig {
+namespace {
+
+std::vector<std::string> parts_of(const std::string& path) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= path.size();) {
+    const std::size_t end = std::min(path.find('.', begin), path.size());
+    parts.push_back(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+SpecJson key_json(const SpecKey& key) {
+  const auto bound = [](const std::optional<double>& value) { return value ? SpecJson(*value) : SpecJson(); };
+  return {{"path", key.path},
+          {"type", name_of(key.type)},
+          {"default", key.default_value},
+          {"description", key.description},
+          {"options", key.options.empty() ? SpecJson() : SpecJson(key.options)},
+          {"min", bound(key.min)},
+          {"max", bound(key.max)},
+          {"ignored", false}};
+}
+
+// The stock pipeline's schema has these; their values mean nothing in either.
+SpecJson ignored_json(const char* path, const char* type, SpecJson value) {
+  return {{"path", path},    {"type", type},   {"default", std::move(value)},
+          {"description", "Accepted and ignored"}, {"options", nullptr}, {"min", nullptr},
+          {"max", nullptr},  {"ignored", true}};
+}
+
+}  // namespace
+
+std::string default_spec_yaml(const std::string& results_dir) {
+  std::string out =
+      "# Every key of image_grounding with its default. What is left out of a spec has this value.\n";
+  out += fmt::format("results_dir: {}\n", SpecJson(results_dir).dump());
+  out += "autolabel_type: \"image_grounding\"\nimage_grounding:\n";
+  std::vector<std::string> open;
+  for (const SpecKey& key : spec_keys()) {
+    const std::vector<std::string> parts = parts_of(key.path);
+    std::size_t depth = 0;
+    while (depth + 1 < parts.size() && depth < open.size() && open[depth] == parts[depth]) ++depth;
+    open.resize(depth);
+    for (; depth + 1 < parts.size(); ++depth) {
+      out += fmt::format("{:{}}{}:\n", "", 2 * (depth + 1), parts[depth]);
+      open.push_back(parts[depth]);
+    }
+    const std::size_t indent = 2 * (depth + 1);
+    std::string comment = key.description;
+    if (key.type == KeyType::kString && !key.options.empty()) {
+      comment += fmt::format(" [{}]", fmt::join(key.options, ", "));
+    }
+    out += fmt::format("{:{}}# {}\n{:{}}{}: {}\n", "", indent, comment, "", indent, parts.back(),
+                       key.default_value.dump());
+  }
+  return out;
+}
+
+std::string spec_keys_json() {
+  SpecJson out = SpecJson::array();
+  for (const SpecKey& key : spec_keys()) out.push_back(key_json(key));
+  out.push_back(ignored_json("workflow.long_video_threshold", "float", 0.0));
+  return out.dump(1);
+}
+
+}  // namespace alig

@@ -1,0 +1,326 @@
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/spec/spec_keys.h"
+#include "auto_label_image_grounding/spec/spec_tree.h"
+
+namespace alig {
+namespace {
+
+constexpr const char* kBlock = "image_grounding";
+constexpr const char* kMissing = "???";  // OmegaConf's mark for a value that must be given
+
+// Top-level keys of the existing dispatcher's spec that are not ours to read.
+bool is_foreign_top_level_key(const std::string& key) {
+  static const std::set<std::string> kKeys = {
+      "mal",          "grounding_dino", "gpu_ids",     "num_gpus",
+      "batch_size",   "num_workers",    "module_name", "video_reasoning_annotation",
+      "image_referring_expression",     "defaults",    "hydra",
+      "encryption_key", "verbose"};
+  return kKeys.contains(key);
+}
+
+tl::unexpected<Error> complain(const std::string& origin, const std::string& message) {
+  return fail(ErrorKind::kInvalidArgument, origin + ": " + message);
+}
+
+bool is_block(const std::string& path) {
+  const auto& keys = spec_keys();
+  return std::any_of(keys.begin(), keys.end(), [&](const SpecKey& key) {
+    return key.path.rfind(path + ".", 0) == 0;
+  });
+}
+
+std::string last_part(const std::string& path) { return path.substr(path.rfind('.') + 1); }
+
+// The key that was probably meant: close in spelling, or the right word in the wrong block.
+std::string closest_key(const std::string& path) {
+  std::string best;
+  std::size_t best_distance = path.size() / 3 + 2;
+  for (const SpecKey& key : spec_keys()) {
+    std::size_t distance = edit_distance(path, key.path);
+    if (last_part(path) == last_part(key.path)) distance = std::min<std::size_t>(distance, 1);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = key.path;
+  }
+  return best;
+}
+
+std::string unknown_key(const std::string& full_path, const std::string& path) {
+  const std::string meant = closest_key(path);
+  const std::string hint = meant.empty() ? "" : fmt::format(" (did you mean {}.{}?)", kBlock, meant);
+  return fmt::format("unknown key {}{}", full_path, hint);
+}
+
+std::string shown_value(const std::string& path, const SpecJson& value) {
+  return path.ends_with("api_key") ? "***" : shorten(value.dump(-1, ' ', false, SpecJson::error_handler_t::replace), 60);
+}
+
+// OmegaConf's conversions for structured configs; nothing where the value does not fit the type.
+std::optional<SpecJson> convert(const SpecJson& value, KeyType type) {
+  const bool text = value.is_string();
+  const SpecJson plain = text ? resolve_plain_scalar(value.get<std::string>()) : value;
+  switch (type) {
+    case KeyType::kString:
+      if (text) return value;
+      if (value.is_null()) return SpecJson("");
+      if (value.is_number() || value.is_boolean()) return SpecJson(value.dump());
+      return std::nullopt;
+    case KeyType::kInt:
+      if (plain.is_number_integer()) return plain;
+      return std::nullopt;
+    case KeyType::kFloat:
+      if (plain.is_number() && std::isfinite(plain.get<double>())) return SpecJson(plain.get<double>());
+      return std::nullopt;
+    case KeyType::kBool:
+      if (plain.is_boolean()) return plain;
+      if (plain == 0 || plain == 1) return SpecJson(plain == 1);
+      return std::nullopt;
+    case KeyType::kList:
+      if (value.is_array()) return value;
+      return std::nullopt;
+    case KeyType::kDict:
+      if (value.is_object()) return value;
+      return value.is_null() ? std::optional(SpecJson::object()) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+// Elements of our lists are words; numbers are taken as such (steps: [0, 1]).
+Result<SpecJson> words_of(const SpecJson& list) {
+  SpecJson out = SpecJson::array();
+  for (const SpecJson& element : list) {
+    if (element.is_string()) {
+      out.push_back(element);
+    } else if (element.is_number_integer()) {
+      out.push_back(element.dump());
+    } else {
+      return fail(ErrorKind::kInvalidArgument, "an element is not a word");
+    }
+  }
+  return out;
+}
+
+Status check_options(const SpecKey& key, const SpecJson& value) {
+  if (key.options.empty()) return {};
+  const auto known = [&](const SpecJson& word) {
+    return std::find(key.options.begin(), key.options.end(), word) != key.options.end();
+  };
+  const bool good = value.is_array() ? std::all_of(value.begin(), value.end(), known) : known(value);
+  if (good) return {};
+  return fail(ErrorKind::kInvalidArgument,
+              fmt::format("must be {} {}, not {}", value.is_array() ? "a list of" : "one of",
+                          fmt::join(key.options, ", "), shown_value(key.path, value)));
+}
+
+Status check_range(const SpecKey& key, const SpecJson& value) {
+  if (!value.is_number()) return {};
+  const double number = value.get<double>();
+  if (key.min && number < *key.min) {
+    return fail(ErrorKind::kInvalidArgument, fmt::format("must be at least {}, not {}", *key.min, value.dump()));
+  }
+  if (key.max && number > *key.max) {
+    return fail(ErrorKind::kInvalidArgument, fmt::format("must be at most {}, not {}", *key.max, value.dump()));
+  }
+  return {};
+}
+
+Status store_value(Spec& spec, const SpecKey& key, SpecJson value) {
+  if (value.is_string()) {
+    auto text = interpolate(value.get<std::string>());
+    if (!text) return tl::unexpected(text.error());
+    value = *text;
+    if (value == kMissing) {
+      return fail(ErrorKind::kInvalidArgument, fmt::format("must be given (it is {})", kMissing));
+    }
+  }
+  const auto converted = convert(value, key.type);
+  if (!converted) {
+    constexpr const char* kWanted[] = {"text", "a whole number", "a number", "true or false",
+                                       "a list", "a mapping"};
+    return fail(ErrorKind::kInvalidArgument,
+                fmt::format("must be {}, not {}", kWanted[static_cast<int>(key.type)],
+                            shown_value(key.path, value)));
+  }
+  SpecJson good = *converted;
+  if (key.type == KeyType::kList) {
+    auto words = words_of(good);
+    if (!words) return tl::unexpected(words.error());
+    good = std::move(*words);
+  }
+  Status status = check_options(key, good);
+  if (status) status = check_range(key, good);
+  if (status) key.store(spec, good);
+  return status;
+}
+
+class SpecLoader {
+ public:
+  explicit SpecLoader(const SpecTree& tree) : tree_(tree) {
+    for (const SpecKey& key : spec_keys()) key.store(spec_, key.default_value);
+  }
+
+  Result<Spec> load() {
+    Status status = load_top_level();
+    if (status) status = load_block(tree_.root.value(kBlock, SpecJson::object()), "");
+    if (status) status = check_whole();
+    if (!status) return tl::unexpected(status.error());
+    return std::move(spec_);
+  }
+
+ private:
+  Status load_top_level() {
+    for (const auto& [key, value] : tree_.root.items()) {
+      const std::string origin = tree_.origin_of(key);
+      if (key == kBlock || is_foreign_top_level_key(key)) continue;
+      if (key == "results_dir") {
+        if (Status status = load_results_dir(origin, value); !status) return status;
+      } else if (key == "autolabel_type") {
+        if (value != kBlock) {
+          return complain(origin, fmt::format("autolabel_type is {}: this is the pipeline of \"{}\"",
+                                              shown_value(key, value), kBlock));
+        }
+      } else {
+        const bool ours = find_key(key) != nullptr || is_block(key);
+        return complain(origin, ours ? fmt::format("unknown key {} (did you mean {}.{}?)", key, kBlock, key)
+                                     : unknown_key(key, key));
+      }
+    }
+    return {};
+  }
+
+  Status load_results_dir(const std::string& origin, const SpecJson& value) {
+    if (value.is_null()) return {};
+    if (!value.is_string() && !value.is_number()) return complain(origin, "results_dir must be text");
+    auto text = interpolate(value.is_string() ? value.get<std::string>() : value.dump());
+    if (!text) return complain(origin, "results_dir: " + text.error().message);
+    if (*text != kMissing) spec_.results_dir = *text;
+    return {};
+  }
+
+  // `path` is relative to image_grounding, "" for the block itself.
+  Status load_block(const SpecJson& block, const std::string& path) {
+    const std::string full = path.empty() ? kBlock : fmt::format("{}.{}", kBlock, path);
+    if (block.is_null()) return {};
+    if (!block.is_object()) {
+      return complain(tree_.origin_of(full), fmt::format("{} is a block of keys, not a value", full));
+    }
+    for (const auto& [name, value] : block.items()) {
+      const std::string inner = path.empty() ? name : path + "." + name;
+      if (Status status = load_entry(inner, value); !status) return status;
+    }
+    return {};
+  }
+
+  Status load_entry(const std::string& path, const SpecJson& value) {
+    const std::string full = fmt::format("{}.{}", kBlock, path);
+    if (path.rfind(kIgnoredPrefix, 0) == 0) return {};
+    if (is_block(path)) return load_block(value, path);
+    const SpecKey* key = find_key(path);
+    if (key == nullptr) return complain(tree_.origin_of(full), unknown_key(full, path));
+    if (Status status = store_value(spec_, *key, value); !status) {
+      return complain(tree_.origin_of(full), full + " " + status.error().message);
+    }
+    return {};
+  }
+
+  // What concerns several keys.
+  Status check_whole() const {
+    const auto missing = [](const std::string& key, const std::string& why) {
+      return fail(ErrorKind::kInvalidArgument, fmt::format("{} must be set{}", key, why));
+    };
+    const auto at = [](const char* key) { return fmt::format("{}.{}", kBlock, key); };
+    if (spec_.results_dir.empty()) return missing("results_dir", ": the folder for the results");
+    if (!spec_.workflow.extract && !spec_.workflow.ground) {
+      return fail(ErrorKind::kInvalidArgument, at("workflow.steps") + " is empty: [\"0\", \"1\"] or one of them");
+    }
+    if (spec_.workflow.extract && spec_.data.input_jsonl.empty()) {
+      return missing(at("data.input_jsonl"), ": the JSONL file with image_path and caption");
+    }
+    if (spec_.output.report) return not_available(at("output.report"), "false");
+    if (!spec_.output.exports.empty()) return not_available(at("output.exports"), "[]");
+    return check_endpoint(at);
+  }
+
+  template <typename At>
+  Status check_endpoint(At at) const {
+    const bool openai = spec_.vlm.backend == Backend::kOpenAi;
+    const std::string& url = openai ? spec_.vlm.openai.base_url : spec_.vlm.gemini.base_url;
+    const std::string& model = openai ? spec_.vlm.openai.model_name : spec_.vlm.gemini.model;
+    const std::string url_key = at(openai ? "vlm.openai.base_url" : "vlm.gemini.base_url");
+    const std::string model_key = at(openai ? "vlm.openai.model_name" : "vlm.gemini.model");
+    if (url.empty()) {
+      return fail(ErrorKind::kInvalidArgument, url_key + " must be set, e.g. http://host:8000/v1");
+    }
+    if (!starts_with_ignoring_case(url, "http://") && !starts_with_ignoring_case(url, "https://")) {
+      return fail(ErrorKind::kInvalidArgument,
+                  fmt::format("{} must begin with http:// or https://, not {}", url_key, shorten(url, 60)));
+    }
+    if (model.empty()) return fail(ErrorKind::kInvalidArgument, model_key + " must be set");
+    if (spec_.vlm.openai.extra_body.contains("messages")) {
+      return fail(ErrorKind::kInvalidArgument,
+                  at("vlm.openai.extra_body") + " must not hold \"messages\": those are the pipeline's");
+    }
+    return {};
+  }
+
+  static tl::unexpected<Error> not_available(const std::string& key, const char* value) {
+    return fail(ErrorKind::kInvalidArgument,
+                fmt::format("{} is not available yet in this version: leave it at {}", key, value));
+  }
+
+  const SpecTree& tree_;
+  Spec spec_;
+};
+
+}  // namespace
+
+Result<Spec> load_spec(const SpecSource& source, const std::vector<std::string>& overrides) {
+  auto tree = parse_yaml(source);
+  if (!tree) return tl::unexpected(tree.error());
+  for (const std::string& text : overrides) {
+    if (auto status = apply_override(*tree, text); !status) return tl::unexpected(status.error());
+  }
+  return SpecLoader(*tree).load();
+}
+
+Result<Spec> load_spec_file(const std::filesystem::path& path,
+                            const std::vector<std::string>& overrides) {
+  auto text = read_file(path);
+  if (!text) return fail_at("spec", text.error());
+  return load_spec({std::move(*text), path.string()}, overrides);
+}
+
+Status resolve_environment(Spec& spec, const std::function<const char*(const char*)>& getenv) {
+  const auto first_set = [&](std::initializer_list<const char*> names) -> std::string {
+    for (const char* name : names) {
+      const char* value = getenv(name);
+      if (value != nullptr && *value != '\0') return value;
+    }
+    return "";
+  };
+  const auto trimmed = [](const std::string& key) { return std::string(trim(key)); };
+  if (spec.vlm.backend == Backend::kOpenAi) {
+    std::string& key = spec.vlm.openai.api_key;
+    if (key.empty()) key = first_set({"OPENAI_API_KEY"});
+    key = trimmed(key);
+    return {};
+  }
+  std::string& key = spec.vlm.gemini.api_key;
+  if (key.empty()) key = first_set({"GOOGLE_API_KEY", "GEMINI_API_KEY"});
+  key = trimmed(key);
+  if (!key.empty()) return {};
+  return fail(ErrorKind::kInvalidArgument,
+              "no API key for Gemini: set the environment variable GOOGLE_API_KEY (or "
+              "GEMINI_API_KEY), or image_grounding.vlm.gemini.api_key");
+}
+
+}  // namespace alig

@@ -1,0 +1,112 @@
+// The settings of a run, validated. This folder is the one place that knows key names, types,
+// defaults and ranges: defaults, YAML, overrides, `default_specs` and the Python schema all come
+// from one table (spec_keys.cc).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/base/status.h"
+
+namespace alig {
+
+enum class Backend { kGemini, kOpenAi };
+enum class ImageTransport { kInline, kFileUrl };
+enum class StructuredOutput { kAuto, kOn, kOff };
+enum class OnMissingImage { kFail, kTextOnly };
+
+// The meaning of each field, its default and its range stand in the table of keys.
+struct GeminiSpec {
+  std::string api_key, model, media_resolution, base_url;
+  double temperature = 0;
+  int max_output_tokens = 0;
+  double timeout = 0;  // seconds
+};
+
+struct OpenAiSpec {
+  std::string api_key, base_url, model_name;
+  double temperature = 0;
+  int max_tokens = 0;
+  double timeout = 0;  // seconds
+  nlohmann::ordered_json extra_body = nlohmann::ordered_json::object();
+  ImageTransport image_transport = ImageTransport::kInline;
+};
+
+struct VlmSpec {
+  Backend backend = Backend::kGemini;
+  GeminiSpec gemini;
+  OpenAiSpec openai;
+  std::string coordinates;
+  StructuredOutput structured_output = StructuredOutput::kAuto;
+  int max_retries = 0;
+  double rate_limit_patience = 0;  // seconds
+  std::int64_t requests_per_minute = 0;
+  std::int64_t tokens_per_minute = 0;
+  int max_image_side = 0;  // pixels
+};
+
+struct WorkflowSpec {
+  bool extract = true;  // steps holds "0"
+  bool ground = true;   // steps holds "1"
+  int max_workers = 1;
+  bool force_reprocess = false;
+  double max_failure_ratio = 0;
+  std::int64_t max_requests = 0;
+  double merge_iou = 0;
+};
+
+struct DataSpec {
+  std::string input_jsonl, image_root;
+  OnMissingImage on_missing_image = OnMissingImage::kFail;
+  std::int64_t max_image_pixels = 0;
+};
+
+struct PromptsSpec {
+  std::string expression_extraction, phrase_grounding;  // paths of template files; "" = built in
+};
+
+struct OutputSpec {
+  bool report = false;
+  int report_limit = 0;
+  std::vector<std::string> exports;
+};
+
+struct Spec {
+  std::string results_dir;
+  VlmSpec vlm;
+  WorkflowSpec workflow;
+  DataSpec data;
+  PromptsSpec prompts;
+  OutputSpec output;
+};
+
+struct SpecSource {
+  std::string text;  // YAML (JSON is YAML)
+  std::string name;  // for messages: the file's path
+};
+
+// Reads, applies `overrides` ("key=value" in Hydra's grammar for scalars, lists and dicts), checks
+// every key and value. kInvalidArgument; the message names the key with file and line, or the
+// override, and where one is close the key that was probably meant. Never prints a secret.
+Result<Spec> load_spec(const SpecSource& source, const std::vector<std::string>& overrides);
+// Also kNotFound and kIo, for the file.
+Result<Spec> load_spec_file(const std::filesystem::path& path,
+                            const std::vector<std::string>& overrides);
+
+// Every key with its default and a comment; loads back to the defaults.
+std::string default_spec_yaml(const std::string& results_dir);
+
+// For the schema in Python: a JSON list of {"path", "type", "default", "description", "options",
+// "min", "max", "ignored"}, one for each key below image_grounding.
+std::string spec_keys_json();
+
+// Fills the API key of the chosen backend from the environment, where the spec holds none. `getenv`
+// returns null for what is not set. kInvalidArgument where a key is needed and there is none.
+Status resolve_environment(Spec& spec, const std::function<const char*(const char*)>& getenv);
+
+}  // namespace alig

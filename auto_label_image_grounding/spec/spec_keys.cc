@@ -1,0 +1,183 @@
+#include "auto_label_image_grounding/spec/spec_keys.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace alig {
+namespace {
+
+template <typename T, typename Get>
+std::function<void(Spec&, const SpecJson&)> into(Get get) {
+  return [get](Spec& spec, const SpecJson& value) { get(spec) = value.get<T>(); };
+}
+
+#define ALIG_FIELD(type, member) into<type>([](Spec& s) -> type& { return s.member; })
+
+template <typename Enum, typename Get>
+std::function<void(Spec&, const SpecJson&)> choose(std::vector<std::pair<std::string, Enum>> names,
+                                                   Get get) {
+  return [names = std::move(names), get](Spec& spec, const SpecJson& value) {
+    for (const auto& [name, choice] : names) {
+      if (value == name) get(spec) = choice;
+    }
+  };
+}
+
+void store_steps(Spec& spec, const SpecJson& value) {
+  spec.workflow.extract = std::find(value.begin(), value.end(), "0") != value.end();
+  spec.workflow.ground = std::find(value.begin(), value.end(), "1") != value.end();
+}
+
+void store_base_url(std::string& target, std::string url) {
+  constexpr std::string_view kSuffix = "/chat/completions";
+  const auto strip_slashes = [&] {
+    while (!url.empty() && url.back() == '/') url.pop_back();
+  };
+  strip_slashes();
+  if (url.ends_with(kSuffix)) url.resize(url.size() - kSuffix.size());
+  strip_slashes();
+  target = std::move(url);
+}
+
+constexpr double kMostInt = 2147483647;
+
+std::vector<SpecKey> make_keys() {
+  using enum KeyType;
+  const std::vector<std::string> resolutions = {
+      "MEDIA_RESOLUTION_UNSPECIFIED", "MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM",
+      "MEDIA_RESOLUTION_HIGH"};
+  return {
+      {"vlm.backend", kString, "gemini",
+       "gemini, or openai for any OpenAI-compatible endpoint (NIM, vLLM, TAO inference microservice)",
+       choose<Backend>({{"gemini", Backend::kGemini}, {"openai", Backend::kOpenAi}},
+                       [](Spec& s) -> Backend& { return s.vlm.backend; }),
+       {"gemini", "openai"}},
+      {"vlm.gemini.api_key", kString, "",
+       "Empty: the environment variable GOOGLE_API_KEY, then GEMINI_API_KEY (better than here)",
+       ALIG_FIELD(std::string, vlm.gemini.api_key)},
+      {"vlm.gemini.model", kString, "gemini-3.1-flash-lite-preview", "The model's name",
+       ALIG_FIELD(std::string, vlm.gemini.model)},
+      {"vlm.gemini.media_resolution", kString, "MEDIA_RESOLUTION_HIGH",
+       "How many tokens Gemini spends on a picture; sent with every request",
+       ALIG_FIELD(std::string, vlm.gemini.media_resolution), resolutions},
+      {"vlm.gemini.temperature", kFloat, 0.3, "Sampling temperature",
+       ALIG_FIELD(double, vlm.gemini.temperature), {}, 0, 2},
+      {"vlm.gemini.max_output_tokens", kInt, 8192, "Limit of one answer, in tokens",
+       ALIG_FIELD(int, vlm.gemini.max_output_tokens), {}, 1, kMostInt},
+      {"vlm.gemini.timeout", kFloat, 120.0, "Seconds for one whole request",
+       ALIG_FIELD(double, vlm.gemini.timeout), {}, 0.001, 86400},
+      {"vlm.gemini.base_url", kString, "https://generativelanguage.googleapis.com",
+       "Another one for a proxy, a gateway or a test server",
+       [](Spec& s, const SpecJson& v) { store_base_url(s.vlm.gemini.base_url, v.get<std::string>()); }},
+      {"vlm.openai.api_key", kString, "",
+       "Empty: the environment variable OPENAI_API_KEY (better than here); self-hosted servers "
+       "often need none",
+       ALIG_FIELD(std::string, vlm.openai.api_key)},
+      {"vlm.openai.base_url", kString, "", "E.g. http://host:8000/v1",
+       [](Spec& s, const SpecJson& v) { store_base_url(s.vlm.openai.base_url, v.get<std::string>()); }},
+      {"vlm.openai.model_name", kString, "", "The model's name as the endpoint lists it",
+       ALIG_FIELD(std::string, vlm.openai.model_name)},
+      {"vlm.openai.temperature", kFloat, 0.7, "Sampling temperature",
+       ALIG_FIELD(double, vlm.openai.temperature), {}, 0, 2},
+      {"vlm.openai.max_tokens", kInt, 4096, "Limit of one answer, in tokens",
+       ALIG_FIELD(int, vlm.openai.max_tokens), {}, 1, kMostInt},
+      {"vlm.openai.timeout", kFloat, 60.0, "Seconds for one whole request",
+       ALIG_FIELD(double, vlm.openai.timeout), {}, 0.001, 86400},
+      {"vlm.openai.extra_body", kDict, SpecJson::object(),
+       "Merged into the request body; null takes a key out of it",
+       ALIG_FIELD(SpecJson, vlm.openai.extra_body)},
+      {"vlm.openai.image_transport", kString, "inline",
+       "inline (the picture is sent), or file_url (file://…, for a vLLM on the same file system "
+       "started with --allowed-local-media-path)",
+       choose<ImageTransport>({{"inline", ImageTransport::kInline},
+                               {"file_url", ImageTransport::kFileUrl}},
+                              [](Spec& s) -> ImageTransport& { return s.vlm.openai.image_transport; }),
+       {"inline", "file_url"}},
+      {"vlm.coordinates", kString, "auto",
+       "Convention in which the model is asked for boxes: auto chooses by the model's family",
+       ALIG_FIELD(std::string, vlm.coordinates),
+       {"auto", "pixel", "xyxy_1000", "yxyx_1000", "xyxy_1"}},
+      {"vlm.structured_output", kString, "auto",
+       "Have the server enforce the answer's JSON schema: auto gives it up where it is refused",
+       choose<StructuredOutput>({{"auto", StructuredOutput::kAuto},
+                                 {"on", StructuredOutput::kOn},
+                                 {"off", StructuredOutput::kOff}},
+                                [](Spec& s) -> StructuredOutput& { return s.vlm.structured_output; }),
+       {"auto", "on", "off"}},
+      {"vlm.max_retries", kInt, 5, "After the first attempt, for errors that may pass",
+       ALIG_FIELD(int, vlm.max_retries), {}, 0, 1000},
+      {"vlm.rate_limit_patience", kFloat, 900.0,
+       "Seconds without any progress of the run after which rate-limited requests fail",
+       ALIG_FIELD(double, vlm.rate_limit_patience), {}, 0, 1e6},
+      {"vlm.requests_per_minute", kInt, 0, "0 = no limit",
+       ALIG_FIELD(std::int64_t, vlm.requests_per_minute), {}, 0, 1e12},
+      {"vlm.tokens_per_minute", kInt, 0, "0 = no limit",
+       ALIG_FIELD(std::int64_t, vlm.tokens_per_minute), {}, 0, 1e15},
+      {"vlm.max_image_side", kInt, 0,
+       "Pictures are downscaled to this many pixels on the long side; 0 = sent as they are",
+       ALIG_FIELD(int, vlm.max_image_side), {}, 0, 1e6},
+      {"workflow.steps", kList, {"0", "1"},
+       "0: caption -> expressions; 1: expressions -> boxes", store_steps, {"0", "1"}},
+      {"workflow.max_workers", kInt, 4, "Most requests in flight; useful into the hundreds",
+       ALIG_FIELD(int, workflow.max_workers), {}, 1, 4096},
+      {"workflow.force_reprocess", kBool, false, "Throw checkpoints away and start from scratch",
+       ALIG_FIELD(bool, workflow.force_reprocess)},
+      {"workflow.max_failure_ratio", kFloat, 0.5,
+       "More failed records than this fraction: the run ends as failed",
+       ALIG_FIELD(double, workflow.max_failure_ratio), {}, 0, 1},
+      {"workflow.max_requests", kInt, 0, "Stop, resumable, after so many requests; 0 = no limit",
+       ALIG_FIELD(std::int64_t, workflow.max_requests), {}, 0, 1e15},
+      {"workflow.merge_iou", kFloat, 0.95,
+       "Boxes of one expression that overlap more are merged; 0 = never",
+       ALIG_FIELD(double, workflow.merge_iou), {}, 0, 1},
+      {"data.input_jsonl", kString, "", "The input (not needed for steps [\"1\"] alone)",
+       ALIG_FIELD(std::string, data.input_jsonl)},
+      {"data.image_root", kString, "", "Prefix of relative image paths",
+       ALIG_FIELD(std::string, data.image_root)},
+      {"data.on_missing_image", kString, "fail",
+       "fail: that record fails; text_only: the model is asked without the picture",
+       choose<OnMissingImage>({{"fail", OnMissingImage::kFail},
+                               {"text_only", OnMissingImage::kTextOnly}},
+                              [](Spec& s) -> OnMissingImage& { return s.data.on_missing_image; }),
+       {"fail", "text_only"}},
+      {"data.max_image_pixels", kInt, 200000000,
+       "Larger pictures fail their record before they are decoded; 0 = no limit",
+       ALIG_FIELD(std::int64_t, data.max_image_pixels), {}, 0, 1e15},
+      {"prompts.expression_extraction", kString, "",
+       "Template file that replaces the built-in prompt of step 0; holds {caption}",
+       ALIG_FIELD(std::string, prompts.expression_extraction)},
+      {"prompts.phrase_grounding", kString, "",
+       "Template file that replaces the built-in prompt of step 1; holds {expressions}",
+       ALIG_FIELD(std::string, prompts.phrase_grounding)},
+      {"output.report", kBool, false, "An HTML report of the result (not available yet)",
+       ALIG_FIELD(bool, output.report)},
+      {"output.report_limit", kInt, 1000, "Most records in the report",
+       ALIG_FIELD(int, output.report_limit), {}, 1, kMostInt},
+      {"output.exports", kList, SpecJson::array(),
+       "Any of odvg, coco, conversations (not available yet)",
+       ALIG_FIELD(std::vector<std::string>, output.exports), {"odvg", "coco", "conversations"}},
+  };
+}
+
+#undef ALIG_FIELD
+
+}  // namespace
+
+const std::vector<SpecKey>& spec_keys() {
+  static const std::vector<SpecKey> kKeys = make_keys();
+  return kKeys;
+}
+
+const SpecKey* find_key(std::string_view path) {
+  const auto& keys = spec_keys();
+  const auto found =
+      std::find_if(keys.begin(), keys.end(), [&](const SpecKey& key) { return key.path == path; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+const char* name_of(KeyType type) {
+  constexpr const char* kNames[] = {"str", "int", "float", "bool", "list", "dict"};
+  return kNames[static_cast<int>(type)];
+}
+
+}  // namespace alig

@@ -1,0 +1,40 @@
+// Internal to spec/: the table of keys.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/spec/spec.h"
+
+namespace alig {
+
+using SpecJson = nlohmann::ordered_json;
+
+enum class KeyType { kString, kInt, kFloat, kBool, kList, kDict };
+
+struct SpecKey {
+  std::string path;  // below image_grounding
+  KeyType type;
+  SpecJson default_value;
+  std::string description;
+  std::function<void(Spec&, const SpecJson&)> store;  // gets a value of the key's type
+  std::vector<std::string> options = {};              // of a string, or of the elements of a list
+  std::optional<double> min = {};
+  std::optional<double> max = {};
+};
+
+// In the order in which people read them.
+const std::vector<SpecKey>& spec_keys();
+const SpecKey* find_key(std::string_view path);
+
+const char* name_of(KeyType type);  // "str", "int", "float", "bool", "list", "dict"
+
+// Keys of the stock pipeline that mean nothing here: accepted and ignored.
+inline constexpr std::string_view kIgnoredPrefix = "workflow.long_video_";
+
+}  // namespace alig

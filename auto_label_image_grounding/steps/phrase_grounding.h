@@ -1,0 +1,49 @@
+// Step 1: a model's answer becomes boxes of the expressions that were asked. Pure.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "auto_label_image_grounding/data/annotation.h"
+#include "auto_label_image_grounding/parse/grounding_answer.h"
+#include "auto_label_image_grounding/steps/label_counts.h"
+#include "auto_label_image_grounding/vlm/coordinates.h"
+
+namespace alig {
+
+struct GroundingFrame {
+  CoordinateConvention convention;
+  PictureSize sent;     // the picture that the model saw
+  PictureSize upright;  // the space of the boxes that come out
+};
+
+struct GroundingRules {
+  double merge_iou = 0.95;          // 0: never merge
+  std::size_t max_instances = 0;    // 0: no limit
+};
+
+struct MatchedAnswer {
+  // For each expression the positions of its items in the answer.
+  std::vector<std::vector<std::size_t>> items;
+  std::int64_t unmatched_items = 0;
+};
+// Which item of an answer speaks of which expression (`texts` are different from each other; they
+// were numbered from 1 in the prompt). Survives letter case, quotes, articles, white space, Unicode
+// forms and order. An item is given to one expression at most, and to none where it could be two.
+MatchedAnswer match_items(const std::vector<std::string>& texts,
+                          const std::vector<parse::GroundingItem>& items);
+
+// One list of instances per text, ordered by descending score, cleaned and counted: corners
+// ordered, clamped to the picture, rounded to nearest, boxes without area dropped, scores brought
+// to [0,1] (0.9 where none is given), near-duplicates merged. kData where the answer has boxes but
+// none of its items fits a text.
+Result<std::vector<std::vector<Instance>>> apply_grounding(const std::vector<std::string>& texts,
+                                                           const parse::GroundingAnswer& answer,
+                                                           const GroundingFrame& frame,
+                                                           const GroundingRules& rules,
+                                                           LabelCounts& counts);
+
+double intersection_over_union(const BoundingBox& a, const BoundingBox& b);
+
+}  // namespace alig

@@ -1,0 +1,29 @@
+// Annotation lines: what the input held, then what the steps found, with ids numbered in order.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "auto_label_image_grounding/data/annotation.h"
+#include "auto_label_image_grounding/data/record.h"
+#include "auto_label_image_grounding/data/sample.h"
+
+namespace alig {
+
+// Counts on over all lines of a file.
+struct IdCounter {
+  std::int64_t next_expression = 0;
+  std::int64_t next_box = 0;
+};
+
+// Step 0's line. `error` set: the record stays, without expressions.
+Record render_extraction(const Sample& sample, const ExtractionResult& result,
+                         const std::optional<RecordError>& error, IdCounter& ids);
+
+// Step 1's line from step 0's: expressions keep their ids, unknown fields and order; each gets its
+// instances. `error` set: all instances are empty. A record that failed in step 0 passes through.
+Record render_grounding(Record extracted, const GroundingResult& result,
+                        const std::optional<RecordError>& error, IdCounter& ids);
+
+}  // namespace alig

@@ -1,0 +1,83 @@
+// The wire formats of the endpoints: a query becomes an HTTP request, an HTTP answer a reply.
+// Pure: no network, no clock. One instance serves a whole run and may be used from any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/http/transport.h"
+#include "auto_label_image_grounding/spec/spec.h"
+
+namespace alig {
+
+// The picture of a request, upright and in a format that the endpoint takes.
+struct VlmImage {
+  std::string mime_type;
+  BodyPart bytes;                       // Base64File or Base64Bytes
+  std::optional<std::string> file_url;  // "file:///…" where the untouched file may be named instead
+};
+
+struct VlmQuery {
+  std::optional<VlmImage> image;  // absent: text only
+  std::string prompt;
+  const nlohmann::ordered_json* schema = nullptr;  // static storage
+  const char* schema_name = "";
+  // Added to the configured temperature, so that a request that got no usable answer is not simply
+  // sent again.
+  double raise_temperature = 0;
+};
+
+// What the endpoint turned out not to accept; learnt once, kept for the run.
+struct EndpointQuirks {
+  bool structured_output = true;        // false: the schema is refused, ask without
+  bool max_completion_tokens = false;   // true: the OpenAI key for reasoning models
+};
+
+struct TokenUsage {
+  std::int64_t input = 0;
+  std::int64_t output = 0;    // without thinking
+  std::int64_t thinking = 0;
+  std::int64_t cached = 0;    // part of input
+  TokenUsage& operator+=(const TokenUsage& other);
+};
+
+enum class Finish {
+  kComplete,
+  kTokenLimit,  // cut off: never to be half used
+  kRefused,     // by a safety filter; asking again is pointless
+};
+
+struct VlmReply {
+  std::string text;
+  Finish finish = Finish::kComplete;
+  std::string detail;  // the endpoint's word for a finish that is not kComplete
+  TokenUsage usage;
+};
+
+class VlmBackend {
+ public:
+  virtual ~VlmBackend() = default;
+  virtual const std::string& model() const = 0;
+  virtual HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const = 0;
+  // For answers with status 2xx. kData where the body is not what the API promises.
+  virtual Result<VlmReply> read_reply(std::string_view body) const = 0;
+  // The largest answer in tokens that a request allows.
+  virtual int max_output_tokens() const = 0;
+};
+
+// `spec` must be validated and have its keys resolved.
+std::unique_ptr<VlmBackend> make_backend(const VlmSpec& spec);
+
+// A 400 that complains of something optional in the request: quirks that avoid it, or nothing.
+// Sending again with them is no retry: the first request was never worked on.
+std::optional<EndpointQuirks> quirks_after_refusal(const HttpResponse& response,
+                                                   const EndpointQuirks& quirks,
+                                                   StructuredOutput setting);
+
+}  // namespace alig

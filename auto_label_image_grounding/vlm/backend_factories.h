@@ -1,0 +1,28 @@
+// Internal to vlm/: the constructors of the backends and what they share.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/vlm/backend.h"
+
+namespace alig {
+
+std::unique_ptr<VlmBackend> make_gemini_backend(const VlmSpec& spec);
+std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec);
+
+// `object`'s text with the last brace cut off, so that a member with a streamed picture can follow.
+std::string open_object(const nlohmann::ordered_json& object);
+
+// A parsed response body; kData with an excerpt where it is not JSON.
+Result<nlohmann::json> parse_response(std::string_view body);
+
+// A number of tokens, 0 where absent or null: endpoints leave out what they do not count.
+std::int64_t token_count(const nlohmann::json& object, const char* key);
+
+double clamp_temperature(double temperature);
+
+}  // namespace alig

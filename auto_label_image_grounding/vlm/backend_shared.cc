@@ -1,0 +1,34 @@
+#include <algorithm>
+
+#include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/vlm/backend_factories.h"
+
+namespace alig {
+
+using nlohmann::json;
+
+std::string open_object(const nlohmann::ordered_json& object) {
+  std::string out = object.dump(-1, ' ', false, json::error_handler_t::replace);
+  out.pop_back();
+  return out;
+}
+
+Result<json> parse_response(std::string_view body) {
+  // The response reader of last resort: parse() never recurses, so depth is no danger.
+  json parsed = json::parse(body, nullptr, false);
+  if (parsed.is_discarded() || !parsed.is_object()) {
+    return fail(ErrorKind::kData, "the endpoint's answer is not the JSON that its API promises: " +
+                                      shorten(scrub_utf8(trim(body)), 200));
+  }
+  return parsed;
+}
+
+std::int64_t token_count(const json& object, const char* key) {
+  if (!object.is_object()) return 0;
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+}
+
+double clamp_temperature(double temperature) { return std::clamp(temperature, 0.0, 2.0); }
+
+}  // namespace alig

@@ -1,0 +1,119 @@
+// Gemini's REST API: https://ai.google.dev/api/generate-content
+#include <set>
+#include <utility>
+
+#include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/vlm/backend_factories.h"
+
+namespace alig {
+namespace {
+
+using nlohmann::json;
+using Json = nlohmann::ordered_json;
+
+std::string string_at(const json& object, const char* key) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// The answer's text; parts that hold the model's thoughts are no answer.
+std::string text_of(const json& candidate) {
+  std::string out;
+  const json content = candidate.value("content", json::object());
+  if (!content.is_object()) return out;
+  for (const json& part : content.value("parts", json::array())) {
+    const bool thought = part.is_object() && part.value("thought", json(false)) == json(true);
+    if (!thought) out += string_at(part, "text");
+  }
+  return out;
+}
+
+bool is_refusal(const std::string& finish_reason) {
+  static const std::set<std::string> kRefusals = {
+      "SAFETY",         "RECITATION",   "PROHIBITED_CONTENT",       "BLOCKLIST",
+      "SPII",           "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "LANGUAGE",
+      "IMAGE_RECITATION"};
+  return kRefusals.contains(finish_reason);
+}
+
+class GeminiBackend final : public VlmBackend {
+ public:
+  explicit GeminiBackend(const VlmSpec& spec)
+      : spec_(spec.gemini), structured_(spec.structured_output != StructuredOutput::kOff) {}
+
+  const std::string& model() const override { return spec_.model; }
+  int max_output_tokens() const override { return spec_.max_output_tokens; }
+
+  HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const override {
+    HttpRequest request;
+    request.url = spec_.base_url + "/v1beta/models/" + spec_.model + ":generateContent";
+    // In a header, never in the URL: URLs end up in logs.
+    request.headers = {{"Content-Type", "application/json"}, {"x-goog-api-key", spec_.api_key}};
+    request.timeout =
+        std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
+    request.body = body_of(query, quirks);
+    return request;
+  }
+
+  Result<VlmReply> read_reply(std::string_view body) const override {
+    auto parsed = parse_response(body);
+    if (!parsed) return tl::unexpected(parsed.error());
+    VlmReply reply;
+    const json usage = parsed->value("usageMetadata", json::object());
+    reply.usage = {token_count(usage, "promptTokenCount"), token_count(usage, "candidatesTokenCount"),
+                   token_count(usage, "thoughtsTokenCount"),
+                   token_count(usage, "cachedContentTokenCount")};
+    const json candidates = parsed->value("candidates", json::array());
+    if (!candidates.is_array() || candidates.empty() || !candidates[0].is_object()) {
+      const std::string reason =
+          string_at(parsed->value("promptFeedback", json::object()), "blockReason");
+      if (reason.empty()) return fail(ErrorKind::kData, "the answer has no candidates");
+      reply.finish = Finish::kRefused;
+      reply.detail = reason;
+      return reply;
+    }
+    reply.text = text_of(candidates[0]);
+    reply.detail = string_at(candidates[0], "finishReason");
+    if (reply.detail == "MAX_TOKENS") reply.finish = Finish::kTokenLimit;
+    if (is_refusal(reply.detail)) reply.finish = Finish::kRefused;
+    return reply;
+  }
+
+ private:
+  RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
+    Json generation = {{"temperature", clamp_temperature(spec_.temperature + query.raise_temperature)},
+                       {"maxOutputTokens", spec_.max_output_tokens}};
+    if (query.image) generation["mediaResolution"] = spec_.media_resolution;
+    if (structured_ && quirks.structured_output && query.schema != nullptr) {
+      generation["responseMimeType"] = "application/json";
+      generation["responseJsonSchema"] = *query.schema;
+    }
+    Json settings = Json::object();
+    settings["generationConfig"] = std::move(generation);
+
+    // The picture first, then the text: prefix caches on the server then serve both steps.
+    RequestBody body;
+    std::string head = open_object(settings) + R"(,"contents":[{"role":"user","parts":[)";
+    if (query.image) {
+      head += R"({"inlineData":{"mimeType":")" + query.image->mime_type + R"(","data":")";
+      body.emplace_back(std::move(head));
+      body.push_back(query.image->bytes);
+      head = R"("}},)";
+    }
+    const std::string text = Json(query.prompt).dump(-1, ' ', false, json::error_handler_t::replace);
+    body.emplace_back(head + R"({"text":)" + text + "}]}]}");
+    return body;
+  }
+
+  GeminiSpec spec_;
+  bool structured_;
+};
+
+}  // namespace
+
+std::unique_ptr<VlmBackend> make_gemini_backend(const VlmSpec& spec) {
+  return std::make_unique<GeminiBackend>(spec);
+}
+
+}  // namespace alig

@@ -1,0 +1,130 @@
+// OpenAI-compatible chat completions: https://platform.openai.com/docs/api-reference/chat
+#include <utility>
+
+#include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/vlm/backend_factories.h"
+
+namespace alig {
+namespace {
+
+using nlohmann::json;
+using Json = nlohmann::ordered_json;
+
+// message.content: a string, or a list of parts of which the text ones count.
+std::string text_of(const json& content) {
+  if (content.is_string()) return content.get<std::string>();
+  std::string out;
+  if (!content.is_array()) return out;
+  for (const json& part : content) {
+    if (part.is_object() && part.contains("text") && part["text"].is_string()) {
+      out += part["text"].get<std::string>();
+    }
+  }
+  return out;
+}
+
+std::string string_or_empty(const json& object, const char* key) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+TokenUsage usage_of(const json& usage) {
+  if (!usage.is_object()) return {};
+  const std::int64_t thinking =
+      token_count(usage.value("completion_tokens_details", json()), "reasoning_tokens");
+  return {token_count(usage, "prompt_tokens"), token_count(usage, "completion_tokens") - thinking,
+          thinking, token_count(usage.value("prompt_tokens_details", json()), "cached_tokens")};
+}
+
+class OpenAiBackend final : public VlmBackend {
+ public:
+  explicit OpenAiBackend(const VlmSpec& spec)
+      : spec_(spec.openai), structured_(spec.structured_output != StructuredOutput::kOff) {}
+
+  const std::string& model() const override { return spec_.model_name; }
+  int max_output_tokens() const override { return spec_.max_tokens; }
+
+  HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const override {
+    HttpRequest request;
+    request.url = spec_.base_url + "/chat/completions";
+    request.headers = {{"Content-Type", "application/json"}};
+    if (!spec_.api_key.empty()) {
+      request.headers.emplace_back("Authorization", "Bearer " + spec_.api_key);
+    }
+    request.timeout =
+        std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
+    request.body = body_of(query, quirks);
+    return request;
+  }
+
+  Result<VlmReply> read_reply(std::string_view body) const override {
+    auto parsed = parse_response(body);
+    if (!parsed) return tl::unexpected(parsed.error());
+    VlmReply reply;
+    reply.usage = usage_of(parsed->value("usage", json()));
+    const json choices = parsed->value("choices", json::array());
+    if (!choices.is_array() || choices.empty() || !choices[0].is_object()) {
+      return fail(ErrorKind::kData, "the answer has no choices");
+    }
+    const json message = choices[0].value("message", json::object());
+    if (message.is_object()) reply.text = text_of(message.value("content", json()));
+    reply.detail = string_or_empty(choices[0], "finish_reason");
+    if (reply.detail == "length") reply.finish = Finish::kTokenLimit;
+    if (reply.detail == "content_filter") reply.finish = Finish::kRefused;
+    if (const std::string refusal = string_or_empty(message, "refusal"); !refusal.empty()) {
+      reply.finish = Finish::kRefused;
+      reply.detail = shorten(refusal, 200);
+    }
+    return reply;
+  }
+
+ private:
+  Json settings_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
+    Json settings = {
+        {"model", spec_.model_name},
+        {"temperature", clamp_temperature(spec_.temperature + query.raise_temperature)},
+        {quirks.max_completion_tokens ? "max_completion_tokens" : "max_tokens", spec_.max_tokens}};
+    if (structured_ && quirks.structured_output && query.schema != nullptr) {
+      settings["response_format"] = {
+          {"type", "json_schema"},
+          {"json_schema",
+           {{"name", query.schema_name}, {"schema", *query.schema}, {"strict", true}}}};
+    }
+    if (spec_.extra_body.is_object()) settings.merge_patch(spec_.extra_body);
+    return settings;
+  }
+
+  RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
+    // The picture first, then the text: prefix caches on the server then serve both steps.
+    RequestBody body;
+    std::string head =
+        open_object(settings_of(query, quirks)) + R"(,"messages":[{"role":"user","content":[)";
+    if (query.image) {
+      head += R"({"type":"image_url","image_url":{"url":)";
+      if (query.image->file_url) {
+        head += Json(*query.image->file_url).dump(-1, ' ', false, json::error_handler_t::replace);
+        head += "}},";
+      } else {
+        head += "\"data:" + query.image->mime_type + ";base64,";
+        body.emplace_back(std::move(head));
+        body.push_back(query.image->bytes);
+        head = R"("}},)";
+      }
+    }
+    const std::string text = Json(query.prompt).dump(-1, ' ', false, json::error_handler_t::replace);
+    body.emplace_back(head + R"({"type":"text","text":)" + text + "}]}]}");
+    return body;
+  }
+
+  OpenAiSpec spec_;
+  bool structured_;
+};
+
+}  // namespace
+
+std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec) {
+  return std::make_unique<OpenAiBackend>(spec);
+}
+
+}  // namespace alig

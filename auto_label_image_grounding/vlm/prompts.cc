@@ -1,0 +1,127 @@
+#include "auto_label_image_grounding/vlm/prompts.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/hash.h"
+#include "auto_label_image_grounding/data/record.h"
+
+namespace alig {
+namespace {
+
+constexpr const char* kExtractionPrompt = R"(You prepare training data for visual grounding. You see an image and its caption.
+
+Caption: {caption}
+
+1. Clean the caption: mend spelling, spacing and punctuation, and remove what does not describe the image (file names, links, hash tags, advertising). Keep its language, its words and their order. Do not add anything.
+2. List the referring expressions of the cleaned caption: every phrase that names something visible in this image that could be outlined by a box (people, animals, things, parts of them). Copy each phrase exactly as it stands in the cleaned caption, with the words that tell it from others ("the man in a red hat", not "man"). Leave out what is not visible, abstract notions, and words for the picture itself. The same thing named twice by different phrases is listed twice.
+3. For each expression give "char_span", the positions [start, end) of its characters in the cleaned caption, counted from 0, and "noun_chunk", its head noun.
+
+Answer with JSON alone, in this form:
+{"cleaned_caption": "A man in a red hat walks his dog.", "expressions": [{"text": "A man in a red hat", "char_span": [0, 18], "noun_chunk": "man"}, {"text": "his dog", "char_span": [25, 32], "noun_chunk": "dog"}]}
+If nothing in the caption is visible, answer with an empty list of expressions.
+)";
+
+constexpr const char* kGroundingPrompt = R"(Find in this image what each of the following expressions refers to.
+
+Expressions: {expressions}
+
+For every expression, in the given order, list all instances that it refers to, each with a tight bounding box and a score from 0 to 1 that says how sure you are. A singular expression usually has one instance, a plural one several; give 10 at most. If something is not visible in the image, give an empty list for it: never guess a box.
+
+{coordinates}
+
+Answer with JSON alone, in this form, with the id and the text of each expression:
+{"groundings": [{"id": 1, "text": "the expression", "instances": [{"bbox": [n, n, n, n], "score": 0.9}]}]}
+)";
+
+using Json = nlohmann::ordered_json;
+
+Json object_schema(Json properties) {
+  Json required = Json::array();
+  for (const auto& [name, ignored] : properties.items()) required.push_back(name);
+  // OpenAI's strict mode demands additionalProperties: false.
+  return {{"type", "object"},
+          {"properties", std::move(properties)},
+          {"required", std::move(required)},
+          {"additionalProperties", false}};
+}
+
+Json array_schema(Json items) { return {{"type", "array"}, {"items", std::move(items)}}; }
+Json type_schema(const char* type) { return {{"type", type}}; }
+
+// One pass, so that a placeholder inside a caption is not filled again.
+std::string fill(std::string_view text,
+                 const std::vector<std::pair<std::string_view, std::string>>& values) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    bool filled = false;
+    for (const auto& [placeholder, value] : values) {
+      if (text.substr(at, placeholder.size()) != placeholder) continue;
+      out += value;
+      at += placeholder.size();
+      filled = true;
+      break;
+    }
+    if (!filled) out += text[at++];
+  }
+  return out;
+}
+
+}  // namespace
+
+PromptTemplate built_in_extraction_prompt() { return {kExtractionPrompt, ""}; }
+PromptTemplate built_in_grounding_prompt() { return {kGroundingPrompt, ""}; }
+
+Result<PromptTemplate> load_prompt(const std::string& path, std::string_view required) {
+  auto text = read_file(path);
+  if (!text) return fail_at("prompt template", text.error());
+  if (text->find(required) == std::string::npos) {
+    return fail(ErrorKind::kInvalidArgument,
+                fmt::format("prompt template {} lacks the placeholder {}", path, required));
+  }
+  std::string digest = sha256_hex(*text);
+  return PromptTemplate{std::move(*text), std::move(digest)};
+}
+
+std::string fill_extraction_prompt(const PromptTemplate& prompt, std::string_view caption) {
+  return fill(prompt.text, {{"{caption}", json_string(caption)}});
+}
+
+std::string fill_grounding_prompt(const PromptTemplate& prompt,
+                                  const std::vector<std::string>& expressions,
+                                  const CoordinateConvention& convention, const PictureSize& sent) {
+  std::string list = "[";
+  for (std::size_t i = 0; i < expressions.size(); ++i) {
+    list += fmt::format("{}{{\"id\": {}, \"text\": {}}}", i == 0 ? "" : ", ", i + 1,
+                        json_string(expressions[i]));
+  }
+  list += "]";
+  return fill(prompt.text, {{"{expressions}", list},
+                            {"{coordinates}", describe(convention, sent)},
+                            {"{width}", fmt::format("{}", sent.width)},
+                            {"{height}", fmt::format("{}", sent.height)}});
+}
+
+const Json& extraction_schema() {
+  static const Json kSchema = object_schema(
+      {{"cleaned_caption", type_schema("string")},
+       {"expressions", array_schema(object_schema({{"text", type_schema("string")},
+                                                   {"char_span", array_schema(type_schema("integer"))},
+                                                   {"noun_chunk", type_schema("string")}}))}});
+  return kSchema;
+}
+
+const Json& grounding_schema() {
+  static const Json kInstance = object_schema(
+      {{"bbox", array_schema(type_schema("number"))}, {"score", type_schema("number")}});
+  static const Json kSchema = object_schema(
+      {{"groundings", array_schema(object_schema({{"id", type_schema("integer")},
+                                                  {"text", type_schema("string")},
+                                                  {"instances", array_schema(kInstance)}}))}});
+  return kSchema;
+}
+
+}  // namespace alig

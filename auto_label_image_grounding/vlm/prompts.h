@@ -1,0 +1,47 @@
+// The texts that a model is asked with, and the JSON schemas of its answers.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/annotation.h"
+#include "auto_label_image_grounding/vlm/coordinates.h"
+
+namespace alig {
+
+// A template with {placeholders}; other braces are plain text, so that JSON examples need no
+// escaping. A file given by the user replaces the built-in one.
+struct PromptTemplate {
+  std::string text;
+  std::string custom_sha256;  // of the user's file; "" for the built-in template
+};
+
+// Placeholders: {caption} (required), as a JSON string.
+PromptTemplate built_in_extraction_prompt();
+// Placeholders: {expressions} (required), a JSON array of {"id", "text"}; {coordinates}, the
+// paragraph about the convention; {width}, {height} of the picture as sent.
+PromptTemplate built_in_grounding_prompt();
+
+// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument where `required` is missing.
+Result<PromptTemplate> load_prompt(const std::string& path, std::string_view required);
+
+std::string fill_extraction_prompt(const PromptTemplate& prompt, std::string_view caption);
+// The expressions are numbered from 1 in their order.
+std::string fill_grounding_prompt(const PromptTemplate& prompt,
+                                  const std::vector<std::string>& expressions,
+                                  const CoordinateConvention& convention, const PictureSize& sent);
+
+// The smallest portable subset of JSON Schema (object, array, string, number, required): servers
+// refuse more, and bounds are checked here in any case.
+const nlohmann::ordered_json& extraction_schema();
+const nlohmann::ordered_json& grounding_schema();
+
+// More instances than this per expression are neither asked for nor kept: the prompt says so.
+inline constexpr std::size_t kMaxInstancesAsked = 10;
+
+}  // namespace alig

@@ -1,0 +1,36 @@
+#include "stop_signals.h"
+
+#include <csignal>
+
+namespace alig {
+namespace {
+
+volatile std::sig_atomic_t signal_count = 0;
+volatile std::sig_atomic_t first_signal = SIGINT;
+
+extern "C" void count_signal(int number) {
+  if (signal_count == 0) first_signal = number;
+  signal_count = signal_count + 1;
+}
+
+}  // namespace
+
+void catch_stop_signals() {
+  struct sigaction action {};
+  action.sa_handler = count_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  // A reader that went away (| head) is no reason to lose the run.
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+Interrupt received_interrupt() {
+  if (signal_count == 0) return Interrupt::kNone;
+  return signal_count == 1 ? Interrupt::kStop : Interrupt::kNow;
+}
+
+int interrupt_exit_code() { return 128 + static_cast<int>(first_signal); }
+
+}  // namespace alig

@@ -1,0 +1,171 @@
+// The pybind11 shim: one line a function, the GIL released while the pipeline runs.
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/base/log.h"
+#include "auto_label_image_grounding/base/version.h"
+#include "auto_label_image_grounding/run/pipeline.h"
+#include "auto_label_image_grounding/spec/spec.h"
+
+namespace py = pybind11;
+
+namespace alig {
+namespace {
+
+// Python's logging levels (https://docs.python.org/3/library/logging.html#logging-levels).
+int python_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return 10;
+    case LogLevel::kInfo:
+      return 20;
+    case LogLevel::kWarning:
+      return 30;
+    case LogLevel::kError:
+      return 40;
+  }
+  return 20;
+}
+
+// Messages come from several threads; Python hears of them on the run's own thread alone, when it
+// looks at signals anyway. So no other thread ever waits for the GIL.
+class QueueLogger final : public Logger {
+ public:
+  void log(LogLevel level, std::string_view message) override {
+    const std::lock_guard lock(mutex_);
+    messages_.emplace_back(python_level(level), message);
+  }
+  std::deque<std::pair<int, std::string>> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(messages_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::deque<std::pair<int, std::string>> messages_;
+};
+
+py::dict to_dict(const Progress& progress) {
+  py::dict out;
+  out["records"] = progress.records;
+  out["finished"] = progress.finished;
+  out["failed"] = progress.failed;
+  out["requests"] = progress.requests;
+  out["in_flight"] = progress.in_flight;
+  return out;
+}
+
+// What Python code may do during a run: take messages, see progress, raise. The first exception
+// (KeyboardInterrupt of a signal, or a callback's own) stops the run and is raised at its end.
+class PythonSide {
+ public:
+  PythonSide(py::function on_log, std::optional<py::function> on_progress)
+      : on_log_(std::move(on_log)), on_progress_(std::move(on_progress)) {}
+
+  RunHooks hooks() {
+    RunHooks hooks;
+    hooks.logger = &logger_;
+    hooks.interrupt = [this] { return look_at_python(); };
+    hooks.on_progress = [this](const Progress& progress) { progress_ = progress; };
+    return hooks;
+  }
+
+  // With the GIL. What is left in the queue goes to Python; then the exception, if any.
+  void finish() {
+    call([this] { flush(); });
+    if (raised_) {
+      py::error_already_set error = std::move(*raised_);
+      raised_.reset();
+      throw error;
+    }
+  }
+
+ private:
+  template <typename Body>
+  void call(Body body) {
+    try {
+      body();
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    } catch (py::error_already_set& error) {
+      ++interrupts_;
+      if (!raised_) raised_.emplace(std::move(error));
+    }
+  }
+  void flush() {
+    for (const auto& [level, message] : logger_.take()) on_log_(level, message);
+  }
+  Interrupt look_at_python() {
+    const py::gil_scoped_acquire gil;
+    call([this] {
+      flush();
+      if (on_progress_ && !raised_) (*on_progress_)(to_dict(progress_));
+    });
+    if (interrupts_ == 0) return Interrupt::kNone;
+    return interrupts_ == 1 ? Interrupt::kStop : Interrupt::kNow;
+  }
+
+  QueueLogger logger_;
+  py::function on_log_;
+  std::optional<py::function> on_progress_;
+  Progress progress_;
+  std::optional<py::error_already_set> raised_;
+  int interrupts_ = 0;
+};
+
+[[noreturn]] void raise(const Error& error) {
+  PyObject* type = PyExc_ValueError;
+  if (error.kind == ErrorKind::kNotFound) type = PyExc_FileNotFoundError;
+  if (error.kind == ErrorKind::kIo) type = PyExc_OSError;
+  if (error.kind == ErrorKind::kInterrupted) type = PyExc_KeyboardInterrupt;
+  PyErr_SetString(type, error.message.c_str());
+  throw py::error_already_set();
+}
+
+Spec load(const std::string& spec_yaml, const std::optional<std::string>& results_dir) {
+  std::vector<std::string> overrides;
+  if (results_dir) overrides.push_back("results_dir='" + *results_dir + "'");
+  auto spec = load_spec({spec_yaml, "spec"}, overrides);
+  if (!spec) raise(spec.error());
+  const auto environment = [](const char* name) -> const char* { return std::getenv(name); };
+  if (auto status = resolve_environment(*spec, environment); !status) raise(status.error());
+  return std::move(*spec);
+}
+
+std::string run(const std::string& spec_yaml, const std::optional<std::string>& results_dir,
+                py::function on_log, std::optional<py::function> on_progress) {
+  const Spec spec = load(spec_yaml, results_dir);
+  PythonSide python(std::move(on_log), std::move(on_progress));
+  const RunHooks hooks = python.hooks();
+  RunOutcome outcome;
+  {
+    const py::gil_scoped_release no_gil;
+    outcome = run_pipeline(spec, hooks);
+  }
+  python.finish();
+  if (!outcome.status) raise(outcome.status.error());
+  return to_json(outcome.report).dump();
+}
+
+}  // namespace
+}  // namespace alig
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "The image_grounding pipeline (C++).";
+  module.attr("version") = alig::kVersion;
+  module.def("run", &alig::run, py::arg("spec_yaml"), py::arg("results_dir"), py::arg("on_log"),
+             py::arg("on_progress"),
+             "Runs the pipeline on the calling thread; returns the summary as JSON. Raises "
+             "ValueError, FileNotFoundError, OSError or KeyboardInterrupt.");
+  module.def("default_spec", &alig::default_spec_yaml, py::arg("results_dir"),
+             "The default spec as YAML.");
+}

@@ -1,0 +1,55 @@
+#include "auto_label_image_grounding/base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace alig {
+namespace {
+
+TEST(TextTest, ValidUtf8) {
+  for (const char* text : {"", "plain", "Straße", "猫", "👩‍🚀"}) EXPECT_TRUE(is_valid_utf8(text)) << text;
+  for (const char* text : {"\xff", "\xc3", "\xed\xa0\x80", "\xf8\x88\x80\x80\x80", "a\xe2\x82"}) {
+    EXPECT_FALSE(is_valid_utf8(text)) << text;
+    EXPECT_TRUE(is_valid_utf8(scrub_utf8(text))) << text;
+  }
+}
+
+TEST(TextTest, CodePointsGoThereAndBack) {
+  for (const char* text : {"", "a", "é", "猫と犬", "👩‍🚀 flies"}) {
+    EXPECT_EQ(to_utf8(to_code_points(text)), text);
+  }
+  EXPECT_EQ(count_code_points("👩‍🚀"), 3u);
+}
+
+TEST(TextTest, LowerCaseKeepsTheLength) {
+  const auto lower = [](const char* text) { return to_utf8(lower_code_points(to_code_points(text))); };
+  EXPECT_EQ(lower("ÄÖÜ Straße ΔΟΓΜΑ"), "äöü straße δογμα");
+  // Python lowers this letter to two code points; here it stays, so that positions stay true.
+  EXPECT_EQ(lower("İ"), "İ");
+}
+
+TEST(TextTest, FoldsWhatPeopleCallTheSameWords) {
+  EXPECT_EQ(fold_for_comparison("CAFE\u0301"), fold_for_comparison("Café"));
+  EXPECT_EQ(fold_for_comparison("ｃａｔ"), "cat");
+  EXPECT_NE(fold_for_comparison("cat"), fold_for_comparison("cut"));
+}
+
+TEST(TextTest, TrimsUnicodeSpace) {
+  EXPECT_EQ(trim(" \t\u3000a b\u00a0\n"), "a b");
+  EXPECT_EQ(trim("  "), "");
+  EXPECT_EQ(trim(""), "");
+}
+
+TEST(TextTest, ShortensAtCharacters) {
+  EXPECT_EQ(shorten("abc", 3), "abc");
+  EXPECT_EQ(shorten("abcd", 3), "abc…");
+  EXPECT_EQ(shorten("ééé", 3), "é…");
+}
+
+TEST(TextTest, EditDistance) {
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("max_workers", "max_workers"), 0u);
+}
+
+}  // namespace
+}  // namespace alig

@@ -1,0 +1,561 @@
+#include "auto_label_image_grounding/http/curl_transport.h"
+
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <stdexcept>
+#include <vector>
+
+#include "loopback_server.h"
+#include "test_support.h"
+
+namespace alig {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::always;
+using testing::Connection;
+using testing::finish;
+using testing::LoopbackServer;
+using testing::noise;
+using testing::post;
+using testing::ReceivedRequest;
+using testing::send_and_wait;
+using testing::slow_base64;
+using testing::start;
+using testing::TemporaryFolder;
+using Kind = TransportFault::Kind;
+
+std::unique_ptr<HttpTransport> transport_with(int connections,
+                                              std::uint64_t max_bytes = 64ULL << 20) {
+  CurlTransportOptions options;
+  options.max_connections = connections;
+  options.max_response_bytes = max_bytes;
+  options.user_agent = "test/1";
+  return make_curl_transport(options);
+}
+
+std::string kind_of(const HttpOutcome& outcome) {
+  if (outcome) return "HTTP " + std::to_string(outcome->status);
+  return name_of(outcome.error().kind);
+}
+
+// Opens once; waiters pass from then on.
+class Gate {
+ public:
+  void open() {
+    const std::lock_guard lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+  bool wait() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 30s, [&] { return open_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+};
+
+// Opens when so many have arrived.
+class Meeting {
+ public:
+  explicit Meeting(int count) : missing_(count) {}
+  bool arrive_and_wait() {
+    std::unique_lock lock(mutex_);
+    if (--missing_ <= 0) changed_.notify_all();
+    return changed_.wait_for(lock, 30s, [&] { return missing_ <= 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int missing_;
+};
+
+TEST(CurlTransport, SendsTheBodyByteForByte) {
+  const TemporaryFolder folder;
+  const std::string picture = noise(300001, 5);
+  const std::string other = noise(70000, 6);
+  ReceivedRequest received;
+  LoopbackServer server([&](Connection& connection, int) {
+    while (auto request = connection.read_request()) {
+      received = *request;
+      connection.answer(200, "ok", "X-Request-ID:  Abc \r\n");
+    }
+  });
+  HttpRequest request = post(server.url("/v1/x?y=1"));
+  request.body = {"{\"a\":\"", Base64File{folder.write("p", picture), picture.size()},
+                  "\",\"b\":\"", Base64Bytes{std::make_shared<const std::string>(other)}, "\"}"};
+  request.headers.emplace_back("Authorization", "Bearer k");
+  request.headers.emplace_back("X-Empty", "");
+  const auto transport = transport_with(2);
+  const HttpOutcome outcome = send_and_wait(*transport, request);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->status, 200);
+  EXPECT_EQ(outcome->body, "ok");
+  ASSERT_NE(outcome->header("x-request-id"), nullptr);
+  EXPECT_EQ(*outcome->header("x-request-id"), "Abc");
+  EXPECT_EQ(outcome->header("X-Request-ID"), nullptr);
+
+  const std::string expected =
+      "{\"a\":\"" + slow_base64(picture) + "\",\"b\":\"" + slow_base64(other) + "\"}";
+  EXPECT_TRUE(received.body == expected) << "the bodies differ";
+  EXPECT_EQ(received.start_line, "POST /v1/x?y=1 HTTP/1.1");
+  EXPECT_EQ(received.headers["content-length"], std::to_string(expected.size()));
+  EXPECT_EQ(received.headers["content-type"], "application/json");
+  EXPECT_EQ(received.headers["authorization"], "Bearer k");
+  EXPECT_EQ(received.headers["user-agent"], "test/1");
+  EXPECT_EQ(received.headers.count("x-empty"), 1U);
+  EXPECT_EQ(received.headers.count("expect"), 0U);
+  EXPECT_EQ(received.headers.count("transfer-encoding"), 0U);
+  EXPECT_NE(received.headers["accept-encoding"].find("gzip"), std::string::npos);
+}
+
+TEST(CurlTransport, OtherMethods) {
+  std::string line;
+  LoopbackServer server([&](Connection& connection, int) {
+    while (auto request = connection.read_request()) {
+      line = request->start_line + "|" + request->body;
+      connection.answer(200, "");
+    }
+  });
+  const auto transport = transport_with(1);
+  HttpRequest get = post(server.url("/models"));
+  get.method = "GET";
+  get.body.clear();
+  ASSERT_TRUE(send_and_wait(*transport, get));
+  EXPECT_EQ(line, "GET /models HTTP/1.1|");
+  HttpRequest put = post(server.url(), "x");
+  put.method = "PUT";
+  ASSERT_TRUE(send_and_wait(*transport, put));
+  EXPECT_EQ(line, "PUT / HTTP/1.1|x");
+  ASSERT_TRUE(send_and_wait(*transport, post(server.url(), "")));
+  EXPECT_EQ(line, "POST / HTTP/1.1|");
+}
+
+TEST(CurlTransport, ReusesItsConnection) {
+  LoopbackServer server(always("ok"));
+  const auto transport = transport_with(8);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(send_and_wait(*transport, post(server.url()))) << i;
+  EXPECT_EQ(server.connections(), 1);
+}
+
+TEST(CurlTransport, RewindsTheBodyWhenAKeptConnectionTurnsOutDead) {
+  const TemporaryFolder folder;
+  const std::string picture = noise(500000, 5);
+  std::string second_body;
+  LoopbackServer server([&](Connection& connection, int number) {
+    if (number == 1) {
+      connection.read_request();
+      connection.answer(200, "first");
+      connection.read_request();
+      return;  // closes without a word, as a server does that had given the connection up
+    }
+    if (auto request = connection.read_request()) second_body = request->body;
+    connection.answer(200, "second");
+    connection.wait_until_peer_closes();
+  });
+  const auto transport = transport_with(1);
+  ASSERT_TRUE(send_and_wait(*transport, post(server.url())));
+  HttpRequest request = post(server.url());
+  request.body = {"<", Base64File{folder.write("p", picture), picture.size()}, ">"};
+  const HttpOutcome outcome = send_and_wait(*transport, request);
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->body, "second");
+  EXPECT_TRUE(second_body == "<" + slow_base64(picture) + ">");
+}
+
+// All requests are answered only when all have arrived: so many were in flight at once.
+void expect_in_flight_at_once(int count) {
+  auto transport = transport_with(count);  // also raises the limit of open files
+  Meeting meeting(count);
+  LoopbackServer server([&](Connection& connection, int) {
+    while (auto request = connection.read_request()) {
+      if (!meeting.arrive_and_wait()) return;
+      connection.answer(200, request->body);
+    }
+  });
+  std::vector<std::future<HttpOutcome>> futures;
+  for (int i = 0; i < count; ++i) {
+    futures.push_back(start(*transport, post(server.url(), std::to_string(i))));
+  }
+  for (int i = 0; i < count; ++i) {
+    const HttpOutcome outcome = finish(futures[static_cast<std::size_t>(i)]);
+    ASSERT_TRUE(outcome) << i << ": " << outcome.error().message;
+    ASSERT_EQ(outcome->body, std::to_string(i)) << "answers must not be mixed up";
+  }
+  transport.reset();
+}
+
+TEST(CurlTransport, SixtyFourRequestsAtOnce) { expect_in_flight_at_once(64); }
+
+TEST(CurlTransport, SendersOnManyThreads) {
+  LoopbackServer server([&](Connection& connection, int) {
+    while (auto request = connection.read_request()) connection.answer(200, request->body);
+  });
+  const auto transport = transport_with(8);
+  std::vector<std::thread> senders;
+  for (int sender = 0; sender < 8; ++sender) {
+    senders.emplace_back([&, sender] {
+      for (int i = 0; i < 25; ++i) {
+        const std::string body = std::to_string(sender * 1000 + i);
+        const HttpOutcome outcome = send_and_wait(*transport, post(server.url(), body));
+        EXPECT_TRUE(outcome && outcome->body == body) << body << ' ' << kind_of(outcome);
+      }
+    });
+  }
+  for (std::thread& sender : senders) sender.join();
+  EXPECT_LE(server.connections(), 8);
+}
+
+TEST(CurlTransport, NeverMoreThanItsConnections) {
+  std::atomic<int> now{0};
+  std::atomic<int> most{0};
+  LoopbackServer server([&](Connection& connection, int) {
+    while (connection.read_request()) {
+      const int here = ++now;
+      int seen = most;
+      while (here > seen && !most.compare_exchange_weak(seen, here)) {
+      }
+      --now;
+      connection.answer(200, "ok");
+    }
+  });
+  const auto transport = transport_with(3);
+  std::vector<std::future<HttpOutcome>> futures;
+  for (int i = 0; i < 60; ++i) futures.push_back(start(*transport, post(server.url())));
+  for (auto& future : futures) EXPECT_TRUE(finish(future));
+  EXPECT_LE(server.connections(), 3);
+  EXPECT_LE(most, 3);
+}
+
+TEST(CurlTransport, SendingFromACallback) {
+  LoopbackServer server(always("ok"));
+  const auto transport = transport_with(1);
+  std::promise<HttpOutcome> last;
+  std::future<HttpOutcome> future = last.get_future();
+  transport->send(post(server.url()), [&](HttpOutcome) {
+    transport->send(post(server.url()),
+                    [&](HttpOutcome outcome) { last.set_value(std::move(outcome)); });
+  });
+  EXPECT_TRUE(finish(future));
+}
+
+TEST(CurlTransport, EnforcesTheTimeoutOfTheWholeRequest) {
+  LoopbackServer silent([](Connection& connection, int) { connection.wait_until_peer_closes(); });
+  LoopbackServer dribbling([&](Connection& connection, int) {
+    connection.read_request();
+    connection.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
+    connection.wait_until_peer_closes();
+  });
+  const auto transport = transport_with(4);
+  for (LoopbackServer* server : {&silent, &dribbling}) {
+    HttpRequest request = post(server->url());
+    request.timeout = 200ms;
+    const auto begin = std::chrono::steady_clock::now();
+    const HttpOutcome outcome = send_and_wait(*transport, request);
+    const auto passed = std::chrono::steady_clock::now() - begin;
+    EXPECT_EQ(kind_of(outcome), "timeout");
+    EXPECT_GE(passed, 190ms);
+    EXPECT_LT(passed, 5s);
+  }
+}
+
+TEST(CurlTransport, TimeInLineDoesNotCount) {
+  Gate gate;
+  LoopbackServer server([&](Connection& connection, int) {
+    bool first = true;
+    while (connection.read_request()) {
+      if (std::exchange(first, false)) gate.wait();
+      connection.answer(200, "ok");
+    }
+  });
+  const auto transport = transport_with(1);
+  auto first = start(*transport, post(server.url()));
+  HttpRequest request = post(server.url());
+  request.timeout = 300ms;
+  auto second = start(*transport, request);
+  EXPECT_EQ(second.wait_for(400ms), std::future_status::timeout);
+  gate.open();
+  EXPECT_TRUE(finish(first));
+  EXPECT_TRUE(finish(second));
+}
+
+TEST(CurlTransport, Faults) {
+  int free_port = 0;
+  { free_port = LoopbackServer(always("")).port(); }
+  struct Case {
+    const char* what;
+    std::function<void(Connection&)> script;
+    const char* expected;
+  };
+  const Case cases[] = {
+      {"reset before the answer", [](Connection& c) { c.reset(); }, "reset"},
+      {"closed without an answer", [](Connection&) {}, "reset"},
+      {"reset within the answer",
+       [](Connection& c) {
+         c.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc");
+         c.reset();
+       },
+       "reset"},
+      {"closed within the answer",
+       [](Connection& c) { c.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"); },
+       "reset"},
+      {"cut-off chunks",
+       [](Connection& c) {
+         c.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab");
+       },
+       "reset"},
+      {"broken gzip",
+       [](Connection& c) { c.answer(200, "no gzip at all", "Content-Encoding: gzip\r\n"); },
+       "other"},
+  };
+  const auto transport = transport_with(2);
+  for (const Case& c : cases) {
+    LoopbackServer server([&](Connection& connection, int) {
+      if (connection.read_request()) c.script(connection);
+    });
+    EXPECT_EQ(kind_of(send_and_wait(*transport, post(server.url()))), c.expected) << c.what;
+  }
+  const HttpOutcome refused =
+      send_and_wait(*transport, post("http://127.0.0.1:" + std::to_string(free_port)));
+  EXPECT_EQ(kind_of(refused), "connect");
+  EXPECT_NE(refused.error().message.find(std::to_string(free_port)), std::string::npos)
+      << refused.error().message;
+  EXPECT_EQ(kind_of(send_and_wait(*transport, post("http://no-such-host.invalid/"))), "dns");
+}
+
+TEST(CurlTransport, RequestsThatCannotBeSent) {
+  const auto transport = transport_with(2);
+  for (const char* url : {"", "http://", "ftp://127.0.0.1/x", "file:///etc/passwd", "not a url"}) {
+    EXPECT_EQ(kind_of(send_and_wait(*transport, post(url))), "invalid_request") << url;
+  }
+  LoopbackServer server(always("ok"));
+  HttpRequest request = post(server.url());
+  request.headers.emplace_back("Authorization", "Bearer secret\nX-Smuggled: 1");
+  const HttpOutcome outcome = send_and_wait(*transport, request);
+  EXPECT_EQ(kind_of(outcome), "invalid_request");
+  EXPECT_NE(outcome.error().message.find("Authorization"), std::string::npos);
+  EXPECT_EQ(outcome.error().message.find("secret"), std::string::npos);
+  EXPECT_EQ(server.connections(), 0);
+}
+
+std::string from_base64(std::string_view text) {
+  std::string bytes(text.size() / 4 * 3, '\0');
+  EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                  reinterpret_cast<const unsigned char*>(text.data()),
+                  static_cast<int>(text.size()));
+  while (text.back() == '=') {
+    text.remove_suffix(1);
+    bytes.pop_back();
+  }
+  return bytes;
+}
+
+// gzip -9 of {"answer": "hello"}, and of 300,000 zeros.
+constexpr std::string_view kGzipHello = "H4sIAAAAAAACA6tWSswrLk8tUrJSUMpIzcnJV6oFAJ5SUWETAAAA";
+constexpr std::string_view kGzipZeros =
+    "H4sIAAAAAAACA+3BAQ0AAADCoPdPbQ8HFAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/Bj74rL24JMEAA==";
+
+TEST(CurlTransport, LimitsTheAnswerAfterDecompression) {
+  struct Case {
+    const char* what;
+    std::string body;
+    const char* headers;
+    const char* expected;
+  };
+  const Case cases[] = {
+      {"as large as allowed", std::string(100000, 'x'), "", "HTTP 200"},
+      {"a byte more", std::string(100001, 'x'), "", "too_large"},
+      {"gzip bomb", from_base64(kGzipZeros), "Content-Encoding: gzip\r\n", "too_large"},
+      {"gzip", from_base64(kGzipHello), "Content-Encoding: gzip\r\n", "HTTP 200"},
+  };
+  const auto transport = transport_with(2, 100000);
+  for (const Case& c : cases) {
+    LoopbackServer server([&](Connection& connection, int) {
+      if (connection.read_request()) connection.answer(200, c.body, c.headers);
+    });
+    const HttpOutcome outcome = send_and_wait(*transport, post(server.url()));
+    EXPECT_EQ(kind_of(outcome), c.expected) << c.what;
+    if (std::string_view(c.what) == "gzip") {
+      EXPECT_EQ(outcome->body, "{\"answer\": \"hello\"}");
+    }
+  }
+}
+
+TEST(CurlTransport, LimitsAnswersWithoutALength) {
+  const auto transport = transport_with(1, 100000);
+  LoopbackServer endless([](Connection& connection, int) {
+    connection.read_request();
+    connection.write("HTTP/1.1 200 OK\r\n\r\n");
+    for (int i = 0; i < 100; ++i) connection.write(std::string(10000, 'x'));
+  });
+  EXPECT_EQ(kind_of(send_and_wait(*transport, post(endless.url()))), "too_large");
+  LoopbackServer headers([](Connection& connection, int) {
+    connection.read_request();
+    connection.write("HTTP/1.1 200 OK\r\n");
+    const std::string line = "X-Pad: " + std::string(1000, 'x') + "\r\n";
+    for (int i = 0; i < 1000; ++i) connection.write(line);
+  });
+  EXPECT_FALSE(send_and_wait(*transport, post(headers.url())));
+}
+
+TEST(CurlTransport, ErrorStatusesAndRedirectsAreOrdinaryAnswers) {
+  LoopbackServer target(always("must not be asked"));
+  const std::string location = "Location: " + target.url() + "\r\n";
+  const auto transport = transport_with(1);
+  for (const int status : {301, 302, 307, 308, 400, 401, 429, 500, 503}) {
+    LoopbackServer server([&](Connection& connection, int) {
+      if (connection.read_request()) connection.answer(status, "why", location);
+    });
+    const HttpOutcome outcome = send_and_wait(*transport, post(server.url()));
+    EXPECT_EQ(kind_of(outcome), "HTTP " + std::to_string(status));
+    EXPECT_EQ(outcome->body, "why") << status;
+  }
+  EXPECT_EQ(target.connections(), 0);
+}
+
+TEST(CurlTransport, OnlyTheLastResponsesHeadersCount) {
+  LoopbackServer server([](Connection& connection, int) {
+    connection.read_request();
+    connection.write("HTTP/1.1 103 Early Hints\r\nX-Which: early\r\n\r\n");
+    connection.answer(200, "ok", "X-Which: final\r\n");
+  });
+  const auto transport = transport_with(1);
+  const HttpOutcome outcome = send_and_wait(*transport, post(server.url()));
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(*outcome->header("x-which"), "final");
+}
+
+TEST(CurlTransport, PicturesThatVanishOrChange) {
+  const TemporaryFolder folder;
+  LoopbackServer server(always("ok"));
+  const auto transport = transport_with(2);
+  const auto path = folder.write("p.jpg", "12345678");
+  struct Case {
+    const char* what;
+    Base64File file;
+  };
+  const Case cases[] = {{"vanished", {folder.path() / "gone.jpg", 8}},
+                        {"truncated", {path, 9}},
+                        {"grown", {path, 7}}};
+  for (const Case& c : cases) {
+    HttpRequest request = post(server.url());
+    request.body = {"{", c.file, "}"};
+    const HttpOutcome outcome = send_and_wait(*transport, request);
+    EXPECT_EQ(kind_of(outcome), "local_file") << c.what;
+    EXPECT_NE(outcome.error().message.find(c.file.path.string()), std::string::npos) << c.what;
+  }
+  EXPECT_TRUE(send_and_wait(*transport, post(server.url()))) << "the transport goes on";
+}
+
+TEST(CurlTransport, CancelAllEndsWhatIsPendingAndNothingElse) {
+  Gate arrived;
+  Gate go_on;
+  LoopbackServer server([&](Connection& connection, int) {
+    while (auto request = connection.read_request()) {
+      if (request->body == "slow") {
+        arrived.open();
+        connection.wait_until_peer_closes();
+        return;
+      }
+      connection.answer(200, "ok");
+    }
+  });
+  const auto transport = transport_with(2);
+  std::vector<std::future<HttpOutcome>> pending;
+  for (int i = 0; i < 10; ++i) pending.push_back(start(*transport, post(server.url(), "slow")));
+  ASSERT_TRUE(arrived.wait());
+  transport->cancel_all();
+  auto later = start(*transport, post(server.url(), "quick"));
+  for (auto& future : pending) EXPECT_EQ(kind_of(finish(future)), "cancelled");
+  EXPECT_EQ(kind_of(finish(later)), "HTTP 200");
+}
+
+TEST(CurlTransport, CancelAllWithMailOnBothSidesOfIt) {
+  LoopbackServer server(always("ok"));
+  const auto transport = transport_with(2);
+  // From a callback the I/O thread cannot fetch its mail in between: all of this is one delivery.
+  std::promise<std::vector<std::future<HttpOutcome>>> made;
+  auto futures = made.get_future();
+  transport->send(post(server.url()), [&](HttpOutcome) {
+    std::vector<std::future<HttpOutcome>> three;
+    three.push_back(start(*transport, post(server.url())));
+    three.push_back(start(*transport, post(server.url())));
+    transport->cancel_all();
+    three.push_back(start(*transport, post(server.url())));
+    made.set_value(std::move(three));
+  });
+  ASSERT_EQ(futures.wait_for(30s), std::future_status::ready);
+  auto three = futures.get();
+  EXPECT_EQ(kind_of(finish(three[0])), "cancelled");
+  EXPECT_EQ(kind_of(finish(three[1])), "cancelled");
+  EXPECT_EQ(kind_of(finish(three[2])), "HTTP 200");
+}
+
+TEST(CurlTransport, TheDestructorCancelsWhatIsPending) {
+  Gate arrived;
+  LoopbackServer server([&](Connection& connection, int) {
+    connection.read_request();
+    arrived.open();
+    connection.wait_until_peer_closes();
+  });
+  auto transport = transport_with(2);
+  std::vector<std::future<HttpOutcome>> pending;
+  for (int i = 0; i < 10; ++i) pending.push_back(start(*transport, post(server.url())));
+  ASSERT_TRUE(arrived.wait());
+  transport.reset();
+  for (auto& future : pending) EXPECT_EQ(kind_of(finish(future)), "cancelled");
+}
+
+TEST(CurlTransport, WhenItsThreadFailsNobodyHangs) {
+  LoopbackServer server([](Connection& connection, int) {
+    while (auto request = connection.read_request()) {
+      if (request->body != "quick") return connection.wait_until_peer_closes();
+      connection.answer(200, "ok");
+    }
+  });
+  const auto transport = transport_with(2);
+  std::vector<std::future<HttpOutcome>> pending;
+  pending.push_back(start(*transport, post(server.url(), "slow")));
+  transport->send(post(server.url(), "quick"),
+                  [](HttpOutcome) { throw std::runtime_error("a bug of the caller"); });
+  for (int i = 0; i < 5; ++i) pending.push_back(start(*transport, post(server.url(), "slow")));
+  for (auto& future : pending) {
+    const HttpOutcome outcome = finish(future);
+    EXPECT_EQ(kind_of(outcome), "other");
+    EXPECT_NE(outcome.error().message.find("a bug of the caller"), std::string::npos);
+  }
+  EXPECT_EQ(kind_of(send_and_wait(*transport, post(server.url(), "quick"))), "other");
+}
+
+TEST(CurlTransport, UsesNoProxyForLoopback) {
+  LoopbackServer proxy(always("proxied"));
+  LoopbackServer server(always("direct"));
+  ASSERT_EQ(setenv("http_proxy", proxy.url().c_str(), 1), 0);
+  const auto transport = transport_with(1);
+  for (const std::string host : {"127.0.0.1", "localhost", "LOCALHOST", "127.0.0.1"}) {
+    const HttpOutcome outcome = send_and_wait(
+        *transport, post("http://" + host + ":" + std::to_string(server.port()) + "/"));
+    ASSERT_TRUE(outcome) << host << ' ' << outcome.error().message;
+    EXPECT_EQ(outcome->body, "direct") << host;
+  }
+  const HttpOutcome outcome = send_and_wait(*transport, post("http://far-away.invalid/"));
+  unsetenv("http_proxy");
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->body, "proxied");
+}
+
+}  // namespace
+}  // namespace alig

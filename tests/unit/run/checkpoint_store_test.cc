@@ -1,0 +1,110 @@
+#include "auto_label_image_grounding/run/checkpoint_store.h"
+
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "temporary_folder.h"
+
+namespace alig {
+namespace {
+
+class CheckpointStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(dir_.clean_temporaries());
+    ASSERT_TRUE(store_.prepare({Step::kExtraction, Step::kGrounding}));
+  }
+  static CheckpointHeader header(const std::string& caption) {
+    return {extraction_fingerprint({"a.jpg", caption, ""}), "m", "a.jpg", caption};
+  }
+  static SampleName name(const std::string& caption, bool shared, std::uint32_t ordinal = 1) {
+    return {"a", sample_key("a.jpg", caption), shared, ordinal};
+  }
+  void save(const std::string& caption, const SampleName& sample) {
+    ASSERT_TRUE(store_.save(Step::kExtraction, sample,
+                            encode_checkpoint(header(caption), {caption, {}, PictureSize{1, 1}})));
+  }
+  bool found(const std::string& caption, const SampleName& sample) {
+    const auto checkpoint = store_.find_extraction(sample, header(caption));
+    return checkpoint && checkpoint->checkpoint.result.cleaned_caption == caption;
+  }
+  TemporaryFolder folder_;
+  ResultsDir dir_{folder_.path()};
+  CheckpointStore store_{dir_};
+};
+
+TEST_F(CheckpointStoreTest, NamesAreReadableAndDifferent) {
+  EXPECT_EQ(checkpoint_name(name("x", false)), "a");
+  EXPECT_EQ(checkpoint_name(name("x", true)), "a-" + sample_key("a.jpg", "x"));
+  EXPECT_EQ(checkpoint_name(name("x", true, 2)), "a-" + sample_key("a.jpg", "x") + "-2");
+  EXPECT_NE(checkpoint_name(name("x", true)), checkpoint_name(name("y", true)));
+}
+
+TEST_F(CheckpointStoreTest, FindsWhatFits) {
+  save("x", name("x", false));
+  EXPECT_TRUE(found("x", name("x", false)));
+  EXPECT_FALSE(found("y", name("y", false))) << "another caption";
+}
+
+TEST_F(CheckpointStoreTest, SurvivesInputThatGrowsAndShrinks) {
+  save("x", name("x", false));
+  EXPECT_TRUE(found("x", name("x", true))) << "its id became shared";
+  EXPECT_FALSE(found("x", name("x", true, 2))) << "the copy is a sample of its own";
+  save("y", name("y", true));
+  EXPECT_TRUE(found("y", name("y", false))) << "its id is no longer shared";
+}
+
+TEST_F(CheckpointStoreTest, DamagedFilesAreNone) {
+  for (const char* text : {"", "{", "null", "{\"fingerprint\": 7}"}) {
+    write_text(dir_.checkpoints(Step::kExtraction) / "a.json", text);
+    EXPECT_FALSE(found("x", name("x", false))) << text;
+  }
+}
+
+TEST_F(CheckpointStoreTest, TakesOverStockCheckpointsThatMatch) {
+  const std::string stock =
+      R"({"image_path": "a.jpg", "caption": "x", "cleaned_caption": "X.", "width": 1920, "height": 1080,
+          "expressions": [{"text": "x", "char_span": [0, 1], "instances": []}]})";
+  write_text(dir_.checkpoints(Step::kExtraction) / "a.json", stock);
+  const auto match = store_.find_extraction(name("x", false), header("x"));
+  ASSERT_TRUE(match);
+  EXPECT_TRUE(match->foreign);
+  EXPECT_FALSE(store_.find_extraction(name("y", false), header("y")));
+}
+
+TEST_F(CheckpointStoreTest, AnInterruptedDiscardIsCompleted) {
+  save("x", name("x", false));
+  write_text(dir_.state_dir() / "discard", "0");  // what a killed discard() leaves
+  ASSERT_TRUE(store_.finish_discard());
+  EXPECT_FALSE(found("x", name("x", false)));
+  ASSERT_TRUE(store_.prepare({Step::kExtraction}));
+  save("x", name("x", false));
+  ASSERT_TRUE(store_.finish_discard());
+  EXPECT_TRUE(found("x", name("x", false))) << "done once, not again";
+}
+
+TEST_F(CheckpointStoreTest, DiscardLeavesTheOtherStep) {
+  save("x", name("x", false));
+  ASSERT_TRUE(store_.discard({Step::kGrounding}));
+  EXPECT_TRUE(found("x", name("x", false)));
+  ASSERT_TRUE(store_.discard({Step::kExtraction}));
+  EXPECT_FALSE(found("x", name("x", false)));
+}
+
+TEST_F(CheckpointStoreTest, TheSecondRunIsRefusedByName) {
+  auto first = RunLock::acquire(dir_);
+  ASSERT_TRUE(first);
+  const auto second = RunLock::acquire(dir_);
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find("pid " + std::to_string(::getpid())), std::string::npos)
+      << second.error().message;
+}
+
+TEST_F(CheckpointStoreTest, ALockEndsWithItsHolder) {
+  { auto first = RunLock::acquire(dir_); }
+  EXPECT_TRUE(RunLock::acquire(dir_));
+}
+
+}  // namespace
+}  // namespace alig

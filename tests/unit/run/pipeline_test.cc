@@ -1,0 +1,452 @@
+// The whole run against a transport that answers from memory: no network, no curl.
+#include "auto_label_image_grounding/run/pipeline.h"
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/run/results_dir.h"
+#include "temporary_folder.h"
+
+namespace alig {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+// An 8-bit grey PNG of 4x4 pixels: a header is all that a run reads of it.
+std::string tiny_png() {
+  constexpr unsigned char kBytes[] = {
+      0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0, 4, 0, 0, 0, 4,
+      8, 0, 0, 0, 0, 0x8a, 0xa9, 0xd4, 0xcb, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
+  return {reinterpret_cast<const char*>(kBytes), sizeof kBytes};
+}
+
+// Answers on a thread of its own, as a real transport does. What it is asked is counted.
+class FakeEndpoint {
+ public:
+  // Prompt -> outcome; called under a lock, so `script` needs none.
+  using Script = std::function<HttpOutcome(const std::string& prompt)>;
+  explicit FakeEndpoint(Script script) : script_(std::move(script)) {}
+
+  HttpOutcome answer(const HttpRequest& request) {
+    std::string text;
+    for (const BodyPart& part : request.body) {
+      if (const auto* piece = std::get_if<std::string>(&part)) text += *piece;
+    }
+    const std::lock_guard lock(mutex_);
+    ++requests_;
+    const json body = json::parse(text);
+    return script_(body.at("messages").at(0).at("content").back().at("text").get<std::string>());
+  }
+  int requests() const { return requests_; }
+
+ private:
+  std::mutex mutex_;
+  Script script_;
+  std::atomic<int> requests_{0};
+};
+
+class FakeTransport final : public HttpTransport {
+ public:
+  explicit FakeTransport(FakeEndpoint& endpoint) : endpoint_(endpoint) {}
+  ~FakeTransport() override {
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void send(HttpRequest request, Done done) override {
+    threads_.emplace_back([this, request = std::move(request), done = std::move(done)] {
+      done(endpoint_.answer(request));
+    });
+  }
+  void cancel_all() override {}
+
+ private:
+  FakeEndpoint& endpoint_;
+  std::vector<std::thread> threads_;
+};
+
+HttpOutcome reply(const std::string& content, const char* finish = "stop") {
+  HttpResponse response;
+  response.status = 200;
+  response.body = json{{"choices", {{{"finish_reason", finish}, {"message", {{"content", content}}}}}},
+                       {"usage", {{"prompt_tokens", 10}, {"completion_tokens", 5}}}}
+                      .dump();
+  return response;
+}
+
+HttpOutcome status(int code, const char* body = "") {
+  HttpResponse response;
+  response.status = code;
+  response.body = body;
+  return response;
+}
+
+std::string line_of(const std::string& prompt, const std::string& begin) {
+  const std::size_t at = prompt.find("\n" + begin);
+  if (at == std::string::npos) return "";
+  const std::size_t from = at + 1 + begin.size();
+  return prompt.substr(from, prompt.find('\n', from) - from);
+}
+
+// Finds the words "cat" and "dog" of a caption, and a box for each.
+HttpOutcome good_answer(const std::string& prompt) {
+  if (const std::string caption = line_of(prompt, "Caption: "); !caption.empty()) {
+    json expressions = json::array();
+    for (const char* word : {"cat", "dog"}) {
+      if (caption.find(word) != std::string::npos) expressions.push_back({{"text", word}});
+    }
+    return reply(json{{"cleaned_caption", json::parse(caption)}, {"expressions", expressions}}.dump());
+  }
+  json groundings = json::array();
+  for (const json& asked : json::parse(line_of(prompt, "Expressions: "))) {
+    const json box = asked["text"] == "cat" ? json{0, 0, 2, 2} : json{1, 1, 4, 4};
+    groundings.push_back({{"id", asked["id"]},
+                          {"text", asked["text"]},
+                          {"instances", {{{"bbox", box}, {"score", 0.75}}}}});
+  }
+  return reply(json{{"groundings", groundings}}.dump());
+}
+
+class QuietLogger final : public Logger {
+ public:
+  void log(LogLevel, std::string_view) override {}
+};
+
+class PipelineTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"a.png", "b.png", "c.png"}) write_text(folder_ / name, tiny_png());
+    write_text(folder_ / "in.jsonl", R"({"image_path": "a.png", "caption": "a cat", "n": 1.50}
+{"image_path": "b.png", "caption": "a dog"}
+{"image_path": "a.png", "caption": "a cat and a dog"}
+{"image_path": "c.png", "caption": ""}
+)");
+  }
+  Spec spec(const std::string& results = "out") {
+    auto loaded = load_spec(
+        {"results_dir: ???", "test"},
+        {"results_dir=" + (folder_ / results).string(), "image_grounding.vlm.backend=openai",
+         "image_grounding.vlm.openai.base_url=http://fake/v1",
+         "image_grounding.vlm.openai.model_name=fake",
+         "image_grounding.data.input_jsonl=" + (folder_ / "in.jsonl").string(),
+         "image_grounding.data.image_root=" + folder_.path().string()});
+    EXPECT_TRUE(loaded) << loaded.error().message;
+    return *loaded;
+  }
+  RunOutcome run(const Spec& spec, FakeEndpoint& endpoint, std::function<Interrupt()> interrupt = {}) {
+    RunHooks hooks;
+    hooks.logger = &logger_;
+    hooks.interrupt = std::move(interrupt);
+    RunEnvironment environment;
+    environment.transport = std::make_unique<FakeTransport>(endpoint);
+    environment.pool_threads = 2;
+    return run_pipeline(spec, hooks, std::move(environment));
+  }
+  std::string output(const std::string& results = "out") {
+    return read_text(folder_ / results / "annotations.jsonl");
+  }
+  std::vector<json> records(const std::string& results = "out") {
+    std::vector<json> out;
+    std::istringstream lines(output(results));
+    for (std::string line; std::getline(lines, line);) out.push_back(json::parse(line));
+    return out;
+  }
+  TemporaryFolder folder_;
+  QuietLogger logger_;
+};
+
+TEST_F(PipelineTest, LabelsEveryRecordInOrder) {
+  FakeEndpoint endpoint(good_answer);
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status) << outcome.status.error().message;
+  const auto out = records();
+  ASSERT_EQ(out.size(), 4u);
+  EXPECT_THAT(output(), HasSubstr("\"n\": 1.50"));
+  EXPECT_EQ(out[2]["expressions"][1]["text"], "dog");
+  EXPECT_EQ(out[2]["expressions"][1]["expression_id"], "expr_00003");
+  EXPECT_EQ(out[2]["expressions"][1]["char_span"], (json{12, 15}));
+  EXPECT_EQ(out[2]["expressions"][1]["instances"][0]["bbox"], (json{1, 1, 4, 4}));
+  EXPECT_EQ(out[2]["expressions"][1]["instances"][0]["bbox_id"], "box_00003");
+  EXPECT_EQ(out[3]["expressions"], json::array());
+  EXPECT_EQ(out[3]["width"], 4);
+  EXPECT_EQ(outcome.report.done, 4);
+  EXPECT_EQ(outcome.report.expressions, 4);
+  EXPECT_EQ(outcome.report.boxes, 4);
+  EXPECT_EQ(outcome.report.labels.empty_captions, 1);
+  // Three captions with words in them, two images.
+  EXPECT_EQ(endpoint.requests(), 5);
+  EXPECT_EQ(outcome.report.tokens().input, 50);
+  EXPECT_EQ(json::parse(read_text(folder_ / "out" / "summary.json"))["status"], "succeeded");
+  EXPECT_EQ(read_text(folder_ / "out" / "failures.jsonl"), "");
+}
+
+TEST_F(PipelineTest, ASecondRunAsksNothingAndWritesTheSame) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  const std::string first = output();
+  const RunOutcome again = run(spec(), endpoint);
+  ASSERT_TRUE(again.status);
+  EXPECT_EQ(endpoint.requests(), 5);
+  EXPECT_EQ(output(), first);
+  EXPECT_EQ(again.report.step[0].from_checkpoint, 4);
+  EXPECT_EQ(again.report.step[1].from_checkpoint, 4);
+}
+
+TEST_F(PipelineTest, StepsRunApartGiveTheSameBytes) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec("together"), endpoint).status);
+  Spec apart = spec("apart");
+  apart.workflow.ground = false;
+  ASSERT_TRUE(run(apart, endpoint).status);
+  apart.workflow.ground = true;
+  apart.workflow.extract = false;
+  ASSERT_TRUE(run(apart, endpoint).status);
+  for (const char* file : {"annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
+                           "step_1_grounding/annotations.jsonl"}) {
+    EXPECT_EQ(read_text(folder_ / "together" / file), read_text(folder_ / "apart" / file)) << file;
+  }
+}
+
+TEST_F(PipelineTest, WorkersDoNotChangeTheBytes) {
+  FakeEndpoint endpoint(good_answer);
+  std::set<std::string> outputs;
+  for (const int workers : {1, 4, 64}) {
+    Spec one = spec("w" + std::to_string(workers));
+    one.workflow.max_workers = workers;
+    ASSERT_TRUE(run(one, endpoint).status);
+    outputs.insert(output("w" + std::to_string(workers)));
+  }
+  EXPECT_EQ(outputs.size(), 1u);
+}
+
+TEST_F(PipelineTest, OneRefusalFailsOneRecord) {
+  FakeEndpoint endpoint([](const std::string& prompt) {
+    return line_of(prompt, "Caption: ") == "\"a dog\"" ? reply("", "content_filter")
+                                                         : good_answer(prompt);
+  });
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.failed, 1);
+  const auto out = records();
+  ASSERT_EQ(out.size(), 4u);
+  EXPECT_EQ(out[1]["error"]["kind"], "refused");
+  EXPECT_EQ(out[1]["expressions"], json::array());
+  const json failure = json::parse(read_text(folder_ / "out" / "failures.jsonl"));
+  EXPECT_EQ(failure["line"], 2);
+  EXPECT_EQ(failure["sample_id"], "b");
+  EXPECT_EQ(failure["step"], "0");
+  EXPECT_EQ(failure["attempts"], 1);
+  // The next run tries it again, and it alone.
+  FakeEndpoint good(good_answer);
+  ASSERT_TRUE(run(spec(), good).status);
+  EXPECT_EQ(good.requests(), 2);
+  EXPECT_FALSE(records()[1].contains("error"));
+}
+
+TEST_F(PipelineTest, TooManyFailuresFailTheRun) {
+  FakeEndpoint endpoint([](const std::string&) { return status(400, R"({"error":{"message":"bad picture"}})"); });
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_FALSE(outcome.status);
+  EXPECT_THAT(outcome.status.error().message, HasSubstr("max_failure_ratio"));
+  EXPECT_EQ(records().size(), 4u) << "the output is there all the same";
+}
+
+TEST_F(PipelineTest, ABadKeyEndsTheRunAtOnceAndIsNotPrinted) {
+  FakeEndpoint endpoint([](const std::string&) {
+    return status(401, R"({"error":{"code":"invalid_api_key","message":"Incorrect API key provided: sk-secret-1"}})");
+  });
+  Spec with_key = spec();
+  with_key.vlm.openai.api_key = "sk-secret-1";
+  with_key.workflow.max_workers = 1;
+  const RunOutcome outcome = run(with_key, endpoint);
+  ASSERT_FALSE(outcome.status);
+  EXPECT_EQ(outcome.status.error().kind, ErrorKind::kEndpoint);
+  EXPECT_THAT(outcome.status.error().message, ::testing::Not(HasSubstr("sk-secret-1")));
+  EXPECT_EQ(endpoint.requests(), 1);
+  EXPECT_EQ(json::parse(read_text(folder_ / "out" / "summary.json"))["status"], "failed");
+}
+
+TEST_F(PipelineTest, UnusableAnswersAreAskedAgainTwiceAtMost) {
+  FakeEndpoint endpoint([](const std::string& prompt) {
+    return line_of(prompt, "Caption: ") == "\"a dog\"" ? reply("Hm.") : good_answer(prompt);
+  });
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.failures_by_kind.at("unusable_answer"), 1);
+  EXPECT_EQ(outcome.report.step[0].retries, 2);
+}
+
+TEST_F(PipelineTest, AnAnswerCutOffIsSplitAndAskedAgain) {
+  FakeEndpoint endpoint([](const std::string& prompt) {
+    const std::string asked = line_of(prompt, "Expressions: ");
+    const bool both = asked.find("cat") != std::string::npos && asked.find("dog") != std::string::npos;
+    return both ? reply("{\"groundings\": [{", "length") : good_answer(prompt);
+  });
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.failed, 0);
+  EXPECT_EQ(outcome.report.labels.calls_split, 1);
+  EXPECT_EQ(records()[2]["expressions"][1]["instances"].size(), 1u);
+}
+
+TEST_F(PipelineTest, AnUnreadableImageFailsItsRecordsOrIsLeftOut) {
+  write_text(folder_ / "b.png", "no picture");
+  FakeEndpoint endpoint(good_answer);
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.failures_by_kind.at("image"), 1);
+  EXPECT_EQ(records()[1]["error"]["kind"], "image");
+  EXPECT_THAT(records()[1]["error"]["message"].get<std::string>(), HasSubstr("b.png"));
+
+  Spec text_only = spec("text_only");
+  text_only.data.on_missing_image = OnMissingImage::kTextOnly;
+  const RunOutcome lenient = run(text_only, endpoint);
+  ASSERT_TRUE(lenient.status);
+  EXPECT_EQ(lenient.report.failed, 0);
+  EXPECT_EQ(lenient.report.text_only, 1);
+  EXPECT_EQ(records("text_only")[1]["width"], 1920);
+}
+
+TEST_F(PipelineTest, MaxRequestsStopsResumably) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec("whole"), endpoint).status);
+  Spec limited = spec("limited");
+  limited.workflow.max_requests = 2;
+  const RunOutcome outcome = run(limited, endpoint);
+  ASSERT_FALSE(outcome.status);
+  EXPECT_THAT(outcome.status.error().message, HasSubstr("max_requests"));
+  EXPECT_EQ(outcome.report.requests(), 2);
+  EXPECT_EQ(output("limited"), "") << "nothing is published before it is whole";
+  limited.workflow.max_requests = 0;
+  const int before = endpoint.requests();
+  ASSERT_TRUE(run(limited, endpoint).status);
+  EXPECT_EQ(endpoint.requests() - before, 3);
+  EXPECT_EQ(output("limited"), output("whole"));
+}
+
+TEST_F(PipelineTest, AnInterruptedRunGoesOnWhereItStopped) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec("whole"), endpoint).status);
+  Spec one = spec("part");
+  one.workflow.max_workers = 1;
+  const int before = endpoint.requests();
+  const RunOutcome outcome = run(one, endpoint, [&] {
+    return endpoint.requests() > before ? Interrupt::kStop : Interrupt::kNone;
+  });
+  if (!outcome.status) {
+    EXPECT_EQ(outcome.status.error().kind, ErrorKind::kInterrupted);
+    EXPECT_EQ(outcome.report.status, "interrupted");
+  }
+  ASSERT_TRUE(run(one, endpoint).status);
+  EXPECT_EQ(endpoint.requests() - before, 5) << "nothing is asked twice";
+  EXPECT_EQ(output("part"), output("whole"));
+}
+
+TEST_F(PipelineTest, AnInterruptAsksNothing) {
+  FakeEndpoint endpoint(good_answer);
+  const RunOutcome outcome = run(spec(), endpoint, [] { return Interrupt::kNow; });
+  ASSERT_FALSE(outcome.status);
+  EXPECT_EQ(outcome.status.error().kind, ErrorKind::kInterrupted);
+}
+
+TEST_F(PipelineTest, HandMadeCorrectionsAreNotOverwritten) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  const auto path = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
+  std::string text = read_text(path);
+  text.replace(text.find("\"text\": \"cat\""), 13, "\"text\": \"dog\"");
+  write_text(path, text);
+  const RunOutcome refused = run(spec(), endpoint);
+  ASSERT_FALSE(refused.status);
+  EXPECT_THAT(refused.status.error().message, HasSubstr("steps=[\"1\"]"));
+  Spec only_grounding = spec();
+  only_grounding.workflow.extract = false;
+  ASSERT_TRUE(run(only_grounding, endpoint).status);
+  EXPECT_EQ(records()[0]["expressions"][0]["text"], "dog");
+  EXPECT_EQ(records()[0]["expressions"][0]["instances"][0]["bbox"], (json{1, 1, 4, 4}));
+  Spec force = spec();
+  force.workflow.force_reprocess = true;
+  ASSERT_TRUE(run(force, endpoint).status);
+  EXPECT_EQ(records()[0]["expressions"][0]["text"], "cat");
+}
+
+TEST_F(PipelineTest, StepOneAloneNeedsStepZero) {
+  FakeEndpoint endpoint(good_answer);
+  Spec only_grounding = spec();
+  only_grounding.workflow.extract = false;
+  const RunOutcome outcome = run(only_grounding, endpoint);
+  ASSERT_FALSE(outcome.status);
+  EXPECT_EQ(outcome.status.error().kind, ErrorKind::kNotFound);
+  EXPECT_THAT(outcome.status.error().message, HasSubstr("step 0"));
+}
+
+TEST_F(PipelineTest, BadLinesAreListedAndTheRunGoesOn) {
+  write_text(folder_ / "in.jsonl",
+             "nonsense\n{\"image_path\": \"a.png\", \"caption\": \"a cat\"}\n");
+  FakeEndpoint endpoint(good_answer);
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(records().size(), 1u);
+  const json failure = json::parse(read_text(folder_ / "out" / "failures.jsonl"));
+  EXPECT_EQ(failure["line"], 1);
+  EXPECT_EQ(failure["kind"], "bad_line");
+}
+
+TEST_F(PipelineTest, AServerThatComesBackIsWaitedFor) {
+  int failures = 3;
+  FakeEndpoint endpoint([&](const std::string& prompt) {
+    if (failures > 0) {
+      --failures;
+      HttpResponse response;
+      response.status = 503;
+      response.headers = {{"retry-after-ms", "1"}};
+      return HttpOutcome(response);
+    }
+    return good_answer(prompt);
+  });
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.failed, 0);
+  EXPECT_EQ(endpoint.requests(), 8);
+}
+
+TEST_F(PipelineTest, StructuredOutputIsGivenUpOnceWhereItIsRefused) {
+  int refusals = 0;
+  FakeEndpoint endpoint(good_answer);
+  class Refusing final : public HttpTransport {
+   public:
+    Refusing(FakeEndpoint& endpoint, int& refusals) : inner_(endpoint), refusals_(refusals) {}
+    void send(HttpRequest request, Done done) override {
+      const auto& head = std::get<std::string>(request.body.front());
+      if (head.find("response_format") == std::string::npos) {
+        inner_.send(std::move(request), std::move(done));
+      } else {
+        ++refusals_;
+        done(status(400, R"({"error":{"message":"response_format is not supported"}})"));
+      }
+    }
+    void cancel_all() override {}
+
+   private:
+    FakeTransport inner_;
+    int& refusals_;
+  };
+  Spec one = spec();
+  one.workflow.max_workers = 1;
+  RunHooks hooks;
+  hooks.logger = &logger_;
+  RunEnvironment environment;
+  environment.transport = std::make_unique<Refusing>(endpoint, refusals);
+  const RunOutcome outcome = run_pipeline(one, hooks, std::move(environment));
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(refusals, 1);
+  EXPECT_EQ(outcome.report.warnings.size(), 1u);
+}
+
+}  // namespace
+}  // namespace alig

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Installs what the project needs on Debian 12 or Ubuntu 24.04. Quiet and idempotent: a second run
+# installs nothing. Options: --tests adds what only the tests and checks need.
+set -euo pipefail
+
+packages=(
+  g++ cmake ninja-build ccache git ca-certificates
+  nlohmann-json3-dev libyaml-cpp-dev libcurl4-openssl-dev libssl-dev libopencv-dev
+  libcli11-dev libspdlog-dev libfmt-dev libexpected-dev libutf8proc-dev
+  libgif-dev zlib1g-dev libcpp-httplib-dev opencv-data libgtest-dev libgmock-dev
+)
+[ "${1:-}" = "--tests" ] && packages+=(libbenchmark-dev pybind11-dev python3-dev python3-venv python3-pip)
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "setup: run as root, or install: ${missing[*]}" >&2; exit 1; }
+  sudo="sudo"
+fi
+echo "setup: installing ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+if ! { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+  cat "$log" >&2
+  echo "setup: apt-get failed (see above)" >&2
+  exit 1
+fi
