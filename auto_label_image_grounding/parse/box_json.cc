@@ -62,9 +62,15 @@ void add_texts(const Json& array, std::optional<double> score, ItemDraft& item) 
     add_numbers(read_number_groups(joined).groups[0].values, score, item);
     return;
   }
+  ItemDraft boxes;
   for (const Json& element : array) {
-    add_boxes_from_text(item, element.get_ref<const std::string&>(), true, score);
+    add_boxes_from_text(boxes, element.get_ref<const std::string&>(), true, score);
   }
+  // ["n", "n", "n", "n"] is one box that cannot be used, not four.
+  const bool none_usable = boxes.unusable > 0 && boxes.item.boxes.empty();
+  item.unusable += none_usable ? 1 : boxes.unusable;
+  item.said_none = item.said_none || boxes.said_none;
+  for (RawBox& box : boxes.item.boxes) item.item.boxes.push_back(box);
 }
 
 void collect_flat(const Node& array, std::optional<double> score, ItemDraft& item) {
@@ -334,10 +340,8 @@ void collect_entries(const Entries& entries, bool object_is_cut, std::optional<d
     item.cut = true;
   } else if (const auto box = names_axes(entries) ? named_box(entries) : std::nullopt) {
     add_box(item, *box, BoxForm::kNamed, scores.at(0));
-  } else if (!entries.empty()) {
-    ++item.unusable;
   } else {
-    item.said_none = true;
+    ++item.unusable;
   }
 }
 

@@ -118,7 +118,7 @@ class TokenReader {
                          is_blank(text_.substr(run_end_, begin - run_end_));
     if (!goes_on) finish_run(begin);
     switch (meaning.token) {
-      case Token::kOther: break;
+      case Token::kOther: pass(begin, end); break;
       case Token::kLabelOpens: label_begin_ = end; break;
       case Token::kLabelCloses: close_label(begin, end); break;
       case Token::kBoxOpens: open_box(begin, end); break;
@@ -130,6 +130,13 @@ class TokenReader {
         if (run_.empty()) start_run(meaning.token, begin);
         run_.push_back(meaning.value);
         run_end_ = end;
+    }
+  }
+
+  // A tag of no meaning between a label and its box, as <object>.
+  void pass(std::size_t begin, std::size_t end) {
+    if (label_end_ != kNowhere && is_blank(text_.substr(label_end_, begin - label_end_))) {
+      label_end_ = end;
     }
   }
 

@@ -109,6 +109,12 @@ Span span_of(const Json& object) {
                       position_of(find_any(holder, kEndKeys)));
 }
 
+// Keys of a description, not an expression: {"char_span": [0, 5]}.
+bool describes(const Json& object) {
+  return find_any(object, kTextKeys) != nullptr || find_any(object, kSpanKeys) != nullptr ||
+         find_any(object, kNounKeys) != nullptr || find_any(object, kStartKeys) != nullptr;
+}
+
 class AnswerBuilder {
  public:
   explicit AnswerBuilder(ExtractionAnswer& out) : out_(out) {}
@@ -146,7 +152,7 @@ class AnswerBuilder {
 
   // In a list also {"the red car": {…}}: one expression as the key.
   void add_object_element(const Json& element) {
-    if (find_any(element, kTextKeys) == nullptr && element.size() == 1) {
+    if (element.size() == 1 && !describes(element)) {
       add_keyed({&element, 0});
     } else {
       add_object(element);
@@ -212,7 +218,7 @@ bool is_tuple(const Json& json) {
 
 // An object whose values are all spans or descriptions of expressions.
 bool is_keyed(const Json& object) {
-  return !object.empty() && std::all_of(object.begin(), object.end(), [](const Json& value) {
+  return !object.empty() && !describes(object) && std::all_of(object.begin(), object.end(), [](const Json& value) {
     if (value.is_null()) return true;
     if (value.is_array()) return span_of_value(value).has_value();
     return value.is_object() && (value.empty() || span_of(value) ||

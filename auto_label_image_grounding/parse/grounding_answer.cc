@@ -123,12 +123,22 @@ GroundingDraft read_any_shape(std::string_view answer, const LenientJson& json) 
   return out;
 }
 
+// What the JSON reader mended; where no JSON was used, only what was stripped around the answer.
+void add_repairs(const LenientJson& json, GroundingDraft& draft) {
+  const bool no_json = draft.repairs.count(kBoxTokens) > 0 || draft.repairs.count(kDecline) > 0;
+  for (const Repair repair : json.repairs) {
+    const bool around = repair == Repair::kReasoning || repair == Repair::kAnswerTag ||
+                        repair == Repair::kCodeFence;
+    if (around || !no_json) draft.repairs.insert(name_of(repair));
+  }
+}
+
 Error nothing_found(std::string_view text, const LenientJson& json) {
   const std::string_view trimmed = trim(text);
-  if (trimmed.empty()) return {ErrorKind::kData, "the answer is empty"};
   if (json.cut_in_reasoning) {
     return {ErrorKind::kData, "the answer ends inside its reasoning, before it says anything"};
   }
+  if (trimmed.empty()) return {ErrorKind::kData, "the answer is empty"};
   const char* what = json.blocks.empty() ? "the answer holds no boxes and no JSON"
                                          : "the answer's JSON says nothing about boxes";
   return {ErrorKind::kData,
@@ -154,7 +164,7 @@ Result<GroundingAnswer> read_grounding_answer(std::string_view text) {
   out.items = std::move(draft.items);
   out.truncated = draft.truncated || cut_block || json.cut_in_reasoning;
   out.unusable_boxes = draft.unusable;
-  for (const Repair repair : json.repairs) draft.repairs.insert(name_of(repair));
+  add_repairs(json, draft);
   out.repairs.assign(draft.repairs.begin(), draft.repairs.end());
   return out;
 }

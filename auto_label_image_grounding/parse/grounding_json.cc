@@ -12,8 +12,10 @@ namespace {
 
 // The expression that an outer object has named already.
 struct Context {
-  std::string label;
-  std::optional<std::int64_t> id;
+  std::string label{};
+  std::optional<std::int64_t> id{};
+  // The name of the outer object may stand behind the cut: what has none of its own is left out.
+  bool may_follow = false;
 };
 
 std::optional<std::string> label_text(const Json& json) {
@@ -31,12 +33,15 @@ std::optional<std::int64_t> id_of(const Json& json) {
   return static_cast<std::int64_t>(*value);
 }
 
-// The kind of an entry in view of its value: {"top": [[…]]} speaks of clothes.
+// The kind of an entry in view of its value: {"top": [[…]]} speaks of clothes, and
+// {"object": {"label": …}} only wraps.
 KeyKind kind_of(const Entry& entry) {
   const KeyKind kind = entry.meaning.kind;
-  const bool plain =
-      kind == KeyKind::kAxis || kind == KeyKind::kLabel || kind == KeyKind::kId;
-  return plain && entry.value.json->is_structured() ? KeyKind::kOther : kind;
+  const Json& json = *entry.value.json;
+  if (!json.is_structured()) return kind;
+  if (kind == KeyKind::kAxis || kind == KeyKind::kId) return KeyKind::kOther;
+  if (kind != KeyKind::kLabel) return kind;
+  return json.empty() || is_bare_numbers(json) ? KeyKind::kOther : KeyKind::kWrapper;
 }
 
 bool has_kind(const Entries& entries, KeyKind kind) {
@@ -59,6 +64,7 @@ Context named_by(const Entries& entries, const Context& outer) {
     if (best == nullptr || entry.meaning.rank < best->meaning.rank) best = &entry;
   }
   if (best != nullptr) out.label = *label_text(*best->value.json);
+  out.may_follow = outer.may_follow;
   return best == nullptr && !out.id ? outer : out;
 }
 
@@ -103,7 +109,7 @@ class BlockInterpreter {
     if (json.empty()) {
       draft_.understood = draft_.understood || !array.is_cut();
     } else if (is_bare_numbers(json) || is_box_texts(json)) {
-      collect(array, start(context));
+      collect(array, start(context), context);
     } else if (has_bare_element(json) && has_text_element(json)) {
       read_labelled_list(array, context);
     } else {
@@ -111,7 +117,8 @@ class BlockInterpreter {
     }
   }
 
-  void collect(const Node& node, ItemDraft item) {
+  void collect(const Node& node, ItemDraft item, const Context& context) {
+    if (context.may_follow && !is_named({item.item.label, item.item.id})) return;
     collect_boxes(node, std::nullopt, item);
     finish_item(std::move(item), draft_);
   }
@@ -137,10 +144,10 @@ class BlockInterpreter {
     const Json& json = *array.json;
     if (json[0].is_string() && is_alternating(json)) {
       for (std::size_t i = 1; i < json.size(); i += 2) {
-        collect(element_of(array, i), labelled(json[i - 1], context));
+        collect(element_of(array, i), labelled(json[i - 1], context), context);
       }
     } else if (json.size() == 2 && is_bare_numbers(json[0]) && json[1].is_string()) {
-      collect(element_of(array, 0), labelled(json[1], context));
+      collect(element_of(array, 0), labelled(json[1], context), context);
     } else if (json[0].is_string() && json.size() == 5 && !array.is_cut()) {
       ItemDraft item = labelled(json[0], context);
       const Json numbers(std::vector<Json>(json.begin() + 1, json.end()));
@@ -161,7 +168,7 @@ class BlockInterpreter {
 
   ItemDraft labelled(const Json& label, const Context& context) const {
     const std::string& text = label.get_ref<const std::string&>();
-    return names_a_field(text) ? start(context) : start({text, std::nullopt});
+    return names_a_field(text) ? start(context) : start({text});
   }
 
   void read_object(const Node& object, const Context& context) {
@@ -185,7 +192,7 @@ class BlockInterpreter {
                           (is_named(named) && has_kind(entries, KeyKind::kInstances));
     if (own_item) {
       read_item(entries, named, cut);
-    } else if (!read_wrappers(entries, named)) {
+    } else if (!read_wrappers(entries, named, cut)) {
       read_expressions(entries, keyed, cut);
     }
   }
@@ -222,7 +229,7 @@ class BlockInterpreter {
 
   void read_parallel_element(const Entries& entries, const Json& label, const Node& boxes,
                              std::size_t index) {
-    ItemDraft item = start({label_text(label).value_or(""), std::nullopt});
+    ItemDraft item = start({label_text(label).value_or("")});
     const Entry* scores = find_entry(entries, KeyKind::kScore);
     std::optional<double> score = score_of(entries);
     if (scores != nullptr && scores->value.json->is_array() &&
@@ -236,14 +243,14 @@ class BlockInterpreter {
 
   void read_item(const Entries& entries, const Context& named, bool cut) {
     draft_.understood = true;
-    // What the object calls itself may stand behind the cut.
-    if (cut && !is_named(named)) return;
+    if ((cut || named.may_follow) && !is_named(named)) return;
     ItemDraft item = start(named);
     collect_entries(entries, cut, std::nullopt, item);
     finish_item(std::move(item), draft_);
   }
 
-  bool read_wrappers(const Entries& entries, const Context& named) {
+  bool read_wrappers(const Entries& entries, Context named, bool cut) {
+    named.may_follow = named.may_follow || cut;
     bool found = false;
     for (const Entry& entry : entries) {
       const KeyKind kind = kind_of(entry);
@@ -303,7 +310,7 @@ class BlockInterpreter {
 
   void read_expression(const Entry& entry) {
     const Json& json = *entry.value.json;
-    ItemDraft item = start({std::string(entry.key), std::nullopt});
+    ItemDraft item = start({std::string(entry.key)});
     if (json.is_null()) {
       item.said_none = true;
     } else if (json.is_string()) {

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "auto_label_image_grounding/base/text.h"
-
 namespace alig::parse {
 
 void JsonBuilder::open(Json container) {
@@ -19,7 +17,7 @@ void JsonBuilder::key(std::string name) {
   if (left_out_ > 0) return;
   has_content_ = true;
   Frame& frame = frames_.back();
-  frame.key = scrub_utf8(name);
+  frame.key = std::move(name);
   if (!frame.keys.insert(frame.key).second) has_repeated_keys_ = true;
 }
 

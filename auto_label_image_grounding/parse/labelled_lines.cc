@@ -139,12 +139,13 @@ class LineReader {
     for (const JsonBlock& block : blocks_) {
       if (is_bare_array(block) && !is_footnote(block)) {
         draft_.truncated = draft_.truncated || block.truncated;
-        // An empty list in prose says nothing unless it is said of what.
-        read_bare_array(block, label_of(block), draft_);
-        draft_.understood = draft_.understood || (block.value.empty() && !block.truncated);
+        const std::string label = label_of(block);
+        const bool says_nothing = block.value.empty() && label.empty();
+        if (!says_nothing) read_bare_array(block, label, draft_);
       }
       previous_end_ = block.end;
     }
+    if (!blocks_.empty() && says_empty(blocks_.back())) draft_.understood = true;
     return std::move(draft_);
   }
 
@@ -152,6 +153,12 @@ class LineReader {
   // "[1]" in prose.
   static bool is_footnote(const JsonBlock& block) {
     return is_number_list(block.value) && block.value.size() == 1;
+  }
+
+  // "[]" is an answer at the end of the text; in the midst of prose it is a pair of brackets.
+  bool says_empty(const JsonBlock& block) const {
+    return block.value.empty() && !block.truncated &&
+           strip_front(text_.substr(block.end), " \t\r\n.`~").empty();
   }
 
   std::string label_of(const JsonBlock& block) {

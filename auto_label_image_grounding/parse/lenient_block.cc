@@ -215,7 +215,7 @@ class BlockReader {
                              (frame().is_object() && frame().expect == Expect::kValue);
     if (!lacks_value) return;
     repair(Repair::kMissingValue);
-    builder_.value(nullptr);
+    builder_.value(Json(Json::value_t::discarded));
     frame().expect = Expect::kComma;
   }
 
@@ -266,6 +266,10 @@ class BlockReader {
   }
 
   void put(std::string text) {
+    if (!is_valid_utf8(text)) {
+      repair(Repair::kInvalidUtf8);
+      text = scrub_utf8(text);
+    }
     if (role() == StringRole::kKey) {
       builder_.key(std::move(text));
       frame().expect = Expect::kColon;

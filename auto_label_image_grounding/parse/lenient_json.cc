@@ -60,7 +60,11 @@ class StrictHandler : public nlohmann::json_sax<Json> {
 };
 
 std::optional<JsonBlock> read_strictly(std::string_view text, std::set<Repair>& repairs) {
-  const std::string_view trimmed = trim(text);
+  std::string_view trimmed = trim(text);
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (trimmed.substr(0, kByteOrderMark.size()) == kByteOrderMark) {
+    trimmed = trim(trimmed.substr(kByteOrderMark.size()));
+  }
   if (trimmed.empty() || (trimmed[0] != '{' && trimmed[0] != '[')) return std::nullopt;
   StrictHandler handler;
   if (!Json::sax_parse(trimmed.begin(), trimmed.end(), &handler)) return std::nullopt;
@@ -194,6 +198,7 @@ const char* name_of(Repair repair) {
     case Repair::kUnclosedString: return "unclosed_string";
     case Repair::kControlInString: return "control_in_string";
     case Repair::kBadEscape: return "bad_escape";
+    case Repair::kInvalidUtf8: return "invalid_utf8";
     case Repair::kNumberFormat: return "number_format";
     case Repair::kNotFinite: return "not_finite";
     case Repair::kDuplicateKey: return "duplicate_key";

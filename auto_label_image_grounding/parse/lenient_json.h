@@ -39,6 +39,7 @@ enum class Repair {
   kUnclosedString,
   kControlInString,
   kBadEscape,
+  kInvalidUtf8,
   kNumberFormat,
   kNotFinite,
   kDuplicateKey,
@@ -51,7 +52,8 @@ enum class Repair {
 const char* name_of(Repair repair);
 
 struct JsonBlock {
-  // An array or an object. A key that was repeated stands there as often as it was given, in order
+  // An array or an object. A value that is missing ({"a":,}) is discarded (is_discarded()): a null
+  // would say that the model stated one. A key that was repeated stands there as often as it was given, in order
   // (iterate; look-up by name finds the first).
   Json value;
   std::size_t begin = 0, end = 0;  // bytes in the text that was read

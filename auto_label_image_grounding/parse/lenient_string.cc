@@ -241,7 +241,7 @@ class StringReader {
     // One backslash before the quotes: escaped once more than usual; three: twice more.
     const int extra = escapes_ == 0 ? 0 : escapes_ == 1 ? 1 : 2;
     for (int i = 0; i <= extra; ++i) value = unescape(value, repairs_);
-    return scrub_utf8(value);
+    return value;
   }
 
   std::string_view text_;
