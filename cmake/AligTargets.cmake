@@ -6,6 +6,10 @@
 function(alig_set_defaults target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
                                            -Wno-sign-conversion)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # False alarms in std::string with -O3: https://gcc.gnu.org/bugzilla/show_bug.cgi?id=105651
+    target_compile_options(${target} PRIVATE -Wno-restrict)
+  endif()
   if(ALIG_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

@@ -203,6 +203,9 @@ build_opencv() {
   for option in "${off[@]}"; do options+=("-D$option=OFF"); done
   [ "$(uname -m)" != x86_64 ] || options+=("-DCPU_DISPATCH=SSE4_1;AVX2")
   cmake_install "$SOURCE" "${options[@]}"
+  # OpenCV's own installation hands on the licences of its other parts, not these two.
+  keep_licence opencv "$SOURCE/LICENSE"
+  keep_licence libwebp "$SOURCE/3rdparty/libwebp/COPYING"
 }
 
 # ---- One after the other ----

@@ -36,8 +36,7 @@ std::optional<std::vector<double>> numbers_of(const Json& array) {
   return out;
 }
 
-void add_numbers(const std::vector<double>& values, std::optional<double> score,
-                 ItemDraft& item) {
+void add_numbers(const std::vector<double>& values, std::optional<double> score, ItemDraft& item) {
   if (values.size() == kBoxNumbers) {
     add_box(item, {values[0], values[1], values[2], values[3]}, BoxForm::kPositional, score);
   } else if (const auto corners = rectangle_of_corners(values)) {
@@ -177,8 +176,10 @@ constexpr std::array<AxisNames, 11> kAxisNames = {{
 
 std::array<double, 4> to_corners(Scheme scheme, const std::array<double, 4>& v) {
   switch (scheme) {
-    case Scheme::kCorners: break;
-    case Scheme::kSize: return {v[0], v[1], v[0] + v[2], v[1] + v[3]};
+    case Scheme::kCorners:
+      break;
+    case Scheme::kSize:
+      return {v[0], v[1], v[0] + v[2], v[1] + v[3]};
     case Scheme::kCentre:
       return {v[0] - v[2] / 2, v[1] - v[3] / 2, v[0] + v[2] / 2, v[1] + v[3] / 2};
   }
@@ -214,9 +215,11 @@ Scores scores_of(const Entries& entries, std::optional<double> outer) {
 void collect_box_entry(const Entry& entry, bool object_is_cut, const Scores& scores,
                        ItemDraft& item) {
   const Json& json = *entry.value.json;
-  // One box of an object that the text's end cuts: its score or label may be missing.
-  const bool one_box = !json.is_array() || is_flat(json);
-  if (object_is_cut && one_box) {
+  // The text's end cuts the object: the score of its boxes may be missing. Instances have their
+  // own.
+  const bool has_instances =
+      entry.meaning.kind == KeyKind::kInstances && json.is_array() && !is_flat(json);
+  if (object_is_cut && !has_instances) {
     item.cut = true;
   } else if (entry.meaning.kind == KeyKind::kBoxXywh) {
     collect_xywh(json, scores.at(0), item);
@@ -271,9 +274,8 @@ bool is_flat(const Json& json) {
 }
 
 const Entry* find_entry(const Entries& entries, KeyKind kind) {
-  const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
-    return entry.meaning.kind == kind;
-  });
+  const auto found = std::find_if(entries.begin(), entries.end(),
+                                  [&](const Entry& entry) { return entry.meaning.kind == kind; });
   return found == entries.end() ? nullptr : &*found;
 }
 
@@ -284,9 +286,11 @@ std::optional<double> score_of(const Entries& entries) {
 
 bool names_axes(const Entries& entries) {
   // Two of them: an image's "width" alone names no box.
-  return std::count_if(entries.begin(), entries.end(), [](const Entry& entry) {
-           return entry.meaning.kind == KeyKind::kAxis && !entry.value.json->is_structured();
-         }) >= 2 &&
+  return std::count_if(entries.begin(), entries.end(),
+                       [](const Entry& entry) {
+                         return entry.meaning.kind == KeyKind::kAxis &&
+                                !entry.value.json->is_structured();
+                       }) >= 2 &&
          (find_axis(entries, "width") == nullptr || find_axis(entries, "x") != nullptr ||
           find_axis(entries, "left") != nullptr || find_axis(entries, "cx") != nullptr ||
           find_axis(entries, "xcenter") != nullptr);

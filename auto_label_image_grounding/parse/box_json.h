@@ -33,9 +33,9 @@ struct Entry {
 using Entries = std::vector<Entry>;
 std::vector<Entries> entries_of(const Node& object);
 
-bool is_number_list(const Json& json);    // not empty, numbers and nulls alone
-bool is_bare_numbers(const Json& json);   // nested lists of numbers and nulls, not empty
-bool is_flat(const Json& json);           // has no containers inside
+bool is_number_list(const Json& json);   // not empty, numbers and nulls alone
+bool is_bare_numbers(const Json& json);  // nested lists of numbers and nulls, not empty
+bool is_flat(const Json& json);          // has no containers inside
 
 const Entry* find_entry(const Entries& entries, KeyKind kind);
 // The score among the entries; none where it is no finite number.

@@ -118,12 +118,24 @@ class TokenReader {
                          is_blank(text_.substr(run_end_, begin - run_end_));
     if (!goes_on) finish_run(begin);
     switch (meaning.token) {
-      case Token::kOther: pass(begin, end); break;
-      case Token::kLabelOpens: label_begin_ = end; break;
-      case Token::kLabelCloses: close_label(begin, end); break;
-      case Token::kBoxOpens: open_box(begin, end); break;
-      case Token::kBoxCloses: close_box(begin, end); break;
-      case Token::kPoint: see_point(); break;
+      case Token::kOther:
+        pass(begin, end);
+        break;
+      case Token::kLabelOpens:
+        label_begin_ = end;
+        break;
+      case Token::kLabelCloses:
+        close_label(begin, end);
+        break;
+      case Token::kBoxOpens:
+        open_box(begin, end);
+        break;
+      case Token::kBoxCloses:
+        close_box(begin, end);
+        break;
+      case Token::kPoint:
+        see_point();
+        break;
       case Token::kLocation1000:
       case Token::kLocation1024:
       case Token::kPatch:
@@ -244,10 +256,10 @@ class TokenReader {
         if (box) add_box(item, *box, BoxForm::kPatch32, std::nullopt);
         if (!box) ++item.unusable;
       } else {
-        add_box(item, {run_[i], run_[i + 1], run_[i + 2], run_[i + 3]},
-                run_token_ == Token::kLocation1000 ? BoxForm::kLocation1000
-                                                   : BoxForm::kLocation1024,
-                std::nullopt);
+        add_box(
+            item, {run_[i], run_[i + 1], run_[i + 2], run_[i + 3]},
+            run_token_ == Token::kLocation1000 ? BoxForm::kLocation1000 : BoxForm::kLocation1024,
+            std::nullopt);
       }
     }
     if (!run_is_whole() && !item.cut) ++item.unusable;
@@ -269,8 +281,8 @@ class TokenReader {
 
   std::string_view text_;
   std::size_t previous_tag_end_ = 0;
-  std::string label_;                  // the label marked or used last …
-  std::size_t label_end_ = kNowhere;   // … which boxes right behind this position share
+  std::string label_;                 // the label marked or used last …
+  std::size_t label_end_ = kNowhere;  // … which boxes right behind this position share
   std::size_t label_begin_ = kNowhere;
   std::string box_label_;
   std::size_t box_begin_ = kNowhere;

@@ -59,21 +59,21 @@ bool speaks_of_a_missing_picture(std::string_view rest) {
 // One sentence, in lower case.
 bool denies(std::string_view sentence) {
   static constexpr std::array<std::string_view, 9> kThereIsNo = {
-      "there are no ",   "there is no ",      "there are none", "there is none",      "there's no ",
-      "there aren't any ", "there isn't any ", "there are not any ", "there is not any "};
+      "there are no ",    "there is no ",       "there are none",
+      "there is none",    "there's no ",        "there aren't any ",
+      "there isn't any ", "there are not any ", "there is not any "};
   static constexpr std::array<std::string_view, 12> kCannotSee = {
-      "i cannot ", "i can't ",  "i could not ", "i couldn't ", "i do not ",  "i don't ",
+      "i cannot ",  "i can't ",  "i could not ", "i couldn't ", "i do not ",  "i don't ",
       "i did not ", "i didn't ", "unable to ",   "cannot ",     "could not ", "i am unable to "};
   static constexpr std::array<std::string_view, 6> kSee = {"see ",    "find ",     "detect ",
                                                            "locate ", "identify ", "spot "};
   static constexpr std::array<std::string_view, 16> kIsNot = {
-      " is not visible",   " are not visible",   " is not present",  " are not present",
-      " is not in ",       " are not in ",       " isn't visible",   " aren't visible",
-      " is not shown",     " are not shown",     " was not found",   " were not found",
-      " not detected",     " isn't present",     " does not appear", " do not appear"};
-  static constexpr std::array<std::string_view, 6> kNone = {"none of ", "nothing ", "not found",
-                                                            "not visible", "not present",
-                                                            "no instances"};
+      " is not visible", " are not visible", " is not present",  " are not present",
+      " is not in ",     " are not in ",     " isn't visible",   " aren't visible",
+      " is not shown",   " are not shown",   " was not found",   " were not found",
+      " not detected",   " isn't present",   " does not appear", " do not appear"};
+  static constexpr std::array<std::string_view, 6> kNone = {
+      "none of ", "nothing ", "not found", "not visible", "not present", "no instances"};
   if (says_none(sentence)) return true;
   if (const std::size_t used = longest_prefix(sentence, kThereIsNo)) {
     return !speaks_of_a_missing_picture(sentence.substr(used));
@@ -84,8 +84,8 @@ bool denies(std::string_view sentence) {
   }
   if (starts_with(sentence, "no ")) {
     static constexpr std::array<std::string_view, 9> kMissing = {
-        "detected", "found", "visible", "present", "in the image", "in this image",
-        "in the picture", "in this picture", "match"};
+        "detected",      "found",          "visible",         "present", "in the image",
+        "in this image", "in the picture", "in this picture", "match"};
     return contains_any(sentence, kMissing) && !speaks_of_a_missing_picture(sentence.substr(3));
   }
   if (contains_any(sentence, kIsNot)) return !speaks_of_a_missing_picture(sentence);

@@ -21,19 +21,19 @@ constexpr int kMaxWrappers = 4;
 constexpr std::array<std::string_view, 6> kCaptionKeys = {
     "cleanedcaption", "cleancaption", "cleaned", "correctedcaption", "caption", "cleanedtext"};
 constexpr std::array<std::string_view, 9> kListKeys = {
-    "expressions", "referringexpressions", "phrases",  "nounphrases", "entities",
-    "objects",     "items",                "mentions", "expressionlist"};
+    "expressions", "referringexpressions", "phrases", "nounphrases", "entities", "objects", "items",
+    "mentions",    "expressionlist"};
 constexpr std::array<std::string_view, 9> kTextKeys = {
-    "text", "expression", "referringexpression", "phrase", "nounphrase",
-    "mention", "name", "label", "object"};
+    "text",  "expression", "referringexpression", "phrase", "nounphrase", "mention", "name",
+    "label", "object"};
 constexpr std::array<std::string_view, 9> kSpanKeys = {
     "charspan", "span", "spans", "charspans", "offsets", "offset", "position", "indices", "range"};
-constexpr std::array<std::string_view, 6> kStartKeys = {
-    "start", "begin", "startchar", "charstart", "startindex", "startoffset"};
-constexpr std::array<std::string_view, 6> kEndKeys = {"end",      "stop",     "endchar",
-                                                      "charend",  "endindex", "endoffset"};
-constexpr std::array<std::string_view, 7> kNounKeys = {
-    "nounchunk", "noun", "head", "headnoun", "corenoun", "core", "nounchunks"};
+constexpr std::array<std::string_view, 6> kStartKeys = {"start",     "begin",      "startchar",
+                                                        "charstart", "startindex", "startoffset"};
+constexpr std::array<std::string_view, 6> kEndKeys = {"end",     "stop",     "endchar",
+                                                      "charend", "endindex", "endoffset"};
+constexpr std::array<std::string_view, 7> kNounKeys = {"nounchunk", "noun", "head",      "headnoun",
+                                                       "corenoun",  "core", "nounchunks"};
 
 // The value of the best key, in the order of `keys`; of a repeated key the last one, as in JSON.
 template <typename List>
@@ -42,8 +42,8 @@ const Json* find_any(const Json& object, const List& keys) {
   std::size_t best_rank = keys.size();
   for (const auto& [key, value] : object.get_ref<const Json::object_t&>()) {
     const std::string plain = plain_key(key);
-    const auto rank = static_cast<std::size_t>(
-        std::find(keys.begin(), keys.end(), plain) - keys.begin());
+    const auto rank =
+        static_cast<std::size_t>(std::find(keys.begin(), keys.end(), plain) - keys.begin());
     if (rank < keys.size() && rank <= best_rank) {
       best = &value;
       best_rank = rank;
@@ -202,7 +202,7 @@ enum class Fit { kNone, kKeyed, kEmpty, kStrings, kExpression, kList, kAnswer };
 
 struct Candidate {
   Fit fit = Fit::kNone;
-  Node node;                // what holds the expressions
+  Node node;                     // what holds the expressions
   const Json* holder = nullptr;  // the object that holds `node`; may have the caption
 };
 
@@ -212,18 +212,17 @@ bool is_expression(const Json& json) {
   return text != nullptr && text->is_string();
 }
 
-bool is_tuple(const Json& json) {
-  return json.is_array() && !json.empty() && json[0].is_string();
-}
+bool is_tuple(const Json& json) { return json.is_array() && !json.empty() && json[0].is_string(); }
 
 // An object whose values are all spans or descriptions of expressions.
 bool is_keyed(const Json& object) {
-  return !object.empty() && !describes(object) && std::all_of(object.begin(), object.end(), [](const Json& value) {
-    if (value.is_null()) return true;
-    if (value.is_array()) return span_of_value(value).has_value();
-    return value.is_object() && (value.empty() || span_of(value) ||
-                                 find_any(value, kNounKeys) != nullptr);
-  });
+  return !object.empty() && !describes(object) &&
+         std::all_of(object.begin(), object.end(), [](const Json& value) {
+           if (value.is_null()) return true;
+           if (value.is_array()) return span_of_value(value).has_value();
+           return value.is_object() &&
+                  (value.empty() || span_of(value) || find_any(value, kNounKeys) != nullptr);
+         });
 }
 
 Fit fit_of_list(const Json& list) {

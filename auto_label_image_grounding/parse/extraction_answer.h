@@ -26,7 +26,7 @@ struct ExtractedExpression {
 struct ExtractionAnswer {
   std::optional<std::string> cleaned_caption;
   std::vector<ExtractedExpression> expressions;
-  bool truncated = false;            // the text ends inside the answer; complete expressions are here
+  bool truncated = false;  // the text ends inside the answer; complete expressions are here
   std::vector<std::string> repairs;  // sorted names of what had to be mended
   int unusable_expressions = 0;      // elements without a text
 };

@@ -1,7 +1,8 @@
 // A model's answer to "where are these expressions?", whatever its shape. Pure.
 //
 // Read are, besides the shape that was asked for
-//   {"groundings": [{"id": 1, "text": "the dog", "instances": [{"bbox": [n,n,n,n], "score": 0.9}]}]}
+//   {"groundings": [{"id": 1, "text": "the dog", "instances": [{"bbox": [n,n,n,n], "score":
+//   0.9}]}]}
 // lists and objects of other keys, objects keyed by expression, parallel arrays, NDJSON, bare
 // boxes, lines "phrase: [..]", and the special tokens of InternVL, Qwen-VL, DeepSeek-VL, GLM-V,
 // Florence-2, PaliGemma, Kosmos-2 and Rex-Omni.

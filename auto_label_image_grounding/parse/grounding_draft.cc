@@ -25,9 +25,8 @@ void add_group(ItemDraft& item, const std::vector<double>& values, BoxForm form,
 // "(1,2),(3,4)": two corners. Coordinate tokens in pairs are points.
 bool are_two_corners(const NumberGroups& numbers) {
   return !numbers.tokens && numbers.groups.size() == 2 &&
-         std::all_of(numbers.groups.begin(), numbers.groups.end(), [](const auto& group) {
-           return group.bracketed && group.values.size() == 2;
-         });
+         std::all_of(numbers.groups.begin(), numbers.groups.end(),
+                     [](const auto& group) { return group.bracketed && group.values.size() == 2; });
 }
 
 }  // namespace

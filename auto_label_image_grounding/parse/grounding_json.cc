@@ -232,8 +232,7 @@ class BlockInterpreter {
     ItemDraft item = start({label_text(label).value_or("")});
     const Entry* scores = find_entry(entries, KeyKind::kScore);
     std::optional<double> score = score_of(entries);
-    if (scores != nullptr && scores->value.json->is_array() &&
-        index < scores->value.json->size()) {
+    if (scores != nullptr && scores->value.json->is_array() && index < scores->value.json->size()) {
       const Entry one{scores->key, scores->meaning, {&(*scores->value.json)[index], 0}};
       score = score_of({one});
     }
@@ -288,8 +287,7 @@ class BlockInterpreter {
     for (const Entry& entry : entries) {
       const std::string key = plain_key(entry.key);
       word = word || key == "box" || key == "boxes" || key == "rectangle" || key == "region";
-      other = other ||
-              (kind_of(entry) == KeyKind::kOther && is_bare_numbers(*entry.value.json));
+      other = other || (kind_of(entry) == KeyKind::kOther && is_bare_numbers(*entry.value.json));
     }
     return word && other;
   }
@@ -339,9 +337,11 @@ class BlockInterpreter {
   }
 
   static bool speaks_of_boxes(const Json& array) {
-    return std::any_of(array.begin(), array.end(), [](const Json& element) {
-      return element.is_structured() || element.is_number() || element.is_null();
-    }) || is_box_texts(array);
+    return std::any_of(array.begin(), array.end(),
+                       [](const Json& element) {
+                         return element.is_structured() || element.is_number() || element.is_null();
+                       }) ||
+           is_box_texts(array);
   }
 
   static bool is_instance(const Node& object) {

@@ -7,9 +7,9 @@
 namespace alig::parse {
 
 enum class KeyKind {
-  kOther,      // possibly an expression
-  kLabel,      // text, label, phrase, …
-  kLabels,     // the labels of parallel arrays
+  kOther,   // possibly an expression
+  kLabel,   // text, label, phrase, …
+  kLabels,  // the labels of parallel arrays
   kId,
   kScore,
   kBox,        // one box or several: bbox, box_2d, boxes, …

@@ -31,8 +31,8 @@ std::string_view without_number(std::string_view text) {
 }
 
 std::string_view without_suffix(std::string_view text, std::string_view suffix) {
-  const bool ends = text.size() >= suffix.size() &&
-                    text.substr(text.size() - suffix.size()) == suffix;
+  const bool ends =
+      text.size() >= suffix.size() && text.substr(text.size() - suffix.size()) == suffix;
   return ends ? text.substr(0, text.size() - suffix.size()) : text;
 }
 
@@ -67,10 +67,10 @@ std::vector<std::string> words_of(std::string_view text) {
 // or do so in a sentence.
 bool announces_a_box(std::string_view label) {
   static const std::set<std::string, std::less<>> kAnnouncing = {
-      "the",    "a",       "is",       "are",    "final",  "answer",   "result",   "results",
-      "output", "box",     "boxes",    "object", "objects", "detected", "location", "position",
-      "of",     "in",      "json",     "format", "and",    "xyxy",     "so",       "thus",
-      "my",     "yes",     "sure",     "ok",     "okay",   "region",   "detection", "detections"};
+      "the",    "a",   "is",    "are",    "final",   "answer",   "result",    "results",
+      "output", "box", "boxes", "object", "objects", "detected", "location",  "position",
+      "of",     "in",  "json",  "format", "and",     "xyxy",     "so",        "thus",
+      "my",     "yes", "sure",  "ok",     "okay",    "region",   "detection", "detections"};
   const std::vector<std::string> words = words_of(label);
   const auto contains = [&](std::string_view part) {
     return ascii_lower(label).find(part) != std::string::npos;
@@ -84,8 +84,8 @@ bool announces_a_box(std::string_view label) {
 // Without a colon, a few words without a verb are a label: "a red car [1, 2, 3, 4]".
 bool is_short_phrase(std::string_view text) {
   static const std::set<std::string, std::less<>> kSentence = {
-      "is",    "are",    "was",  "at",   "located", "found",  "see",  "i",     "it",
-      "there", "appear", "from", "with", "this",    "these",  "have", "would", "be"};
+      "is",    "are",    "was",  "at",   "located", "found", "see",  "i",     "it",
+      "there", "appear", "from", "with", "this",    "these", "have", "would", "be"};
   const std::vector<std::string> words = words_of(text);
   return words.size() <= kMaxUnpunctuatedWords &&
          std::none_of(words.begin(), words.end(),
@@ -162,8 +162,7 @@ class LineReader {
   }
 
   std::string label_of(const JsonBlock& block) {
-    const std::string_view between =
-        text_.substr(previous_end_, block.begin - previous_end_);
+    const std::string_view between = text_.substr(previous_end_, block.begin - previous_end_);
     if (previous_end_ > 0 && is_separator(between)) return label_;
     header_ = previous_end_ > 0 && header_ && strip_front(between, " \t\r\n,;-*•").empty();
     if (header_) return label_;

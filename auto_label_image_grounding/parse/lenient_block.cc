@@ -317,8 +317,9 @@ class BlockReader {
   // Text without quotes: a literal, a key, a word, or prose that shows that this is no JSON.
   bool word() {
     const bool key = role() == StringRole::kKey;
-    const std::string_view stops = key ? ":,]}\n\"[{<" : frame().closer == ')' ? ",]})\n\"[{<"
-                                                                              : ",]}\n\"[{<";
+    const std::string_view stops = key                     ? ":,]}\n\"[{<"
+                                   : frame().closer == ')' ? ",]})\n\"[{<"
+                                                           : ",]}\n\"[{<";
     const std::string_view window = text_.substr(at_, kMaxWordBytes);
     const std::size_t length = window.find_first_of(stops);
     if (length == std::string_view::npos) {

@@ -179,34 +179,62 @@ void note_surroundings(std::string_view outside, std::set<Repair>& repairs) {
 
 const char* name_of(Repair repair) {
   switch (repair) {
-    case Repair::kCodeFence: return "code_fence";
-    case Repair::kProse: return "prose";
-    case Repair::kReasoning: return "reasoning";
-    case Repair::kAnswerTag: return "answer_tag";
-    case Repair::kSeveralBlocks: return "several_blocks";
-    case Repair::kSingleQuotes: return "single_quotes";
-    case Repair::kPythonLiteral: return "python_literal";
-    case Repair::kTuple: return "tuple";
-    case Repair::kTrailingComma: return "trailing_comma";
-    case Repair::kMissingComma: return "missing_comma";
-    case Repair::kMissingColon: return "missing_colon";
-    case Repair::kMissingValue: return "missing_value";
-    case Repair::kComment: return "comment";
-    case Repair::kUnquotedKey: return "unquoted_key";
-    case Repair::kUnquotedText: return "unquoted_text";
-    case Repair::kUnescapedQuote: return "unescaped_quote";
-    case Repair::kUnclosedString: return "unclosed_string";
-    case Repair::kControlInString: return "control_in_string";
-    case Repair::kBadEscape: return "bad_escape";
-    case Repair::kInvalidUtf8: return "invalid_utf8";
-    case Repair::kNumberFormat: return "number_format";
-    case Repair::kNotFinite: return "not_finite";
-    case Repair::kDuplicateKey: return "duplicate_key";
-    case Repair::kEscapedJson: return "escaped_json";
-    case Repair::kMismatchedBracket: return "mismatched_bracket";
-    case Repair::kTooDeep: return "too_deep";
-    case Repair::kJunk: return "junk";
-    case Repair::kTruncated: return "truncated";
+    case Repair::kCodeFence:
+      return "code_fence";
+    case Repair::kProse:
+      return "prose";
+    case Repair::kReasoning:
+      return "reasoning";
+    case Repair::kAnswerTag:
+      return "answer_tag";
+    case Repair::kSeveralBlocks:
+      return "several_blocks";
+    case Repair::kSingleQuotes:
+      return "single_quotes";
+    case Repair::kPythonLiteral:
+      return "python_literal";
+    case Repair::kTuple:
+      return "tuple";
+    case Repair::kTrailingComma:
+      return "trailing_comma";
+    case Repair::kMissingComma:
+      return "missing_comma";
+    case Repair::kMissingColon:
+      return "missing_colon";
+    case Repair::kMissingValue:
+      return "missing_value";
+    case Repair::kComment:
+      return "comment";
+    case Repair::kUnquotedKey:
+      return "unquoted_key";
+    case Repair::kUnquotedText:
+      return "unquoted_text";
+    case Repair::kUnescapedQuote:
+      return "unescaped_quote";
+    case Repair::kUnclosedString:
+      return "unclosed_string";
+    case Repair::kControlInString:
+      return "control_in_string";
+    case Repair::kBadEscape:
+      return "bad_escape";
+    case Repair::kInvalidUtf8:
+      return "invalid_utf8";
+    case Repair::kNumberFormat:
+      return "number_format";
+    case Repair::kNotFinite:
+      return "not_finite";
+    case Repair::kDuplicateKey:
+      return "duplicate_key";
+    case Repair::kEscapedJson:
+      return "escaped_json";
+    case Repair::kMismatchedBracket:
+      return "mismatched_bracket";
+    case Repair::kTooDeep:
+      return "too_deep";
+    case Repair::kJunk:
+      return "junk";
+    case Repair::kTruncated:
+      return "truncated";
   }
   return "unknown";
 }

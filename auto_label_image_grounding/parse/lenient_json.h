@@ -53,8 +53,8 @@ const char* name_of(Repair repair);
 
 struct JsonBlock {
   // An array or an object. A value that is missing ({"a":,}) is discarded (is_discarded()): a null
-  // would say that the model stated one. A key that was repeated stands there as often as it was given, in order
-  // (iterate; look-up by name finds the first).
+  // would say that the model stated one. A key that was repeated stands there as often as it was
+  // given, in order (iterate; look-up by name finds the first).
   Json value;
   std::size_t begin = 0, end = 0;  // bytes in the text that was read
   bool truncated = false;
@@ -67,7 +67,7 @@ struct LenientJson {
   std::vector<JsonBlock> blocks;  // in the order of the text
   std::set<Repair> repairs;
   std::size_t answer_begin = 0, answer_end = 0;  // bytes: the part that was read, see AnswerPart
-  bool cut_in_reasoning = false;  // the text ends inside <think>: there is no answer
+  bool cut_in_reasoning = false;                 // the text ends inside <think>: there is no answer
 };
 
 // Strict JSON takes the library's own parser and needs no repairs.

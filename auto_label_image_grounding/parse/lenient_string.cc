@@ -168,8 +168,7 @@ std::string unescape(std::string_view text, std::set<Repair>& repairs) {
 
 class StringReader {
  public:
-  StringReader(std::string_view text, std::size_t begin, StringRole role,
-               std::set<Repair>& repairs)
+  StringReader(std::string_view text, std::size_t begin, StringRole role, std::set<Repair>& repairs)
       : text_(text), role_(role), repairs_(repairs) {
     at_ = skip_backslashes(text, begin);
     escapes_ = at_ - begin;

@@ -102,8 +102,8 @@ class GroupReader {
     const auto found = scan_number(text_.substr(at_));
     const std::size_t end = at_ + (found ? found->length : 0);
     const bool delimited =
-        end >= text_.size() || std::string_view(",;()[]< \t\n\v\f\r").find(text_[end]) !=
-                                   std::string_view::npos;
+        end >= text_.size() ||
+        std::string_view(",;()[]< \t\n\v\f\r").find(text_[end]) != std::string_view::npos;
     out_.other_text = !found || !delimited;
     if (out_.other_text) return;
     group_.push_back(found->value);

@@ -1,0 +1,27 @@
+// The two wire formats that the demo teacher speaks, and what it answers. Pure but for its eyes.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "eyes.h"
+
+namespace demo {
+
+struct Reply {
+  int status = 200;
+  nlohmann::ordered_json body;
+  nlohmann::ordered_json log;  // what was asked, for --requests-log
+};
+
+// POST …/chat/completions
+Reply answer_openai(const std::string& body, EyeKind eyes);
+// POST …/models/{model}:generateContent
+Reply answer_gemini(const std::string& model, const std::string& body, EyeKind eyes);
+
+nlohmann::ordered_json openai_error(const std::string& message, const char* code);
+nlohmann::ordered_json gemini_error(int code, const std::string& message, const char* status);
+
+}  // namespace demo
