@@ -17,8 +17,8 @@ enum class Sync { kNo, kYes };
 
 // Durable replacement: writes a temporary beside `path`, syncs it where asked, renames it over
 // `path`. A reader sees the old bytes or the new ones, never a part. On an error the temporary is
-// removed and `path` is untouched. `temporary_folder`: where the temporary lives instead, on the same
-// file system; so that what a killed process left behind can be found and removed.
+// removed and `path` is untouched. `temporary_folder`: where the temporary lives instead, on the
+// same file system; so that what a killed process left behind can be found and removed.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
                              Sync sync = Sync::kNo,
                              const std::filesystem::path& temporary_folder = {});

@@ -24,8 +24,7 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 
 class StderrLogger final : public Logger {
  public:
-  StderrLogger()
-      : logger_("alig", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
+  StderrLogger() : logger_("alig", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
     logger_.set_pattern("%T %-8l %v");
     const char* wanted = std::getenv("ALIG_LOG");
     const bool debug = wanted != nullptr && std::string_view(wanted) == "debug";

@@ -95,11 +95,11 @@ std::vector<char32_t> lower_code_points(std::vector<char32_t> text) {
 std::string fold_for_comparison(std::string_view text) {
   const std::string clean = scrub_utf8(text);
   utf8proc_uint8_t* folded = nullptr;
-  const utf8proc_ssize_t length = utf8proc_map(
-      reinterpret_cast<const utf8proc_uint8_t*>(clean.data()),
-      static_cast<utf8proc_ssize_t>(clean.size()), &folded,
-      static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD |
-                                     UTF8PROC_STABLE));
+  const utf8proc_ssize_t length =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(clean.data()),
+                   static_cast<utf8proc_ssize_t>(clean.size()), &folded,
+                   static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_COMPAT |
+                                                  UTF8PROC_CASEFOLD | UTF8PROC_STABLE));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(folded, &std::free);
   if (length < 0) return clean;
   return {reinterpret_cast<char*>(folded), static_cast<std::size_t>(length)};

@@ -54,7 +54,7 @@ struct ExtractionResult {  // step 0
   std::optional<PictureSize> size;
 };
 
-struct GroundingResult {  // step 1
+struct GroundingResult {                         // step 1
   std::vector<std::vector<Instance>> instances;  // one list per expression, in their order
   std::optional<PictureSize> size;
 };

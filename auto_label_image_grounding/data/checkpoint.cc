@@ -57,8 +57,8 @@ Expression get_expression(const Json& in) {
   Expression out;
   out.text = in.at("text").get<std::string>();
   const Json span = in.value("char_span", Json());
-  if (span.is_array()) out.char_span = CharSpan{span.at(0).get<std::int64_t>(),
-                                                span.at(1).get<std::int64_t>()};
+  if (span.is_array())
+    out.char_span = CharSpan{span.at(0).get<std::int64_t>(), span.at(1).get<std::int64_t>()};
   const Json noun = in.value("noun_chunk", Json());
   if (noun.is_string()) out.noun_chunk = noun.get<std::string>();
   return out;
@@ -117,7 +117,8 @@ std::string encode_checkpoint(const CheckpointHeader& header,
   out["groundings"] = Json::array();
   for (std::size_t i = 0; i < result.instances.size(); ++i) {
     Json instances = Json::array();
-    for (const Instance& instance : result.instances[i]) instances.push_back(instance_json(instance));
+    for (const Instance& instance : result.instances[i])
+      instances.push_back(instance_json(instance));
     out["groundings"].push_back({{"text", expression_texts.at(i)}, {"instances", instances}});
   }
   return out.dump() + "\n";

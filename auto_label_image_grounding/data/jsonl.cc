@@ -102,9 +102,9 @@ Result<std::string> JsonlFile::read(const LinePosition& position) const {
                                 static_cast<off_t>(position.offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
-      return fail(ErrorKind::kIo, fmt::format("cannot read line {} of {} again: {}",
-                                              position.number, path_.string(),
-                                              got < 0 ? std::strerror(errno) : "the file shrank"));
+      return fail(ErrorKind::kIo,
+                  fmt::format("cannot read line {} of {} again: {}", position.number,
+                              path_.string(), got < 0 ? std::strerror(errno) : "the file shrank"));
     }
     done += static_cast<std::size_t>(got);
   }

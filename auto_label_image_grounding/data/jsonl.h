@@ -44,8 +44,8 @@ class JsonlFile {
   std::filesystem::path path_;
   int fd_ = -1;
   std::string buffer_;
-  std::size_t at_ = 0;                // read position in buffer_
-  std::uint64_t buffer_offset_ = 0;   // of buffer_[0] in the file
+  std::size_t at_ = 0;               // read position in buffer_
+  std::uint64_t buffer_offset_ = 0;  // of buffer_[0] in the file
   std::uint32_t line_number_ = 0;
 };
 

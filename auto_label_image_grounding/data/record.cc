@@ -53,9 +53,7 @@ class RawScanner {
     }
     ++at_;
   }
-  void skip_scalar() {
-    at_ = std::min(text_.find_first_of(",]} \t\r\n", at_), text_.size());
-  }
+  void skip_scalar() { at_ = std::min(text_.find_first_of(",]} \t\r\n", at_), text_.size()); }
 
   std::string_view text_;
   std::size_t at_ = 0;

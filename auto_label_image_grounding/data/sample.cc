@@ -18,8 +18,7 @@ Result<std::string> required_string(const Record& record, const char* key) {
   const json value = record.value(key);
   if (value.is_null()) return fail(ErrorKind::kData, fmt::format("no \"{}\"", key));
   if (!value.is_string()) {
-    return fail(ErrorKind::kData,
-                fmt::format("\"{}\" is not text but {}", key, value.type_name()));
+    return fail(ErrorKind::kData, fmt::format("\"{}\" is not text but {}", key, value.type_name()));
   }
   return value.get<std::string>();
 }
@@ -34,8 +33,8 @@ Result<std::string> read_image_id(const Record& record, const std::string& image
   if (value.is_null()) return stem_of(image_path);
   if (value.is_number()) return *record.raw("image_id");  // as written: 007.0 is not 7
   if (!value.is_string()) {
-    return fail(ErrorKind::kData, fmt::format("\"image_id\" is neither text nor a number but {}",
-                                              value.type_name()));
+    return fail(ErrorKind::kData,
+                fmt::format("\"image_id\" is neither text nor a number but {}", value.type_name()));
   }
   std::string text = value.get<std::string>();
   return text.empty() ? stem_of(image_path) : text;

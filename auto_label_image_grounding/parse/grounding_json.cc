@@ -142,26 +142,44 @@ class BlockInterpreter {
   // ["a dog", [1,2,3,4], "a cat", [5,6,7,8]], ["a dog", 1, 2, 3, 4], [[1,2,3,4], "a dog"].
   void read_labelled_list(const Node& array, const Context& context) {
     const Json& json = *array.json;
-    if (json[0].is_string() && is_alternating(json)) {
+    if (is_alternating(json, 0)) {
       for (std::size_t i = 1; i < json.size(); i += 2) {
         collect(element_of(array, i), labelled(json[i - 1], context), context);
       }
-    } else if (json.size() == 2 && is_bare_numbers(json[0]) && json[1].is_string()) {
-      collect(element_of(array, 0), labelled(json[1], context), context);
+    } else if (is_alternating(json, 1) && json.size() % 2 == 0) {
+      for (std::size_t i = 0; i < json.size(); i += 2) {
+        collect(element_of(array, i), labelled(json[i + 1], context), context);
+      }
     } else if (json[0].is_string() && json.size() == 5 && !array.is_cut()) {
       ItemDraft item = labelled(json[0], context);
       const Json numbers(std::vector<Json>(json.begin() + 1, json.end()));
       collect_boxes({&numbers, 0}, std::nullopt, item);
       finish_item(std::move(item), draft_);
-    } else if (!array.is_cut()) {
-      ++draft_.unusable;  // whose label is whose cannot be told
+    } else {
+      read_mixed_list(array, context);
+    }
+  }
+
+  // Whose label is whose cannot be told: boxes without a label.
+  void read_mixed_list(const Node& array, const Context& context) {
+    for (std::size_t i = 0; i < array.json->size(); ++i) {
+      const Node element = element_of(array, i);
+      if (is_bare_numbers(*element.json)) {
+        collect(element, start(context), context);
+      } else {
+        read(element, context);
+      }
+    }
+    if (!draft_.understood && !array.is_cut()) {
+      ++draft_.unusable;
       draft_.understood = true;
     }
   }
 
-  static bool is_alternating(const Json& json) {
+  // Strings at `first`, `first` + 2, …, containers in between.
+  static bool is_alternating(const Json& json, std::size_t first) {
     for (std::size_t i = 0; i < json.size(); ++i) {
-      if (i % 2 == 0 ? !json[i].is_string() : !json[i].is_structured()) return false;
+      if (i % 2 == first ? !json[i].is_string() : !json[i].is_structured()) return false;
     }
     return true;
   }

@@ -17,10 +17,10 @@ namespace alig {
 // What tells samples apart. `key` digests image path and caption, without steps or prompts: so a
 // sample keeps its name whatever else changes.
 struct SampleName {
-  std::string sample_id;          // sanitised image_id
-  std::string key;                // 16 hex digits
-  bool shared = false;            // other records of the input have the same sample_id
-  std::uint32_t ordinal = 1;      // among exact duplicates: 1, 2, …
+  std::string sample_id;      // sanitised image_id
+  std::string key;            // 16 hex digits
+  bool shared = false;        // other records of the input have the same sample_id
+  std::uint32_t ordinal = 1;  // among exact duplicates: 1, 2, …
 };
 std::string sample_key(std::string_view image_path, std::string_view caption);
 // "cat", or "cat-<key>" where the id is shared, or "cat-<key>-2" for the second exact duplicate.

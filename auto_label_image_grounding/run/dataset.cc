@@ -104,9 +104,8 @@ void Dataset::group_by_image() {
     if (starts) groups.emplace_back(i, i);
     groups.back().second = i + 1;
   }
-  std::sort(groups.begin(), groups.end(), [&](const auto& a, const auto& b) {
-    return grouped_[a.first] < grouped_[b.first];
-  });
+  std::sort(groups.begin(), groups.end(),
+            [&](const auto& a, const auto& b) { return grouped_[a.first] < grouped_[b.first]; });
   std::vector<std::uint32_t> ordered;
   ordered.reserve(grouped_.size());
   group_starts_ = {0};

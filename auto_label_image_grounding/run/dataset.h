@@ -52,7 +52,7 @@ class Dataset {
 
  private:
   struct Entry {
-    LinePosition position;        // 16 bytes
+    LinePosition position;  // 16 bytes
     std::uint64_t image_hash = 0;
     std::uint64_t id_hash = 0;
     std::uint64_t content_hash = 0;

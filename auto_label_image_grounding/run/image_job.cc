@@ -51,7 +51,8 @@ void take_extraction_checkpoint(const RunContext& context, RecordJob& record, Ru
 }
 
 void take_grounding_checkpoint(const RunContext& context, RecordJob& record, RunReport& report) {
-  auto found = context.store.find_grounding(record.name, grounding_header(context, record).fingerprint);
+  auto found =
+      context.store.find_grounding(record.name, grounding_header(context, record).fingerprint);
   if (!found || found->result.instances.size() != record.texts.size()) return;
   if (found->header.model != context.model) ++report.other_model;
   ++report.step[1].from_checkpoint;
@@ -90,9 +91,9 @@ struct OpenedPicture {
 OpenedPicture open_picture(const RunContext& context, const ImageJob& job, RunReport& report) {
   OpenedPicture out;
   const std::string& path = job.records.front().sample.image_path;
-  const auto requests = std::any_of(
-      job.records.begin(), job.records.end(),
-      [&](const RecordJob& record) { return needs_request(context, record); });
+  const auto requests =
+      std::any_of(job.records.begin(), job.records.end(),
+                  [&](const RecordJob& record) { return needs_request(context, record); });
   Result<ImageInfo> info = read_image_info(path, {context.spec.data.max_image_pixels});
   std::optional<Error> error;
   if (!info) {
@@ -140,7 +141,8 @@ Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
     const PictureSize upright =
         opened.upright.value_or(text_only_picture(record.sample.declared_size).upright);
     note_size(record, upright, report);
-    if (auto status = settle_empty_caption(context, record, upright, report); !status) return status;
+    if (auto status = settle_empty_caption(context, record, upright, report); !status)
+      return status;
     if (context.extracts() && record.extraction) {
       if (auto status = save_extraction(context, record); !status) return status;
     }
@@ -163,11 +165,13 @@ Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunR
   // The dataset has read this line before: only a file that was changed meanwhile can fail here.
   if (context.extracts()) {
     auto sample = read_input_sample(*line, context.spec.data.image_root);
-    if (!sample) return fail(ErrorKind::kIo, "the input changed during the run: " + sample.error().message);
+    if (!sample)
+      return fail(ErrorKind::kIo, "the input changed during the run: " + sample.error().message);
     record.sample = std::move(*sample);
   } else {
     auto sample = read_extracted_sample(*line);
-    if (!sample) return fail(ErrorKind::kIo, "the input changed during the run: " + sample.error().message);
+    if (!sample)
+      return fail(ErrorKind::kIo, "the input changed during the run: " + sample.error().message);
     record.sample = std::move(sample->sample);
     record.texts = std::move(sample->texts);
     record.failed_earlier = sample->failed;

@@ -35,9 +35,9 @@ struct RecordJob {
 };
 
 struct ImageJob {
-  std::vector<RecordJob> records;  // ascending
-  std::optional<Picture> picture;  // absent where no request is needed
-  std::size_t pending = 0;         // calls whose result is still to come
+  std::vector<RecordJob> records;                      // ascending
+  std::optional<Picture> picture;                      // absent where no request is needed
+  std::size_t pending = 0;                             // calls whose result is still to come
   std::map<std::string, std::vector<Instance>> found;  // step 1: by expression text
   std::map<std::string, RecordError> failed;
 };

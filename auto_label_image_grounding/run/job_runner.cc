@@ -19,7 +19,8 @@ constexpr std::size_t kTokensPerExpression = 100;
 constexpr std::size_t kMostExpressionsPerCall = 50;
 
 std::size_t expressions_per_call(int max_output_tokens) {
-  const auto fitting = static_cast<std::size_t>(std::max(max_output_tokens, 0)) / kTokensPerExpression;
+  const auto fitting =
+      static_cast<std::size_t>(std::max(max_output_tokens, 0)) / kTokensPerExpression;
   return std::clamp<std::size_t>(fitting, 1, kMostExpressionsPerCall);
 }
 
@@ -288,8 +289,8 @@ void JobRunner::report_finished(const Job& job) {
     if (record.reported || record.saving || !finished) continue;
     record.reported = true;
     const std::size_t index = record.index;
-    auto status = parts_.writer.put(index, parts_.context.dataset.line_number(index),
-                                    to_finished(record));
+    auto status =
+        parts_.writer.put(index, parts_.context.dataset.line_number(index), to_finished(record));
     if (!status) return end_run_(status.error());
   }
 }

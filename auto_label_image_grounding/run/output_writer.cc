@@ -28,8 +28,8 @@ Json stat_of(const fs::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return Json::object();
   return {{"size", info.st_size},
-          {"mtime_ns", static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 +
-                           info.st_mtim.tv_nsec}};
+          {"mtime_ns",
+           static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec}};
 }
 
 // What publish_step() wrote; an empty object where it never did.
@@ -75,10 +75,9 @@ std::string failure_json(std::uint32_t line, const FinishedRecord& finished,
 }
 
 std::string bad_line_json(const BadLine& bad) {
-  const Json out = {{"line", bad.number},      {"sample_id", nullptr},
-                    {"image_path", nullptr},   {"step", nullptr},
-                    {"kind", "bad_line"},      {"http_status", nullptr},
-                    {"attempts", 0},           {"message", bad.message}};
+  const Json out = {{"line", bad.number}, {"sample_id", nullptr},  {"image_path", nullptr},
+                    {"step", nullptr},    {"kind", "bad_line"},    {"http_status", nullptr},
+                    {"attempts", 0},      {"message", bad.message}};
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -92,8 +91,8 @@ OutputWriter::OutputWriter(Settings settings, std::size_t records, RunReport& re
   ids_.next_expression = settings_.first_expression_id;
 }
 
-Result<OutputWriter> OutputWriter::create(Settings settings, std::size_t records,
-                                          RunReport& report, Reload reload) {
+Result<OutputWriter> OutputWriter::create(Settings settings, std::size_t records, RunReport& report,
+                                          Reload reload) {
   OutputWriter writer(std::move(settings), records, report, std::move(reload));
   for (const Step step : {Step::kExtraction, Step::kGrounding}) {
     const bool wanted =

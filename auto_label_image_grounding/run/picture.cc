@@ -32,8 +32,8 @@ Result<Picture> make_picture(const std::string& path, const ImageInfo& info, con
   Picture picture;
   picture.upright = {info.width, info.height};
   const PictureSize wanted = size_to_send(picture.upright, choice, spec.max_image_side);
-  const bool by_url = spec.backend == Backend::kOpenAi &&
-                      spec.openai.image_transport == ImageTransport::kFileUrl;
+  const bool by_url =
+      spec.backend == Backend::kOpenAi && spec.openai.image_transport == ImageTransport::kFileUrl;
   ImagePreparation preparation;
   preparation.accepted = accepted_formats(spec.backend);
   preparation.max_bytes = by_url ? 0 : kMaxInlineBytes;

@@ -48,18 +48,18 @@ Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& ste
     const char* keep = step == Step::kExtraction
                            ? "use it with image_grounding.workflow.steps=[\"1\"]"
                            : "move it away to keep it";
-    return fail(ErrorKind::kInvalidArgument,
-                fmt::format("{} was edited since it was written, and this run would replace it: {}, "
-                            "or discard it with image_grounding.workflow.force_reprocess=true",
-                            dir.step_annotations(step).string(), keep));
+    return fail(
+        ErrorKind::kInvalidArgument,
+        fmt::format("{} was edited since it was written, and this run would replace it: {}, "
+                    "or discard it with image_grounding.workflow.force_reprocess=true",
+                    dir.step_annotations(step).string(), keep));
   }
   return {};
 }
 
 Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir) {
   if (spec.workflow.extract) {
-    auto dataset =
-        Dataset::open(spec.data.input_jsonl, InputKind::kCaptions, spec.data.image_root);
+    auto dataset = Dataset::open(spec.data.input_jsonl, InputKind::kCaptions, spec.data.image_root);
     if (!dataset) return fail_at("image_grounding.data.input_jsonl", dataset.error());
     return dataset;
   }
@@ -82,7 +82,8 @@ Result<PromptTemplate> prompt_for(const std::string& path, const PromptTemplate&
 
 std::string utc_now(const Clock& clock) {
   const auto now = std::chrono::time_point_cast<seconds>(clock.wall_now());
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
 }
 
 std::vector<std::string> secrets_of(const Spec& spec) {
@@ -131,16 +132,16 @@ class PipelineRun {
     auto dataset = open_dataset(spec_, dir_);
     if (!dataset) return tl::unexpected(dataset.error());
     note_input(*dataset);
-    auto extraction = prompt_for(spec_.prompts.expression_extraction, built_in_extraction_prompt(),
-                                 "{caption}");
+    auto extraction =
+        prompt_for(spec_.prompts.expression_extraction, built_in_extraction_prompt(), "{caption}");
     if (!extraction) return tl::unexpected(extraction.error());
     auto grounding =
         prompt_for(spec_.prompts.phrase_grounding, built_in_grounding_prompt(), "{expressions}");
     if (!grounding) return tl::unexpected(grounding.error());
     if (auto status = prepare_checkpoints(); !status) return status;
 
-    const RunContext context{spec_,         store_,      *dataset,        coordinates_,
-                             *extraction,   *grounding,  backend_->model()};
+    const RunContext context{spec_,       store_,     *dataset,         coordinates_,
+                             *extraction, *grounding, backend_->model()};
     return label(context);
   }
 
@@ -186,18 +187,17 @@ class PipelineRun {
   Status label(const RunContext& context) {
     auto writer = OutputWriter::create(
         {dir_, spec_.workflow.extract, spec_.workflow.ground, context.dataset.next_expression_id()},
-        context.dataset.size(), report_, [&context](std::size_t index) {
-          return reload(context, index);
-        });
+        context.dataset.size(), report_,
+        [&context](std::size_t index) { return reload(context, index); });
     if (!writer) return tl::unexpected(writer.error());
 
     EventLoop loop(clock_);
     auto pool = std::make_unique<ThreadPool>(pool_threads());
     std::unique_ptr<HttpTransport> transport = open_transport();
     const auto end_run = [this](Error error) { this->end_run(std::move(error)); };
-    VlmCaller caller({loop, *pool, clock_, *transport, *backend_, *hooks_.logger, report_,
-                      secrets_of(spec_)},
-                     caller_limits(), end_run);
+    VlmCaller caller(
+        {loop, *pool, clock_, *transport, *backend_, *hooks_.logger, report_, secrets_of(spec_)},
+        caller_limits(), end_run);
     JobRunner runner({context, loop, *pool, caller, *writer, report_},
                      backend_->max_output_tokens(), end_run);
     stop_parts_ = [&](bool cancel) {
@@ -206,8 +206,7 @@ class PipelineRun {
       if (cancel) transport->cancel_all();
     };
     runner.start();
-    loop.run([&] { return writer->complete() || has_ended(caller); }, kTick,
-             [&] { tick(caller); });
+    loop.run([&] { return writer->complete() || has_ended(caller); }, kTick, [&] { tick(caller); });
     // Whoever still works on another thread comes to an end before anything that it uses goes.
     stop_parts_(true);
     transport.reset();
@@ -222,8 +221,8 @@ class PipelineRun {
     RunReport ignored;
     auto record = load_record(context, index, ignored);
     if (!record) return tl::unexpected(record.error());
-    const bool whole = (!context.extracts() || record->extraction) &&
-                       (!context.grounds() || record->grounding);
+    const bool whole =
+        (!context.extracts() || record->extraction) && (!context.grounds() || record->grounding);
     if (!whole) {
       return fail(ErrorKind::kIo, fmt::format("the checkpoint of {} vanished during the run: run "
                                               "again to make it anew",
@@ -286,12 +285,13 @@ class PipelineRun {
     const Interrupt interrupt = hooks_.interrupt ? hooks_.interrupt() : Interrupt::kNone;
     if (interrupt == Interrupt::kNone) return;
     if (!end_ || end_->kind != ErrorKind::kInterrupted) {
-      hooks_.logger->warning("interrupted: no new requests; waiting up to 10 s for {} in flight "
-                             "(interrupt again to stop at once)",
-                             caller.in_flight());
+      hooks_.logger->warning(
+          "interrupted: no new requests; waiting up to 10 s for {} in flight "
+          "(interrupt again to stop at once)",
+          caller.in_flight());
       end_.reset();
-      end_run({ErrorKind::kInterrupted,
-               "interrupted: finished samples are kept, run again to go on"});
+      end_run(
+          {ErrorKind::kInterrupted, "interrupted: finished samples are kept, run again to go on"});
     }
     if (interrupt == Interrupt::kNow) {
       deadline_ = clock_.now();
@@ -310,10 +310,11 @@ class PipelineRun {
       warn(text + "; run again to try them again");
       return {};
     }
-    return fail(ErrorKind::kUnavailable,
-                fmt::format("{}; that is more than workflow.max_failure_ratio ({}) allows. Finished "
-                            "samples are kept: mend the cause and run again",
-                            text, spec_.workflow.max_failure_ratio));
+    return fail(
+        ErrorKind::kUnavailable,
+        fmt::format("{}; that is more than workflow.max_failure_ratio ({}) allows. Finished "
+                    "samples are kept: mend the cause and run again",
+                    text, spec_.workflow.max_failure_ratio));
   }
 
   std::string failure_list() const {
@@ -331,22 +332,25 @@ class PipelineRun {
 
   void note_status(const Status& status) {
     if (report_.size_mismatches > 0) {
-      warn(fmt::format("{} records state a width or height that is not their picture's: the "
-                       "picture's was taken",
-                       report_.size_mismatches));
+      warn(
+          fmt::format("{} records state a width or height that is not their picture's: the "
+                      "picture's was taken",
+                      report_.size_mismatches));
     }
     if (report_.text_only > 0) {
-      warn(fmt::format("{} records have no readable picture and were asked without it "
-                       "(data.on_missing_image: text_only)",
-                       report_.text_only));
+      warn(
+          fmt::format("{} records have no readable picture and were asked without it "
+                      "(data.on_missing_image: text_only)",
+                      report_.text_only));
     }
     if (report_.other_model > 0) {
       warn(fmt::format("{} checkpoints were made by another model than {}", report_.other_model,
                        report_.model));
     }
     if (report_.images_downscaled > 0) {
-      warn(fmt::format("{} pictures were downscaled to fit the endpoint's limit for inline pictures",
-                       report_.images_downscaled));
+      warn(
+          fmt::format("{} pictures were downscaled to fit the endpoint's limit for inline pictures",
+                      report_.images_downscaled));
     }
     report_.status = "succeeded";
     if (status) return;
@@ -357,8 +361,8 @@ class PipelineRun {
 
   // An error of the run itself is the more important one.
   Status write_summary(const Status& status) {
-    auto written = write_file_atomically(dir_.summary(), to_json(report_).dump(2) + "\n", Sync::kYes,
-                                         dir_.temporaries());
+    auto written = write_file_atomically(dir_.summary(), to_json(report_).dump(2) + "\n",
+                                         Sync::kYes, dir_.temporaries());
     return status ? written : status;
   }
 

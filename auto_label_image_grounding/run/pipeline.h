@@ -37,9 +37,9 @@ struct RunHooks {
 
 // What tests replace.
 struct RunEnvironment {
-  const Clock* clock = nullptr;               // nullptr: the system's
-  std::unique_ptr<HttpTransport> transport;   // nullptr: curl
-  unsigned pool_threads = 0;                  // 0: one per core
+  const Clock* clock = nullptr;              // nullptr: the system's
+  std::unique_ptr<HttpTransport> transport;  // nullptr: curl
+  unsigned pool_threads = 0;                 // 0: one per core
 };
 
 struct RunOutcome {

@@ -71,8 +71,7 @@ Json to_json(const RunReport& report) {
        {{"from_other_model", report.other_model}, {"from_stock", report.stock_checkpoints}}},
       {"warnings", report.warnings},
       {"timing",
-       {{"started_at", report.started_at},
-        {"seconds", std::round(report.seconds * 1000) / 1000}}},
+       {{"started_at", report.started_at}, {"seconds", std::round(report.seconds * 1000) / 1000}}},
   };
 }
 

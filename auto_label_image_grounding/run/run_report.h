@@ -17,8 +17,8 @@ namespace alig {
 struct StepReport {
   std::int64_t from_checkpoint = 0;  // records that were done before
   std::int64_t failed = 0;
-  std::int64_t requests = 0;         // sent, retries included
-  std::int64_t retries = 0;          // requests sent again after a failure
+  std::int64_t requests = 0;  // sent, retries included
+  std::int64_t retries = 0;   // requests sent again after a failure
   TokenUsage tokens;
 };
 
@@ -27,14 +27,14 @@ struct RunReport {
   std::string message;             // why, where it did not succeed
   std::string backend;
   std::string model;
-  std::string coordinates;         // the convention in use
+  std::string coordinates;  // the convention in use
   std::string coordinates_setting;
   std::string model_family;
   std::vector<std::string> steps;
 
-  std::int64_t records = 0;        // valid input lines
+  std::int64_t records = 0;  // valid input lines
   std::int64_t bad_lines = 0;
-  std::int64_t done = 0;           // records finished without an error
+  std::int64_t done = 0;  // records finished without an error
   std::int64_t failed = 0;
   std::int64_t images = 0;
   std::int64_t expressions = 0;
@@ -42,11 +42,11 @@ struct RunReport {
   std::array<StepReport, 2> step;  // by Step
   std::map<std::string, std::int64_t> failures_by_kind;
 
-  std::int64_t size_mismatches = 0;     // records whose width/height differ from the file's
-  std::int64_t text_only = 0;           // records asked without their picture
-  std::int64_t other_model = 0;         // checkpoints made by another model
-  std::int64_t stock_checkpoints = 0;   // taken over from the stock pipeline
-  std::int64_t images_downscaled = 0;   // to fit the endpoint's limit for inline pictures
+  std::int64_t size_mismatches = 0;    // records whose width/height differ from the file's
+  std::int64_t text_only = 0;          // records asked without their picture
+  std::int64_t other_model = 0;        // checkpoints made by another model
+  std::int64_t stock_checkpoints = 0;  // taken over from the stock pipeline
+  std::int64_t images_downscaled = 0;  // to fit the endpoint's limit for inline pictures
   LabelCounts labels;
   std::vector<std::string> warnings;
 

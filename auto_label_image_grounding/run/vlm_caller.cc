@@ -111,14 +111,13 @@ void VlmCaller::send(std::shared_ptr<Call> call, ConcurrencyLimiter::Ticket tick
   // The slot lives in the loop's events alone, so that it is freed on the loop's thread.
   auto slot = std::make_shared<Slot>(*this, ticket);
   EventLoop& loop = parts_.loop;
-  parts_.transport.send(
-      std::move(request),
-      [this, &loop, call = std::move(call), slot = std::move(slot)](HttpOutcome outcome) mutable {
-        auto shared = std::make_shared<HttpOutcome>(std::move(outcome));
-        loop.post([this, call = std::move(call), slot = std::move(slot), shared]() mutable {
-          on_outcome(call, std::move(slot), std::move(*shared));
-        });
-      });
+  parts_.transport.send(std::move(request), [this, &loop, call = std::move(call),
+                                             slot = std::move(slot)](HttpOutcome outcome) mutable {
+    auto shared = std::make_shared<HttpOutcome>(std::move(outcome));
+    loop.post([this, call = std::move(call), slot = std::move(slot), shared]() mutable {
+      on_outcome(call, std::move(slot), std::move(*shared));
+    });
+  });
 }
 
 void VlmCaller::on_outcome(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
@@ -194,10 +193,10 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
       ++parts_.report.labels.answers_truncated;
       failure.kind =
           call->split_when_truncated ? FailureKind::kTruncated : FailureKind::kUnusableAnswer;
-      failure.message =
-          fmt::format("the answer was cut off by the token limit ({} tokens; "
-                      "vlm.gemini.max_output_tokens, vlm.openai.max_tokens)",
-                      parts_.backend.max_output_tokens());
+      failure.message = fmt::format(
+          "the answer was cut off by the token limit ({} tokens; "
+          "vlm.gemini.max_output_tokens, vlm.openai.max_tokens)",
+          parts_.backend.max_output_tokens());
     }
   }
   if (!verdict && verdict.error().kind != ErrorKind::kData) {
@@ -218,8 +217,8 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
   handle_failure(call, slot, failure);
 }
 
-void VlmCaller::handle_failure(const std::shared_ptr<Call>& call,
-                               const std::shared_ptr<Slot>& slot, Failure failure) {
+void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::shared_ptr<Slot>& slot,
+                               Failure failure) {
   failure.message = redact(std::move(failure.message), parts_.secrets);
   const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
   const Decision decision =
@@ -236,14 +235,13 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call,
     end_run_({ErrorKind::kEndpoint, failure.message + endpoint_advice(failure.kind)});
     return;
   }
-  const bool unreachable =
-      !answered_once_ &&
-      (failure.kind == FailureKind::kTransport || failure.kind == FailureKind::kTls);
+  const bool unreachable = !answered_once_ && (failure.kind == FailureKind::kTransport ||
+                                               failure.kind == FailureKind::kTls);
   if (unreachable && !stopped_) {
-    end_run_({ErrorKind::kEndpoint,
-              fmt::format("the endpoint cannot be reached after {} attempts: {}", call->attempts,
-                          failure.message) +
-                  endpoint_advice(failure.kind)});
+    end_run_(
+        {ErrorKind::kEndpoint, fmt::format("the endpoint cannot be reached after {} attempts: {}",
+                                           call->attempts, failure.message) +
+                                   endpoint_advice(failure.kind)});
     return;
   }
   give_up(call, failure, decision.reason);
@@ -265,8 +263,8 @@ void VlmCaller::retry_later(const std::shared_ptr<Call>& call, TimePoint ready_a
   ++delayed_;
   TimePoint look_at = ready_at;
   if (waits_for_progress) {
-    look_at = std::min(ready_at, std::max(last_progress_ + limits_.retry.rate_limit_patience,
-                                          parts_.clock.now()));
+    look_at = std::min(
+        ready_at, std::max(last_progress_ + limits_.retry.rate_limit_patience, parts_.clock.now()));
   }
   parts_.loop.at(look_at, [this, call, ready_at, waits_for_progress] {
     --delayed_;
@@ -282,8 +280,9 @@ void VlmCaller::retry_later(const std::shared_ptr<Call>& call, TimePoint ready_a
     }
     Failure failure;
     failure.kind = FailureKind::kRateLimited;
-    failure.message = "rate-limited, and nothing of the run has progressed for "
-                      "vlm.rate_limit_patience seconds";
+    failure.message =
+        "rate-limited, and nothing of the run has progressed for "
+        "vlm.rate_limit_patience seconds";
     give_up(call, failure, "exhausted");
   });
 }

@@ -17,7 +17,9 @@ std::vector<std::string> parts_of(const std::string& path) {
 }
 
 SpecJson key_json(const SpecKey& key) {
-  const auto bound = [](const std::optional<double>& value) { return value ? SpecJson(*value) : SpecJson(); };
+  const auto bound = [](const std::optional<double>& value) {
+    return value ? SpecJson(*value) : SpecJson();
+  };
   return {{"path", key.path},
           {"type", name_of(key.type)},
           {"default", key.default_value},
@@ -30,16 +32,22 @@ SpecJson key_json(const SpecKey& key) {
 
 // The stock pipeline's schema has these; their values mean nothing in either.
 SpecJson ignored_json(const char* path, const char* type, SpecJson value) {
-  return {{"path", path},    {"type", type},   {"default", std::move(value)},
-          {"description", "Accepted and ignored"}, {"options", nullptr}, {"min", nullptr},
-          {"max", nullptr},  {"ignored", true}};
+  return {{"path", path},
+          {"type", type},
+          {"default", std::move(value)},
+          {"description", "Accepted and ignored"},
+          {"options", nullptr},
+          {"min", nullptr},
+          {"max", nullptr},
+          {"ignored", true}};
 }
 
 }  // namespace
 
 std::string default_spec_yaml(const std::string& results_dir) {
   std::string out =
-      "# Every key of image_grounding with its default. What is left out of a spec has this value.\n";
+      "# Every key of image_grounding with its default. What is left out of a spec has this "
+      "value.\n";
   out += fmt::format("results_dir: {}\n", SpecJson(results_dir).dump());
   out += "autolabel_type: \"image_grounding\"\nimage_grounding:\n";
   std::vector<std::string> open;

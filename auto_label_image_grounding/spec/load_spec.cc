@@ -19,11 +19,19 @@ constexpr const char* kMissing = "???";  // OmegaConf's mark for a value that mu
 
 // Top-level keys of the existing dispatcher's spec that are not ours to read.
 bool is_foreign_top_level_key(const std::string& key) {
-  static const std::set<std::string> kKeys = {
-      "mal",          "grounding_dino", "gpu_ids",     "num_gpus",
-      "batch_size",   "num_workers",    "module_name", "video_reasoning_annotation",
-      "image_referring_expression",     "defaults",    "hydra",
-      "encryption_key", "verbose"};
+  static const std::set<std::string> kKeys = {"mal",
+                                              "grounding_dino",
+                                              "gpu_ids",
+                                              "num_gpus",
+                                              "batch_size",
+                                              "num_workers",
+                                              "module_name",
+                                              "video_reasoning_annotation",
+                                              "image_referring_expression",
+                                              "defaults",
+                                              "hydra",
+                                              "encryption_key",
+                                              "verbose"};
   return kKeys.contains(key);
 }
 
@@ -33,9 +41,8 @@ tl::unexpected<Error> complain(const std::string& origin, const std::string& mes
 
 bool is_block(const std::string& path) {
   const auto& keys = spec_keys();
-  return std::any_of(keys.begin(), keys.end(), [&](const SpecKey& key) {
-    return key.path.rfind(path + ".", 0) == 0;
-  });
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](const SpecKey& key) { return key.path.rfind(path + ".", 0) == 0; });
 }
 
 std::string last_part(const std::string& path) { return path.substr(path.rfind('.') + 1); }
@@ -56,12 +63,15 @@ std::string closest_key(const std::string& path) {
 
 std::string unknown_key(const std::string& full_path, const std::string& path) {
   const std::string meant = closest_key(path);
-  const std::string hint = meant.empty() ? "" : fmt::format(" (did you mean {}.{}?)", kBlock, meant);
+  const std::string hint =
+      meant.empty() ? "" : fmt::format(" (did you mean {}.{}?)", kBlock, meant);
   return fmt::format("unknown key {}{}", full_path, hint);
 }
 
 std::string shown_value(const std::string& path, const SpecJson& value) {
-  return path.ends_with("api_key") ? "***" : shorten(value.dump(-1, ' ', false, SpecJson::error_handler_t::replace), 60);
+  return path.ends_with("api_key")
+             ? "***"
+             : shorten(value.dump(-1, ' ', false, SpecJson::error_handler_t::replace), 60);
 }
 
 // OmegaConf's conversions for structured configs; nothing where the value does not fit the type.
@@ -78,7 +88,8 @@ std::optional<SpecJson> convert(const SpecJson& value, KeyType type) {
       if (plain.is_number_integer()) return plain;
       return std::nullopt;
     case KeyType::kFloat:
-      if (plain.is_number() && std::isfinite(plain.get<double>())) return SpecJson(plain.get<double>());
+      if (plain.is_number() && std::isfinite(plain.get<double>()))
+        return SpecJson(plain.get<double>());
       return std::nullopt;
     case KeyType::kBool:
       if (plain.is_boolean()) return plain;
@@ -114,7 +125,8 @@ Status check_options(const SpecKey& key, const SpecJson& value) {
   const auto known = [&](const SpecJson& word) {
     return std::find(key.options.begin(), key.options.end(), word) != key.options.end();
   };
-  const bool good = value.is_array() ? std::all_of(value.begin(), value.end(), known) : known(value);
+  const bool good =
+      value.is_array() ? std::all_of(value.begin(), value.end(), known) : known(value);
   if (good) return {};
   return fail(ErrorKind::kInvalidArgument,
               fmt::format("must be {} {}, not {}", value.is_array() ? "a list of" : "one of",
@@ -125,10 +137,12 @@ Status check_range(const SpecKey& key, const SpecJson& value) {
   if (!value.is_number()) return {};
   const double number = value.get<double>();
   if (key.min && number < *key.min) {
-    return fail(ErrorKind::kInvalidArgument, fmt::format("must be at least {}, not {}", *key.min, value.dump()));
+    return fail(ErrorKind::kInvalidArgument,
+                fmt::format("must be at least {}, not {}", *key.min, value.dump()));
   }
   if (key.max && number > *key.max) {
-    return fail(ErrorKind::kInvalidArgument, fmt::format("must be at most {}, not {}", *key.max, value.dump()));
+    return fail(ErrorKind::kInvalidArgument,
+                fmt::format("must be at most {}, not {}", *key.max, value.dump()));
   }
   return {};
 }
@@ -144,8 +158,8 @@ Status store_value(Spec& spec, const SpecKey& key, SpecJson value) {
   }
   const auto converted = convert(value, key.type);
   if (!converted) {
-    constexpr const char* kWanted[] = {"text", "a whole number", "a number", "true or false",
-                                       "a list", "a mapping"};
+    constexpr const char* kWanted[] = {"text",          "a whole number", "a number",
+                                       "true or false", "a list",         "a mapping"};
     return fail(ErrorKind::kInvalidArgument,
                 fmt::format("must be {}, not {}", kWanted[static_cast<int>(key.type)],
                             shown_value(key.path, value)));
@@ -185,13 +199,15 @@ class SpecLoader {
         if (Status status = load_results_dir(origin, value); !status) return status;
       } else if (key == "autolabel_type") {
         if (value != kBlock) {
-          return complain(origin, fmt::format("autolabel_type is {}: this is the pipeline of \"{}\"",
-                                              shown_value(key, value), kBlock));
+          return complain(origin,
+                          fmt::format("autolabel_type is {}: this is the pipeline of \"{}\"",
+                                      shown_value(key, value), kBlock));
         }
       } else {
         const bool ours = find_key(key) != nullptr || is_block(key);
-        return complain(origin, ours ? fmt::format("unknown key {} (did you mean {}.{}?)", key, kBlock, key)
-                                     : unknown_key(key, key));
+        return complain(origin,
+                        ours ? fmt::format("unknown key {} (did you mean {}.{}?)", key, kBlock, key)
+                             : unknown_key(key, key));
       }
     }
     return {};
@@ -199,7 +215,8 @@ class SpecLoader {
 
   Status load_results_dir(const std::string& origin, const SpecJson& value) {
     if (value.is_null()) return {};
-    if (!value.is_string() && !value.is_number()) return complain(origin, "results_dir must be text");
+    if (!value.is_string() && !value.is_number())
+      return complain(origin, "results_dir must be text");
     auto text = interpolate(value.is_string() ? value.get<std::string>() : value.dump());
     if (!text) return complain(origin, "results_dir: " + text.error().message);
     if (*text != kMissing) spec_.results_dir = *text;
@@ -211,7 +228,8 @@ class SpecLoader {
     const std::string full = path.empty() ? kBlock : fmt::format("{}.{}", kBlock, path);
     if (block.is_null()) return {};
     if (!block.is_object()) {
-      return complain(tree_.origin_of(full), fmt::format("{} is a block of keys, not a value", full));
+      return complain(tree_.origin_of(full),
+                      fmt::format("{} is a block of keys, not a value", full));
     }
     for (const auto& [name, value] : block.items()) {
       const std::string inner = path.empty() ? name : path + "." + name;
@@ -240,7 +258,8 @@ class SpecLoader {
     const auto at = [](const char* key) { return fmt::format("{}.{}", kBlock, key); };
     if (spec_.results_dir.empty()) return missing("results_dir", ": the folder for the results");
     if (!spec_.workflow.extract && !spec_.workflow.ground) {
-      return fail(ErrorKind::kInvalidArgument, at("workflow.steps") + " is empty: [\"0\", \"1\"] or one of them");
+      return fail(ErrorKind::kInvalidArgument,
+                  at("workflow.steps") + " is empty: [\"0\", \"1\"] or one of them");
     }
     if (spec_.workflow.extract && spec_.data.input_jsonl.empty()) {
       return missing(at("data.input_jsonl"), ": the JSONL file with image_path and caption");
@@ -261,13 +280,15 @@ class SpecLoader {
       return fail(ErrorKind::kInvalidArgument, url_key + " must be set, e.g. http://host:8000/v1");
     }
     if (!starts_with_ignoring_case(url, "http://") && !starts_with_ignoring_case(url, "https://")) {
-      return fail(ErrorKind::kInvalidArgument,
-                  fmt::format("{} must begin with http:// or https://, not {}", url_key, shorten(url, 60)));
+      return fail(
+          ErrorKind::kInvalidArgument,
+          fmt::format("{} must begin with http:// or https://, not {}", url_key, shorten(url, 60)));
     }
     if (model.empty()) return fail(ErrorKind::kInvalidArgument, model_key + " must be set");
     if (spec_.vlm.openai.extra_body.contains("messages")) {
-      return fail(ErrorKind::kInvalidArgument,
-                  at("vlm.openai.extra_body") + " must not hold \"messages\": those are the pipeline's");
+      return fail(
+          ErrorKind::kInvalidArgument,
+          at("vlm.openai.extra_body") + " must not hold \"messages\": those are the pipeline's");
     }
     return {};
   }

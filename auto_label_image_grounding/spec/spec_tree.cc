@@ -57,8 +57,7 @@ class YamlReader {
   }
   tl::unexpected<Error> complain(const YAML::Mark& mark, const std::string& message) const {
     const std::string column = mark.is_null() ? "" : fmt::format(":{}", mark.column + 1);
-    return fail(ErrorKind::kInvalidArgument,
-                fmt::format("{}{}: {}", place(mark), column, message));
+    return fail(ErrorKind::kInvalidArgument, fmt::format("{}{}: {}", place(mark), column, message));
   }
 
   Result<SpecJson> convert(const YAML::Node& node, const std::string& path) {
@@ -308,8 +307,8 @@ Result<std::string> interpolate(const std::string& text) {
     if (begin == std::string::npos) return out + text.substr(at);
     out += text.substr(at, begin - at);
     const std::size_t end = text.find('}', begin);
-    const std::string body =
-        text.substr(begin + kBegin.size(), end == std::string::npos ? end : end - begin - kBegin.size());
+    const std::string body = text.substr(
+        begin + kBegin.size(), end == std::string::npos ? end : end - begin - kBegin.size());
     if (end == std::string::npos || body.rfind(kEnvironment, 0) != 0) {
       return fail(ErrorKind::kInvalidArgument,
                   fmt::format("the interpolation ${{{}}} is not known here: only "

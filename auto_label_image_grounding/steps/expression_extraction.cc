@@ -23,11 +23,12 @@ std::vector<std::string_view> words_of(std::string_view text) {
 
 bool ends_noun_phrase(const std::string& word) {
   static const std::set<std::string> kWords = {
-      "of",     "in",     "on",      "at",     "with",   "without", "by",    "from",  "to",
-      "near",   "under",  "over",    "behind", "beside", "next",    "above", "below", "between",
-      "inside", "around", "against", "along",  "across", "through", "for",   "into",  "onto",
-      "that",   "which",  "who",     "whose",  "where",  "wearing", "holding", "sitting",
-      "standing", "riding", "walking", "running", "lying", "carrying", "and", "while"};
+      "of",       "in",      "on",      "at",       "with",    "without", "by",      "from",
+      "to",       "near",    "under",   "over",     "behind",  "beside",  "next",    "above",
+      "below",    "between", "inside",  "around",   "against", "along",   "across",  "through",
+      "for",      "into",    "onto",    "that",     "which",   "who",     "whose",   "where",
+      "wearing",  "holding", "sitting", "standing", "riding",  "walking", "running", "lying",
+      "carrying", "and",     "while"};
   return kWords.contains(word);
 }
 

@@ -43,7 +43,9 @@ std::string join(const std::vector<std::string>& words, std::size_t from) {
 
 // The ways in which a label may equal a text, from the strictest to the loosest.
 std::string folded_form(std::string_view text) { return fold_for_comparison(trim(text)); }
-std::string word_form(std::string_view text) { return join(split_words(fold_for_comparison(text)), 0); }
+std::string word_form(std::string_view text) {
+  return join(split_words(fold_for_comparison(text)), 0);
+}
 std::string bare_form(std::string_view text) {
   const std::vector<std::string> words = split_words(fold_for_comparison(text));
   return join(words, words.size() > 1 && is_article(words[0]) ? 1 : 0);

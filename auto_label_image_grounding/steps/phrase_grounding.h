@@ -19,8 +19,8 @@ struct GroundingFrame {
 };
 
 struct GroundingRules {
-  double merge_iou = 0.95;          // 0: never merge
-  std::size_t max_instances = 0;    // 0: no limit
+  double merge_iou = 0.95;        // 0: never merge
+  std::size_t max_instances = 0;  // 0: no limit
 };
 
 struct MatchedAnswer {

@@ -34,9 +34,9 @@ void append_step(Record& record, const char* step) {
 void set_error(Record& record, const std::optional<RecordError>& error) {
   record.erase("error");
   if (!error) return;
-  record.set("error", fmt::format(R"({{"step": {}, "kind": {}, "message": {}}})",
-                                  json_string(error->step), json_string(error->kind),
-                                  json_string(error->message)));
+  record.set("error",
+             fmt::format(R"({{"step": {}, "kind": {}, "message": {}}})", json_string(error->step),
+                         json_string(error->kind), json_string(error->message)));
 }
 
 std::string render_expression(const Expression& expression, IdCounter& ids) {

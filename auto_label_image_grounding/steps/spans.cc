@@ -40,7 +40,8 @@ bool SpanFinder::inside_word(std::size_t boundary) const {
 }
 
 bool SpanFinder::stands_at(const std::vector<char32_t>& text, std::size_t begin) const {
-  return std::equal(text.begin(), text.end(), caption_.begin() + static_cast<std::ptrdiff_t>(begin)) &&
+  return std::equal(text.begin(), text.end(),
+                    caption_.begin() + static_cast<std::ptrdiff_t>(begin)) &&
          !inside_word(begin) && !inside_word(begin + text.size());
 }
 
@@ -55,7 +56,8 @@ std::optional<CharSpan> SpanFinder::take(
                         static_cast<std::int64_t>(begin + wanted.size())};
     if (best && std::abs(span.begin - target) >= std::abs(best->begin - target)) continue;
     if (!stands_at(wanted, begin)) continue;
-    const bool taken = std::find(taken_.begin(), taken_.end(), std::pair(wanted, span)) != taken_.end();
+    const bool taken =
+        std::find(taken_.begin(), taken_.end(), std::pair(wanted, span)) != taken_.end();
     if (!taken) best = span;
   }
   if (best) taken_.emplace_back(wanted, *best);

@@ -35,15 +35,15 @@ struct VlmQuery {
 
 // What the endpoint turned out not to accept; learnt once, kept for the run.
 struct EndpointQuirks {
-  bool structured_output = true;        // false: the schema is refused, ask without
-  bool max_completion_tokens = false;   // true: the OpenAI key for reasoning models
+  bool structured_output = true;       // false: the schema is refused, ask without
+  bool max_completion_tokens = false;  // true: the OpenAI key for reasoning models
 };
 
 struct TokenUsage {
   std::int64_t input = 0;
-  std::int64_t output = 0;    // without thinking
+  std::int64_t output = 0;  // without thinking
   std::int64_t thinking = 0;
-  std::int64_t cached = 0;    // part of input
+  std::int64_t cached = 0;  // part of input
   TokenUsage& operator+=(const TokenUsage& other);
 };
 

@@ -35,8 +35,9 @@ struct ResizeGrid {
 struct ModelFamily {
   const char* name;
   CoordinateConvention convention;
-  ResizeGrid grid;   // for pixel conventions alone
-  int max_side = 0;  // for pixel conventions: the client resizes to this before sending; 0: no limit
+  ResizeGrid grid;  // for pixel conventions alone
+  int max_side =
+      0;  // for pixel conventions: the client resizes to this before sending; 0: no limit
 };
 
 // By model name: letter case, vendor prefixes, quantisation suffixes and local names do not matter.

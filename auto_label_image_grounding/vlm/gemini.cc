@@ -30,10 +30,15 @@ std::string text_of(const json& candidate) {
 }
 
 bool is_refusal(const std::string& finish_reason) {
-  static const std::set<std::string> kRefusals = {
-      "SAFETY",         "RECITATION",   "PROHIBITED_CONTENT",       "BLOCKLIST",
-      "SPII",           "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "LANGUAGE",
-      "IMAGE_RECITATION"};
+  static const std::set<std::string> kRefusals = {"SAFETY",
+                                                  "RECITATION",
+                                                  "PROHIBITED_CONTENT",
+                                                  "BLOCKLIST",
+                                                  "SPII",
+                                                  "IMAGE_SAFETY",
+                                                  "IMAGE_PROHIBITED_CONTENT",
+                                                  "LANGUAGE",
+                                                  "IMAGE_RECITATION"};
   return kRefusals.contains(finish_reason);
 }
 
@@ -50,8 +55,7 @@ class GeminiBackend final : public VlmBackend {
     request.url = spec_.base_url + "/v1beta/models/" + spec_.model + ":generateContent";
     // In a header, never in the URL: URLs end up in logs.
     request.headers = {{"Content-Type", "application/json"}, {"x-goog-api-key", spec_.api_key}};
-    request.timeout =
-        std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
+    request.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
     request.body = body_of(query, quirks);
     return request;
   }
@@ -61,9 +65,9 @@ class GeminiBackend final : public VlmBackend {
     if (!parsed) return tl::unexpected(parsed.error());
     VlmReply reply;
     const json usage = parsed->value("usageMetadata", json::object());
-    reply.usage = {token_count(usage, "promptTokenCount"), token_count(usage, "candidatesTokenCount"),
-                   token_count(usage, "thoughtsTokenCount"),
-                   token_count(usage, "cachedContentTokenCount")};
+    reply.usage = {
+        token_count(usage, "promptTokenCount"), token_count(usage, "candidatesTokenCount"),
+        token_count(usage, "thoughtsTokenCount"), token_count(usage, "cachedContentTokenCount")};
     const json candidates = parsed->value("candidates", json::array());
     if (!candidates.is_array() || candidates.empty() || !candidates[0].is_object()) {
       const std::string reason =
@@ -82,8 +86,9 @@ class GeminiBackend final : public VlmBackend {
 
  private:
   RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
-    Json generation = {{"temperature", clamp_temperature(spec_.temperature + query.raise_temperature)},
-                       {"maxOutputTokens", spec_.max_output_tokens}};
+    Json generation = {
+        {"temperature", clamp_temperature(spec_.temperature + query.raise_temperature)},
+        {"maxOutputTokens", spec_.max_output_tokens}};
     if (query.image) generation["mediaResolution"] = spec_.media_resolution;
     if (structured_ && quirks.structured_output && query.schema != nullptr) {
       generation["responseMimeType"] = "application/json";
@@ -101,7 +106,8 @@ class GeminiBackend final : public VlmBackend {
       body.push_back(query.image->bytes);
       head = R"("}},)";
     }
-    const std::string text = Json(query.prompt).dump(-1, ' ', false, json::error_handler_t::replace);
+    const std::string text =
+        Json(query.prompt).dump(-1, ' ', false, json::error_handler_t::replace);
     body.emplace_back(head + R"({"text":)" + text + "}]}]}");
     return body;
   }

@@ -52,8 +52,7 @@ class OpenAiBackend final : public VlmBackend {
     if (!spec_.api_key.empty()) {
       request.headers.emplace_back("Authorization", "Bearer " + spec_.api_key);
     }
-    request.timeout =
-        std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
+    request.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
     request.body = body_of(query, quirks);
     return request;
   }
@@ -112,7 +111,8 @@ class OpenAiBackend final : public VlmBackend {
         head = R"("}},)";
       }
     }
-    const std::string text = Json(query.prompt).dump(-1, ' ', false, json::error_handler_t::replace);
+    const std::string text =
+        Json(query.prompt).dump(-1, ' ', false, json::error_handler_t::replace);
     body.emplace_back(head + R"({"type":"text","text":)" + text + "}]}]}");
     return body;
   }

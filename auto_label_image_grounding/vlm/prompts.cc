@@ -12,7 +12,8 @@
 namespace alig {
 namespace {
 
-constexpr const char* kExtractionPrompt = R"(You prepare training data for visual grounding. You see an image and its caption.
+constexpr const char* kExtractionPrompt =
+    R"(You prepare training data for visual grounding. You see an image and its caption.
 
 Caption: {caption}
 
@@ -25,7 +26,8 @@ Answer with JSON alone, in this form:
 If nothing in the caption is visible, answer with an empty list of expressions.
 )";
 
-constexpr const char* kGroundingPrompt = R"(Find in this image what each of the following expressions refers to.
+constexpr const char* kGroundingPrompt =
+    R"(Find in this image what each of the following expressions refers to.
 
 Expressions: {expressions}
 
@@ -108,9 +110,10 @@ std::string fill_grounding_prompt(const PromptTemplate& prompt,
 const Json& extraction_schema() {
   static const Json kSchema = object_schema(
       {{"cleaned_caption", type_schema("string")},
-       {"expressions", array_schema(object_schema({{"text", type_schema("string")},
-                                                   {"char_span", array_schema(type_schema("integer"))},
-                                                   {"noun_chunk", type_schema("string")}}))}});
+       {"expressions",
+        array_schema(object_schema({{"text", type_schema("string")},
+                                    {"char_span", array_schema(type_schema("integer"))},
+                                    {"noun_chunk", type_schema("string")}}))}});
   return kSchema;
 }
 

@@ -27,7 +27,8 @@ PromptTemplate built_in_extraction_prompt();
 // paragraph about the convention; {width}, {height} of the picture as sent.
 PromptTemplate built_in_grounding_prompt();
 
-// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument where `required` is missing.
+// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument where `required` is
+// missing.
 Result<PromptTemplate> load_prompt(const std::string& path, std::string_view required);
 
 std::string fill_extraction_prompt(const PromptTemplate& prompt, std::string_view caption);

@@ -175,7 +175,8 @@ Answer think(const Question& question, EyeKind eyes) {
     answer.log["caption"] = *caption;
     result = extraction(caption->get<std::string>());
   } else {
-    throw BadRequest("the demo teacher reads prompts with a line \"Caption: …\" or \"Expressions: …\"");
+    throw BadRequest(
+        "the demo teacher reads prompts with a line \"Caption: …\" or \"Expressions: …\"");
   }
   answer.text = result.dump(2);
   // Without a schema real models like to put a fence around their JSON.
@@ -204,8 +205,8 @@ Question read_openai(const Json& body) {
 Question read_gemini(const std::string& model, const Json& body) {
   Question question;
   question.model = model;
-  question.json_only = body.contains("generationConfig") &&
-                       body["generationConfig"].contains("responseMimeType");
+  question.json_only =
+      body.contains("generationConfig") && body["generationConfig"].contains("responseMimeType");
   for (const Json& part : body.at("contents").at(0).at("parts")) {
     if (part.contains("inlineData")) {
       question.picture =
@@ -221,7 +222,8 @@ Question read_gemini(const std::string& model, const Json& body) {
 
 Json openai_error(const std::string& message, const char* code) {
   Json out = Json::object();
-  out["error"] = {{"message", message}, {"type", "invalid_request_error"}, {"param", nullptr}, {"code", code}};
+  out["error"] = {
+      {"message", message}, {"type", "invalid_request_error"}, {"param", nullptr}, {"code", code}};
   return out;
 }
 
@@ -257,7 +259,8 @@ Reply answer_gemini(const std::string& model, const std::string& body, EyeKind e
   try {
     const Answer answer = think(read_gemini(model, Json::parse(body)), eyes);
     Json candidate = Json::object();
-    candidate["content"] = {{"role", "model"}, {"parts", Json::array({Json::object({{"text", answer.text}})})}};
+    candidate["content"] = {{"role", "model"},
+                            {"parts", Json::array({Json::object({{"text", answer.text}})})}};
     candidate["finishReason"] = "STOP";
     return {200,
             {{"candidates", Json::array({candidate})},

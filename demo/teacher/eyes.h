@@ -1,5 +1,5 @@
-// What the demo teacher sees in a picture. It knows no ground truth: everything here is found in the
-// pixels that it was sent.
+// What the demo teacher sees in a picture. It knows no ground truth: everything here is found in
+// the pixels that it was sent.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 namespace demo {
 
 struct Sighting {
-  std::string kind;    // "circle", "square", "rectangle", "triangle", "star"; "person", "face", "cat"
+  std::string kind;  // "circle", "square", "rectangle", "triangle", "star"; "person", "face", "cat"
   std::string colour;  // of a shape; "" for photographs
   cv::Rect2d box;      // pixels of the picture as sent
   double score = 0;    // in [0,1]

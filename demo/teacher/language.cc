@@ -10,13 +10,15 @@ namespace demo {
 namespace {
 
 struct Word {
-  std::string text;   // without punctuation
+  std::string text;  // without punctuation
   std::string lower;
   std::size_t begin = 0, end = 0;  // bytes of the caption
   bool comma = false;              // punctuation follows
 };
 
-bool is_punctuation(char c) { return std::string_view(",.;:!?\"()").find(c) != std::string_view::npos; }
+bool is_punctuation(char c) {
+  return std::string_view(",.;:!?\"()").find(c) != std::string_view::npos;
+}
 
 std::vector<Word> words_of(const std::string& text) {
   std::vector<Word> words;
@@ -36,17 +38,18 @@ std::vector<Word> words_of(const std::string& text) {
 
 bool is_determiner(const std::string& word) {
   static const std::set<std::string> kWords = {
-      "a", "an", "the", "his", "her", "its", "their", "my", "our", "your", "some", "two", "three",
-      "four", "five", "six", "seven", "eight", "nine", "ten", "several", "many", "another", "each",
-      "this", "that", "these", "those", "one", "both", "all", "few"};
+      "a",     "an",    "the",   "his",   "her",     "its",  "their",   "my",
+      "our",   "your",  "some",  "two",   "three",   "four", "five",    "six",
+      "seven", "eight", "nine",  "ten",   "several", "many", "another", "each",
+      "this",  "that",  "these", "those", "one",     "both", "all",     "few"};
   return kWords.contains(word);
 }
 
 bool is_noun_in_ing(const std::string& word) {
   static const std::set<std::string> kWords = {
-      "building", "painting", "ceiling", "clothing", "wing", "ring", "king", "string", "swing",
-      "evening", "morning", "drawing", "railing", "awning", "thing", "spring", "wedding", "parking",
-      "dining", "living", "swimming", "striking"};
+      "building", "painting", "ceiling", "clothing", "wing",     "ring",    "king",  "string",
+      "swing",    "evening",  "morning", "drawing",  "railing",  "awning",  "thing", "spring",
+      "wedding",  "parking",  "dining",  "living",   "swimming", "striking"};
   return kWords.contains(word);
 }
 
@@ -83,8 +86,8 @@ Phrase make_phrase(const std::string& caption, const std::vector<Word>& words) {
 
 std::string singular(const std::string& word) {
   static const std::map<std::string, std::string> kIrregular = {
-      {"people", "person"}, {"men", "man"},     {"women", "woman"}, {"children", "child"},
-      {"persons", "person"}, {"boxes", "box"}};
+      {"people", "person"},  {"men", "man"},        {"women", "woman"},
+      {"children", "child"}, {"persons", "person"}, {"boxes", "box"}};
   if (const auto found = kIrregular.find(word); found != kIrregular.end()) return found->second;
   return word.size() > 3 && word.back() == 's' ? word.substr(0, word.size() - 1) : word;
 }
@@ -92,9 +95,11 @@ std::string singular(const std::string& word) {
 // The kind of sighting that a noun names; "" for what the teacher cannot see.
 std::string kind_of(const std::string& noun) {
   static const std::set<std::string> kPeople = {
-      "person", "man", "woman", "boy", "girl", "child", "player", "skateboarder", "human", "adult",
-      "lady", "guy", "kid", "rider", "skater", "surfer", "individual", "worker", "toddler"};
-  static const std::set<std::string> kShapes = {"circle", "square", "rectangle", "triangle", "star"};
+      "person",       "man",    "woman",      "boy",    "girl",   "child", "player",
+      "skateboarder", "human",  "adult",      "lady",   "guy",    "kid",   "rider",
+      "skater",       "surfer", "individual", "worker", "toddler"};
+  static const std::set<std::string> kShapes = {"circle", "square", "rectangle", "triangle",
+                                                "star"};
   if (kPeople.contains(noun)) return "person";
   if (kShapes.contains(noun)) return noun;
   if (noun == "disc" || noun == "dot") return "circle";
@@ -104,8 +109,8 @@ std::string kind_of(const std::string& noun) {
 }
 
 bool is_colour(const std::string& word) {
-  static const std::set<std::string> kColours = {"red",  "green", "blue", "yellow", "orange",
-                                                 "purple", "pink", "cyan", "black",  "brown"};
+  static const std::set<std::string> kColours = {"red",    "green", "blue", "yellow", "orange",
+                                                 "purple", "pink",  "cyan", "black",  "brown"};
   return kColours.contains(word);
 }
 
@@ -127,8 +132,8 @@ std::vector<Phrase> noun_phrases(const std::string& cleaned_caption) {
   std::vector<Phrase> phrases;
   std::vector<Word> run;
   const auto close = [&] {
-    const bool has_noun = std::any_of(run.begin(), run.end(),
-                                      [](const Word& w) { return !is_determiner(w.lower); });
+    const bool has_noun =
+        std::any_of(run.begin(), run.end(), [](const Word& w) { return !is_determiner(w.lower); });
     if (has_noun) phrases.push_back(make_phrase(cleaned_caption, run));
     run.clear();
   };
@@ -163,7 +168,9 @@ std::vector<Sighting> matching(const std::string& phrase, const std::vector<Sigh
     const bool same_colour = colour.empty() || sighting.colour.empty() || colour == sighting.colour;
     if (same_kind && same_colour) out.push_back(sighting);
   }
-  const auto by_area = [](const Sighting& a, const Sighting& b) { return a.box.area() < b.box.area(); };
+  const auto by_area = [](const Sighting& a, const Sighting& b) {
+    return a.box.area() < b.box.area();
+  };
   if (out.size() > 1 && smallest != largest) {
     const auto chosen = smallest ? std::min_element(out.begin(), out.end(), by_area)
                                  : std::max_element(out.begin(), out.end(), by_area);

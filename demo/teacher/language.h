@@ -21,7 +21,8 @@ std::string clean_caption(const std::string& caption);
 // Runs of words between prepositions, verbs and conjunctions that hold a noun.
 std::vector<Phrase> noun_phrases(const std::string& cleaned_caption);
 
-// Which sightings a phrase speaks of: by kind and colour; "small" and "large" choose one of several.
+// Which sightings a phrase speaks of: by kind and colour; "small" and "large" choose one of
+// several.
 std::vector<Sighting> matching(const std::string& phrase, const std::vector<Sighting>& seen);
 
 }  // namespace demo

@@ -58,13 +58,21 @@ class Teacher {
     server.Post(R"(/v1(?:alpha|beta)/models/([^/:]+):generateContent)",
                 [this](const httplib::Request& in, httplib::Response& out) {
                   if (!authorised(in.get_header_value("x-goog-api-key"), "")) {
-                    return send(out, {400, gemini_error(400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT"), {}});
+                    return send(
+                        out, {400,
+                              gemini_error(400, "API key not valid. Please pass a valid API key.",
+                                           "INVALID_ARGUMENT"),
+                              {}});
                   }
                   pause();
                   send(out, answer_gemini(in.matches[1].str(), in.body, options_.eyes));
                 });
     server.Get("/v1/models", [this](const httplib::Request&, httplib::Response& out) {
-      send(out, {200, {{"object", "list"}, {"data", nlohmann::ordered_json::array({{{"id", "demo-teacher"}, {"object", "model"}}})}}, {}});
+      send(out, {200,
+                 {{"object", "list"},
+                  {"data",
+                   nlohmann::ordered_json::array({{{"id", "demo-teacher"}, {"object", "model"}}})}},
+                 {}});
     });
     server.Get(R"(/v1(?:alpha|beta)/models/([^/:]+))",
                [this](const httplib::Request& in, httplib::Response& out) {
@@ -99,8 +107,9 @@ int listen(const Options& options) {
   server.set_tcp_nodelay(true);
   Teacher teacher(options);
   teacher.serve(server);
-  const int port = options.port > 0 ? (server.bind_to_port("127.0.0.1", options.port) ? options.port : -1)
-                                    : server.bind_to_any_port("127.0.0.1");
+  const int port = options.port > 0
+                       ? (server.bind_to_port("127.0.0.1", options.port) ? options.port : -1)
+                       : server.bind_to_any_port("127.0.0.1");
   if (port < 0) {
     std::fprintf(stderr, "error: port %d is not free\n", options.port);
     return 1;

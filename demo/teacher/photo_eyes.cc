@@ -42,7 +42,8 @@ void find_with_cascade(const char* file, const char* kind, const cv::Mat& grey, 
   cv::CascadeClassifier cascade(std::string(kCascades) + file);
   std::vector<cv::Rect> boxes;
   constexpr int kNeighbours = 6;
-  if (!cascade.empty()) cascade.detectMultiScale(grey, boxes, 1.1, kNeighbours, 0, cv::Size(24, 24));
+  if (!cascade.empty())
+    cascade.detectMultiScale(grey, boxes, 1.1, kNeighbours, 0, cv::Size(24, 24));
   add(out, kind, boxes, std::vector<double>(boxes.size(), 0.7), scale);
 }
 

@@ -6,7 +6,8 @@ namespace alig {
 namespace {
 
 TEST(TextTest, ValidUtf8) {
-  for (const char* text : {"", "plain", "Straße", "猫", "👩‍🚀"}) EXPECT_TRUE(is_valid_utf8(text)) << text;
+  for (const char* text : {"", "plain", "Straße", "猫", "👩‍🚀"})
+    EXPECT_TRUE(is_valid_utf8(text)) << text;
   for (const char* text : {"\xff", "\xc3", "\xed\xa0\x80", "\xf8\x88\x80\x80\x80", "a\xe2\x82"}) {
     EXPECT_FALSE(is_valid_utf8(text)) << text;
     EXPECT_TRUE(is_valid_utf8(scrub_utf8(text))) << text;
@@ -21,7 +22,9 @@ TEST(TextTest, CodePointsGoThereAndBack) {
 }
 
 TEST(TextTest, LowerCaseKeepsTheLength) {
-  const auto lower = [](const char* text) { return to_utf8(lower_code_points(to_code_points(text))); };
+  const auto lower = [](const char* text) {
+    return to_utf8(lower_code_points(to_code_points(text)));
+  };
   EXPECT_EQ(lower("ÄÖÜ Straße ΔΟΓΜΑ"), "äöü straße δογμα");
   // Python lowers this letter to two code points; here it stays, so that positions stay true.
   EXPECT_EQ(lower("İ"), "İ");

@@ -8,7 +8,9 @@ namespace {
 const CheckpointHeader kHeader{"f00d", "some-model", "root/a.jpg", "A cat on 猫 \"mat\""};
 
 ExtractionResult extraction() {
-  return {"A cat.", {{"A cat", CharSpan{0, 5}, "cat"}, {"unseen", std::nullopt, ""}}, PictureSize{4, 3}};
+  return {"A cat.",
+          {{"A cat", CharSpan{0, 5}, "cat"}, {"unseen", std::nullopt, ""}},
+          PictureSize{4, 3}};
 }
 
 TEST(CheckpointTest, ExtractionGoesThereAndBack) {
@@ -26,7 +28,8 @@ TEST(CheckpointTest, ExtractionGoesThereAndBack) {
 }
 
 TEST(CheckpointTest, GroundingGoesThereAndBack) {
-  const GroundingResult result{{{{{1, 2, 3, 4}, 0.9512}, {{0, 0, 4, 3}, 1.0}}, {}}, PictureSize{4, 3}};
+  const GroundingResult result{{{{{1, 2, 3, 4}, 0.9512}, {{0, 0, 4, 3}, 1.0}}, {}},
+                               PictureSize{4, 3}};
   const auto back = decode_grounding_checkpoint(encode_checkpoint(kHeader, {"A cat", "x"}, result));
   ASSERT_TRUE(back) << back.error().message;
   ASSERT_EQ(back->result.instances.size(), 2u);

@@ -52,7 +52,9 @@ TEST(RecordTest, RefusesWhatIsNoObject) {
                            "{} {}", "{'a': 1}", "{\"a\": NaN}", "{\"a\": \"\xff\"}"}) {
     const auto record = Record::parse(line);
     EXPECT_FALSE(record) << line;
-    if (!record) { EXPECT_EQ(record.error().kind, ErrorKind::kData) << line; }
+    if (!record) {
+      EXPECT_EQ(record.error().kind, ErrorKind::kData) << line;
+    }
   }
 }
 

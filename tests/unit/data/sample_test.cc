@@ -52,7 +52,8 @@ TEST(SampleTest, SaysWhatIsWrongWithALine) {
 
 TEST(SampleTest, DeclaredSizeNeedsBothSides) {
   const auto size = [](const char* fields) {
-    return read_input_sample(std::string(R"({"image_path": "a", "caption": "x")") + fields + "}", "")
+    return read_input_sample(std::string(R"({"image_path": "a", "caption": "x")") + fields + "}",
+                             "")
         ->declared_size;
   };
   EXPECT_EQ(size(R"(, "width": 640, "height": 480)"), (PictureSize{640, 480}));

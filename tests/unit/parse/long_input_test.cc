@@ -13,6 +13,7 @@ namespace alig::parse {
 namespace {
 
 constexpr std::size_t kBytes = 1 << 20;
+constexpr std::size_t kFewerBytes = 1 << 18;
 
 std::string repeated(const std::string& front, const std::string& unit, std::size_t bytes) {
   std::string out = front;
@@ -20,12 +21,12 @@ std::string repeated(const std::string& front, const std::string& unit, std::siz
   return out;
 }
 
-class LongInput : public ::testing::TestWithParam<const char*> {};
+class LongInputOf : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(LongInput, IsReadToItsEnd) {
+TEST_P(LongInputOf, IsReadToItsEnd) {
   const std::string unit = GetParam();
   for (const std::string front : {"", "[\"", "[{\"label\": \""}) {
-    const std::string text = repeated(front, unit, front.empty() ? kBytes : kBytes / 4);
+    const std::string text = repeated(front, unit, kFewerBytes);
     SCOPED_TRACE(text.substr(0, 60));
     const LenientJson json = read_lenient_json(text);
     std::size_t previous = 0;
@@ -43,7 +44,7 @@ TEST_P(LongInput, IsReadToItsEnd) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Units, LongInput,
+    Units, LongInputOf,
     ::testing::Values("[", "{", "(", "]", "{\"a\":", "{'a': ", "[\"a\" ", "\"", "'", "\\", "\\\"",
                       "{\\\"", "\\n", "<", "<think>", "</think>", "<answer>", "<box>", "<box>(1,2)",
                       "<ref>a</ref>", "<loc_1>", "<loc0001>", "<patch_index_0001>",
@@ -51,6 +52,13 @@ INSTANTIATE_TEST_SUITE_P(
                       "[a\n", "{a:", "[1", "1", "[.", "[-", "[}", "{]", "/*", "[//\n", "#", "a",
                       " ", "\n", "[\n", ", ", "[, ", "```json\n", "[...", "{\"bbox\":\"{", "\xff",
                       "[\xff", "{\"a\":\"\n"));
+
+TEST(LongInput, AMegabyteOfEachIsRefusedOrCut) {
+  for (const std::string unit : {"[", "{\"a\":", "\"", "\\", "<"}) {
+    const auto answer = read_grounding_answer(repeated("", unit, kBytes));
+    EXPECT_TRUE(!answer || (answer->truncated && answer->items.empty())) << unit;
+  }
+}
 
 TEST(LongInput, DeepNestingIsCutAtTheDepthLimit) {
   const LenientJson json = read_lenient_json(repeated("", "[", kBytes));

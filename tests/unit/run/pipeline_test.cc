@@ -22,11 +22,11 @@ using ::testing::HasSubstr;
 // An 8-bit grey PNG of 4x4 pixels.
 std::string tiny_png() {
   constexpr unsigned char kBytes[] = {
-      0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
-      0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x04, 0x08, 0x00, 0x00, 0x00, 0x00, 0x8c, 0x9a, 0xc1,
-      0xa2, 0x00, 0x00, 0x00, 0x0b, 0x49, 0x44, 0x41, 0x54, 0x78, 0x9c, 0x63, 0x60, 0xc0, 0x04, 0x00,
-      0x00, 0x14, 0x00, 0x01, 0x7d, 0xfe, 0x1e, 0xee, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44,
-      0xae, 0x42, 0x60, 0x82};
+      0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48,
+      0x44, 0x52, 0x00, 0x00, 0x00, 0x04, 0x00, 0x00, 0x00, 0x04, 0x08, 0x00, 0x00, 0x00,
+      0x00, 0x8c, 0x9a, 0xc1, 0xa2, 0x00, 0x00, 0x00, 0x0b, 0x49, 0x44, 0x41, 0x54, 0x78,
+      0x9c, 0x63, 0x60, 0xc0, 0x04, 0x00, 0x00, 0x14, 0x00, 0x01, 0x7d, 0xfe, 0x1e, 0xee,
+      0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
   return {reinterpret_cast<const char*>(kBytes), sizeof kBytes};
 }
 
@@ -76,9 +76,10 @@ class FakeTransport final : public HttpTransport {
 HttpOutcome reply(const std::string& content, const char* finish = "stop") {
   HttpResponse response;
   response.status = 200;
-  response.body = json{{"choices", {{{"finish_reason", finish}, {"message", {{"content", content}}}}}},
-                       {"usage", {{"prompt_tokens", 10}, {"completion_tokens", 5}}}}
-                      .dump();
+  response.body =
+      json{{"choices", {{{"finish_reason", finish}, {"message", {{"content", content}}}}}},
+           {"usage", {{"prompt_tokens", 10}, {"completion_tokens", 5}}}}
+          .dump();
   return response;
 }
 
@@ -103,7 +104,8 @@ HttpOutcome good_answer(const std::string& prompt) {
     for (const char* word : {"cat", "dog"}) {
       if (caption.find(word) != std::string::npos) expressions.push_back({{"text", word}});
     }
-    return reply(json{{"cleaned_caption", json::parse(caption)}, {"expressions", expressions}}.dump());
+    return reply(
+        json{{"cleaned_caption", json::parse(caption)}, {"expressions", expressions}}.dump());
   }
   json groundings = json::array();
   for (const json& asked : json::parse(line_of(prompt, "Expressions: "))) {
@@ -141,7 +143,8 @@ class PipelineTest : public ::testing::Test {
     EXPECT_TRUE(loaded) << loaded.error().message;
     return *loaded;
   }
-  RunOutcome run(const Spec& spec, FakeEndpoint& endpoint, std::function<Interrupt()> interrupt = {}) {
+  RunOutcome run(const Spec& spec, FakeEndpoint& endpoint,
+                 std::function<Interrupt()> interrupt = {}) {
     RunHooks hooks;
     hooks.logger = &logger_;
     hooks.interrupt = std::move(interrupt);
@@ -230,7 +233,7 @@ TEST_F(PipelineTest, WorkersDoNotChangeTheBytes) {
 TEST_F(PipelineTest, OneRefusalFailsOneRecord) {
   FakeEndpoint endpoint([](const std::string& prompt) {
     return line_of(prompt, "Caption: ") == "\"a dog\"" ? reply("", "content_filter")
-                                                         : good_answer(prompt);
+                                                       : good_answer(prompt);
   });
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
@@ -252,7 +255,8 @@ TEST_F(PipelineTest, OneRefusalFailsOneRecord) {
 }
 
 TEST_F(PipelineTest, TooManyFailuresFailTheRun) {
-  FakeEndpoint endpoint([](const std::string&) { return status(400, R"({"error":{"message":"bad picture"}})"); });
+  FakeEndpoint endpoint(
+      [](const std::string&) { return status(400, R"({"error":{"message":"bad picture"}})"); });
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_FALSE(outcome.status);
   EXPECT_THAT(outcome.status.error().message, HasSubstr("max_failure_ratio"));
@@ -261,7 +265,9 @@ TEST_F(PipelineTest, TooManyFailuresFailTheRun) {
 
 TEST_F(PipelineTest, ABadKeyEndsTheRunAtOnceAndIsNotPrinted) {
   FakeEndpoint endpoint([](const std::string&) {
-    return status(401, R"({"error":{"code":"invalid_api_key","message":"Incorrect API key provided: sk-secret-1"}})");
+    return status(
+        401,
+        R"({"error":{"code":"invalid_api_key","message":"Incorrect API key provided: sk-secret-1"}})");
   });
   Spec with_key = spec();
   with_key.vlm.openai.api_key = "sk-secret-1";
@@ -287,7 +293,8 @@ TEST_F(PipelineTest, UnusableAnswersAreAskedAgainTwiceAtMost) {
 TEST_F(PipelineTest, AnAnswerCutOffIsSplitAndAskedAgain) {
   FakeEndpoint endpoint([](const std::string& prompt) {
     const std::string asked = line_of(prompt, "Expressions: ");
-    const bool both = asked.find("cat") != std::string::npos && asked.find("dog") != std::string::npos;
+    const bool both =
+        asked.find("cat") != std::string::npos && asked.find("dog") != std::string::npos;
     return both ? reply("{\"groundings\": [{", "length") : good_answer(prompt);
   });
   const RunOutcome outcome = run(spec(), endpoint);

@@ -57,16 +57,17 @@ TEST(ExpressionExtractionTest, HeadNouns) {
     const char* text;
     const char* head;
   };
-  for (const Case& c : {Case{"a red car", "car"}, Case{"the man in a hat", "man"},
-                        Case{"dog", "dog"}, Case{"a big, brown dog", "big"},
-                        Case{"people sitting on a bench.", "people"}, Case{"in", "in"},
-                        Case{"猫", "猫"}, Case{"cars that shine", "cars"}}) {
+  for (const Case& c :
+       {Case{"a red car", "car"}, Case{"the man in a hat", "man"}, Case{"dog", "dog"},
+        Case{"a big, brown dog", "big"}, Case{"people sitting on a bench.", "people"},
+        Case{"in", "in"}, Case{"猫", "猫"}, Case{"cars that shine", "cars"}}) {
     EXPECT_EQ(head_noun(c.text), c.head) << c.text;
   }
 }
 
 TEST(ExpressionExtractionTest, CheckSpansMendsForeignOnes) {
-  ExtractionResult result{"A cat and a dog.", {{"a dog", CharSpan{0, 5}, ""}, {"cow", CharSpan{2, 5}, "cow"}}, {}};
+  ExtractionResult result{
+      "A cat and a dog.", {{"a dog", CharSpan{0, 5}, ""}, {"cow", CharSpan{2, 5}, "cow"}}, {}};
   LabelCounts counts;
   check_spans(result, counts);
   EXPECT_EQ(result.expressions[0].char_span, (CharSpan{10, 15}));

@@ -20,7 +20,8 @@ RawBox box(double a, double b, double c, double d, std::optional<double> score =
   return out;
 }
 
-GroundingItem item(const char* label, std::optional<std::int64_t> id, std::vector<RawBox> boxes = {}) {
+GroundingItem item(const char* label, std::optional<std::int64_t> id,
+                   std::vector<RawBox> boxes = {}) {
   GroundingItem out;
   out.label = label;
   out.id = id;
@@ -48,12 +49,24 @@ TEST(PhraseGroundingTest, MatchesLabelsHoweverTheyAreWritten) {
     int position;  // -1: unmatched
   };
   for (const Case& c : {
-           Case{"The red car", {}, 0}, Case{"the RED car", {}, 0}, Case{"red car", {}, 0},
-           Case{"\"the red car\"", {}, 0}, Case{"1. the red car", {}, 0},
-           Case{"  the  red   car ", {}, 0}, Case{"A man's hat", {}, 1}, Case{"man’s hat", {}, 1},
-           Case{"CAFE\u0301", {}, 2}, Case{"the two dogs", {}, 3}, Case{"", 4, 3},
-           Case{"2", {}, 1}, Case{"car", 1, 0}, Case{"red car", 4, 0},
-           Case{"a blue boat", {}, -1}, Case{"", {}, -1}, Case{"", 9, -1}, Case{"99", {}, -1},
+           Case{"The red car", {}, 0},
+           Case{"the RED car", {}, 0},
+           Case{"red car", {}, 0},
+           Case{"\"the red car\"", {}, 0},
+           Case{"1. the red car", {}, 0},
+           Case{"  the  red   car ", {}, 0},
+           Case{"A man's hat", {}, 1},
+           Case{"man’s hat", {}, 1},
+           Case{"CAFE\u0301", {}, 2},
+           Case{"the two dogs", {}, 3},
+           Case{"", 4, 3},
+           Case{"2", {}, 1},
+           Case{"car", 1, 0},
+           Case{"red car", 4, 0},
+           Case{"a blue boat", {}, -1},
+           Case{"", {}, -1},
+           Case{"", 9, -1},
+           Case{"99", {}, -1},
            Case{"99999999999999999999", {}, -1},
        }) {
     const MatchedAnswer matched = match_items(texts, {item(c.label, c.id)});
@@ -87,7 +100,8 @@ TEST(PhraseGroundingTest, AnAnswerAboutSomethingElseIsUnusable) {
   answer.items = {item("zebra", {}, {box(1, 1, 2, 2)})};
   LabelCounts counts;
   EXPECT_FALSE(apply_grounding({"a", "b"}, answer, kPixels, kRules, counts));
-  EXPECT_TRUE(apply_grounding({"a", "b"}, GroundingAnswer{}, kPixels, kRules, counts)) << "nothing seen";
+  EXPECT_TRUE(apply_grounding({"a", "b"}, GroundingAnswer{}, kPixels, kRules, counts))
+      << "nothing seen";
   EXPECT_EQ(counts.expressions_unanswered, 2);
 }
 
@@ -138,8 +152,8 @@ TEST(PhraseGroundingTest, ScoresComeOutBetweenZeroAndOne) {
 
 TEST(PhraseGroundingTest, MergesNearDuplicatesAndKeepsTheHigherScore) {
   LabelCounts counts;
-  const auto out = ground_one({box(0, 0, 100, 50, 0.5), box(0, 0, 100, 49, 0.8), box(0, 0, 20, 20, 0.6)},
-                              kPixels, counts);
+  const auto out = ground_one(
+      {box(0, 0, 100, 50, 0.5), box(0, 0, 100, 49, 0.8), box(0, 0, 20, 20, 0.6)}, kPixels, counts);
   ASSERT_EQ(out.size(), 2u);
   EXPECT_EQ(out[0].score, 0.8);
   EXPECT_EQ(out[0].bbox, (BoundingBox{0, 0, 100, 49}));

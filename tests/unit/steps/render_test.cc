@@ -7,8 +7,9 @@ namespace {
 
 Sample sample(const char* line) { return read_input_sample(line, "root").value(); }
 
-const ExtractionResult kExtraction{
-    "A cat.", {{"A cat", CharSpan{0, 5}, "cat"}, {"it", std::nullopt, "it"}}, PictureSize{640, 480}};
+const ExtractionResult kExtraction{"A cat.",
+                                   {{"A cat", CharSpan{0, 5}, "cat"}, {"it", std::nullopt, "it"}},
+                                   PictureSize{640, 480}};
 
 TEST(RenderTest, ExtractionKeepsTheInputAndAddsWhatItFound) {
   IdCounter ids{7, 0};
@@ -28,7 +29,8 @@ TEST(RenderTest, ExtractionKeepsTheInputAndAddsWhatItFound) {
 TEST(RenderTest, RightValuesKeepTheirSpelling) {
   IdCounter ids;
   const Record record = render_extraction(
-      sample(R"({"image_id": 7, "width": 640.0, "height": 400, "image_path": "/a.jpg", "caption": "x", "pipeline_steps": ["earlier"]})"),
+      sample(
+          R"({"image_id": 7, "width": 640.0, "height": 400, "image_path": "/a.jpg", "caption": "x", "pipeline_steps": ["earlier"]})"),
       kExtraction, std::nullopt, ids);
   EXPECT_EQ(*record.raw("image_id"), "7");
   EXPECT_EQ(*record.raw("width"), "640.0");
@@ -38,9 +40,10 @@ TEST(RenderTest, RightValuesKeepTheirSpelling) {
 
 TEST(RenderTest, GroundingAddsInstancesAndKeepsTheRest) {
   IdCounter ids{0, 3};
-  const Record extracted = Record::parse(
-      R"({"image_path": "a", "caption": "c", "expressions": [{"text": "A cat", "note": 2.0, "expression_id": "expr_00007"}, {"text": "new"}], "pipeline_steps": ["step0_expression_extraction"]})")
-      .value();
+  const Record extracted =
+      Record::parse(
+          R"({"image_path": "a", "caption": "c", "expressions": [{"text": "A cat", "note": 2.0, "expression_id": "expr_00007"}, {"text": "new"}], "pipeline_steps": ["step0_expression_extraction"]})")
+          .value();
   const GroundingResult result{{{{{1, 2, 3, 4}, 0.95}}, {}}, std::nullopt};
   const Record record = render_grounding(extracted, result, std::nullopt, ids);
   EXPECT_EQ(record.dump(),
@@ -54,15 +57,18 @@ TEST(RenderTest, GroundingAddsInstancesAndKeepsTheRest) {
 TEST(RenderTest, FailedRecordsStayWithTheirError) {
   IdCounter ids;
   const RecordError error{"0", "refused", "declined \"x\"", 200, 1};
-  const Record failed = render_extraction(sample(R"({"image_path": "a", "caption": "c"})"), {}, error, ids);
+  const Record failed =
+      render_extraction(sample(R"({"image_path": "a", "caption": "c"})"), {}, error, ids);
   EXPECT_EQ(*failed.raw("error"),
             R"({"step": "0", "kind": "refused", "message": "declined \"x\""})");
   EXPECT_EQ(*failed.raw("expressions"), "[]");
   EXPECT_EQ(render_grounding(failed, {}, std::nullopt, ids).dump(), failed.dump());
 
   const Record extracted =
-      Record::parse(R"({"image_path": "a", "caption": "c", "expressions": [{"text": "x"}]})").value();
-  const Record record = render_grounding(extracted, {}, RecordError{"1", "timeout", "late", 0, 6}, ids);
+      Record::parse(R"({"image_path": "a", "caption": "c", "expressions": [{"text": "x"}]})")
+          .value();
+  const Record record =
+      render_grounding(extracted, {}, RecordError{"1", "timeout", "late", 0, 6}, ids);
   EXPECT_EQ(*record.raw("expressions"),
             R"([{"text": "x", "expression_id": "expr_00000", "instances": []}])");
   EXPECT_EQ(*record.raw("error"), R"({"step": "1", "kind": "timeout", "message": "late"})");

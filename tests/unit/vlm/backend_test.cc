@@ -120,7 +120,8 @@ TEST(GeminiBackendTest, ReadsReplies) {
 
 TEST(OpenAiBackendTest, RequestFollowsTheApi) {
   VlmSpec spec = openai_spec();
-  spec.openai.extra_body = {{"chat_template_kwargs", {{"enable_thinking", false}}}, {"temperature", nullptr}};
+  spec.openai.extra_body = {{"chat_template_kwargs", {{"enable_thinking", false}}},
+                            {"temperature", nullptr}};
   const HttpRequest request = make_backend(spec)->make_request(query(), {});
   EXPECT_EQ(request.url, "http://example.test/v1/chat/completions");
   EXPECT_EQ(header_of(request, "Authorization"), "Bearer the-key");
@@ -162,16 +163,33 @@ TEST(OpenAiBackendTest, ReadsReplies) {
   EXPECT_EQ(reply->usage.output, 3);
   EXPECT_EQ(reply->usage.thinking, 4);
   EXPECT_EQ(reply->usage.cached, 8);
-  EXPECT_EQ(backend->read_reply(R"({"choices":[{"message":{"content":[{"type":"text","text":"p"},{"type":"text","text":"q"}]}}]})")->text, "pq");
-  EXPECT_EQ(backend->read_reply(R"({"choices":[{"finish_reason":"length","message":{"content":"x"}}]})")->finish, Finish::kTokenLimit);
-  EXPECT_EQ(backend->read_reply(R"({"choices":[{"finish_reason":"content_filter","message":{"content":null}}]})")->finish, Finish::kRefused);
-  EXPECT_EQ(backend->read_reply(R"({"choices":[{"finish_reason":"stop","message":{"refusal":"no"}}]})")->finish, Finish::kRefused);
+  EXPECT_EQ(
+      backend
+          ->read_reply(
+              R"({"choices":[{"message":{"content":[{"type":"text","text":"p"},{"type":"text","text":"q"}]}}]})")
+          ->text,
+      "pq");
+  EXPECT_EQ(
+      backend->read_reply(R"({"choices":[{"finish_reason":"length","message":{"content":"x"}}]})")
+          ->finish,
+      Finish::kTokenLimit);
+  EXPECT_EQ(
+      backend
+          ->read_reply(
+              R"({"choices":[{"finish_reason":"content_filter","message":{"content":null}}]})")
+          ->finish,
+      Finish::kRefused);
+  EXPECT_EQ(
+      backend->read_reply(R"({"choices":[{"finish_reason":"stop","message":{"refusal":"no"}}]})")
+          ->finish,
+      Finish::kRefused);
 }
 
 TEST(BackendTest, WhatIsNoReplyIsAnError) {
   for (const auto& backend : {make_backend(gemini_spec()), make_backend(openai_spec())}) {
-    for (const char* body : {"", "null", "[]", "<html>", "{}", R"({"choices":[]})",
-                             R"({"choices":[null],"candidates":[7]})", R"({"choices":7,"candidates":7})"}) {
+    for (const char* body :
+         {"", "null", "[]", "<html>", "{}", R"({"choices":[]})",
+          R"({"choices":[null],"candidates":[7]})", R"({"choices":7,"candidates":7})"}) {
       const auto reply = backend->read_reply(body);
       ASSERT_FALSE(reply) << body;
       EXPECT_EQ(reply.error().kind, ErrorKind::kData) << body;
@@ -187,13 +205,18 @@ TEST(BackendTest, LearnsWhatTheEndpointRefuses) {
     bool completion_tokens;
     bool learns;
   };
-  for (const Case& c : {
-           Case{400, R"({"error":{"message":"Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."}})", true, true, true},
-           Case{400, R"({"error":{"message":"response_format is not supported"}})", false, false, true},
-           Case{400, R"({"message":"features not supported by xgrammar"})", false, false, true},
-           Case{400, R"({"error":{"message":"invalid image"}})", true, false, false},
-           Case{500, R"({"error":{"message":"json_schema"}})", true, false, false},
-       }) {
+  for (
+      const Case& c : {
+          Case{
+              400,
+              R"({"error":{"message":"Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."}})",
+              true, true, true},
+          Case{400, R"({"error":{"message":"response_format is not supported"}})", false, false,
+               true},
+          Case{400, R"({"message":"features not supported by xgrammar"})", false, false, true},
+          Case{400, R"({"error":{"message":"invalid image"}})", true, false, false},
+          Case{500, R"({"error":{"message":"json_schema"}})", true, false, false},
+      }) {
     HttpResponse response;
     response.status = c.status;
     response.body = c.body;

@@ -15,10 +15,12 @@ TEST(PromptsTest, PlaceholdersAreFilledOnce) {
 TEST(PromptsTest, BuiltInPromptsLeaveNoPlaceholder) {
   const std::string extraction = fill_extraction_prompt(built_in_extraction_prompt(), "A \"cat\"");
   EXPECT_NE(extraction.find("\nCaption: \"A \\\"cat\\\"\"\n"), std::string::npos);
-  const std::string grounding = fill_grounding_prompt(
-      built_in_grounding_prompt(), {"a cat", "猫"}, {AxisOrder::kYxyx, 1000}, {640, 480});
-  EXPECT_NE(grounding.find("\nExpressions: [{\"id\": 1, \"text\": \"a cat\"}, {\"id\": 2, \"text\": \"猫\"}]\n"),
-            std::string::npos);
+  const std::string grounding = fill_grounding_prompt(built_in_grounding_prompt(), {"a cat", "猫"},
+                                                      {AxisOrder::kYxyx, 1000}, {640, 480});
+  EXPECT_NE(
+      grounding.find(
+          "\nExpressions: [{\"id\": 1, \"text\": \"a cat\"}, {\"id\": 2, \"text\": \"猫\"}]\n"),
+      std::string::npos);
   EXPECT_NE(grounding.find("[ymin, xmin, ymax, xmax]"), std::string::npos);
   for (const char* placeholder : {"{caption}", "{expressions}", "{coordinates}"}) {
     EXPECT_EQ((extraction + grounding).find(placeholder), std::string::npos) << placeholder;
@@ -33,7 +35,8 @@ TEST(PromptsTest, AMissingTemplateIsNamed) {
 
 TEST(PromptsTest, SchemasStayInThePortableSubset) {
   const std::string text = extraction_schema().dump() + grounding_schema().dump();
-  for (const char* trap : {"maxItems", "minItems", "minimum", "maximum", "pattern", "enum", "$ref"}) {
+  for (const char* trap :
+       {"maxItems", "minItems", "minimum", "maximum", "pattern", "enum", "$ref"}) {
     EXPECT_EQ(text.find(trap), std::string::npos) << trap;
   }
 }

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Sets up, builds and runs all tests: C++ (ctest), the program and the Python package (pytest).
+# The folders build/ and build/test-venv are kept, so that a second run is quick.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+bash tools/setup.sh --tests
+jobs=$(nproc)
+export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_BUILD_PARALLEL_LEVEL=$jobs
+
+echo "tests: building"
+log=build/test-build.log
+mkdir -p build
+quietly() { "$@" >>"$log" 2>&1 || { cat "$log" >&2; echo "tests: failed: $*" >&2; exit 1; }; }
+: >"$log"
+quietly cmake --preset release
+quietly cmake --build --preset release --parallel "$jobs"
+
+echo "tests: C++"
+ctest --preset release --parallel "$jobs"
+
+echo "tests: Python package (wheel and virtual environment)"
+venv=build/test-venv
+[ -x "$venv/bin/python" ] || quietly python3 -m venv "$venv"
+quietly "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt
+rm -rf build/wheel
+quietly "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+ALIG_WHEEL=$(ls "$root"/build/wheel/*.whl)
+export ALIG_WHEEL
+export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding
+export ALIG_TEACHER=$root/build/release/demo/teacher/demo-teacher
+export ALIG_SCENES=$root/build/release/demo/scenes/demo-scenes
+"$venv/bin/python" -m pytest -q -p no:cacheprovider tests/integration tests/dispatcher

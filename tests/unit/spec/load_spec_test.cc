@@ -1,0 +1,241 @@
+#include <filesystem>
+#include <map>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/spec/spec_keys.h"
+
+namespace alig {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::vector<std::string> kRequired = {"results_dir=out", "image_grounding.data.input_jsonl=in.jsonl"};
+
+Result<Spec> load(const std::string& yaml, std::vector<std::string> overrides = {}) {
+  std::vector<std::string> all = kRequired;
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  return load_spec({yaml, "spec.yaml"}, all);
+}
+
+Spec good(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+  auto spec = load(yaml, overrides);
+  EXPECT_TRUE(spec) << yaml << "\n" << (spec ? "" : spec.error().message);
+  return spec.value_or(Spec());
+}
+
+std::string complaint(const std::string& yaml, const std::vector<std::string>& overrides = {}) {
+  const auto spec = load(yaml, overrides);
+  EXPECT_FALSE(spec) << yaml << ::testing::PrintToString(overrides);
+  return spec ? "" : spec.error().message;
+}
+
+TEST(LoadSpecTest, DefaultsAreTheContracts) {
+  const Spec spec = good("");
+  EXPECT_EQ(spec.results_dir, "out");
+  EXPECT_EQ(spec.vlm.backend, Backend::kGemini);
+  EXPECT_EQ(spec.vlm.gemini.model, "gemini-3.1-flash-lite-preview");
+  EXPECT_EQ(spec.vlm.gemini.media_resolution, "MEDIA_RESOLUTION_HIGH");
+  EXPECT_EQ(spec.vlm.gemini.temperature, 0.3);
+  EXPECT_EQ(spec.vlm.gemini.max_output_tokens, 8192);
+  EXPECT_EQ(spec.vlm.gemini.timeout, 120);
+  EXPECT_EQ(spec.vlm.gemini.base_url, "https://generativelanguage.googleapis.com");
+  EXPECT_EQ(spec.vlm.openai.temperature, 0.7);
+  EXPECT_EQ(spec.vlm.openai.max_tokens, 4096);
+  EXPECT_EQ(spec.vlm.openai.timeout, 60);
+  EXPECT_EQ(spec.vlm.openai.image_transport, ImageTransport::kInline);
+  EXPECT_EQ(spec.vlm.coordinates, "auto");
+  EXPECT_EQ(spec.vlm.structured_output, StructuredOutput::kAuto);
+  EXPECT_EQ(spec.vlm.max_retries, 5);
+  EXPECT_EQ(spec.vlm.rate_limit_patience, 900);
+  EXPECT_TRUE(spec.workflow.extract && spec.workflow.ground);
+  EXPECT_EQ(spec.workflow.max_workers, 4);
+  EXPECT_FALSE(spec.workflow.force_reprocess);
+  EXPECT_EQ(spec.workflow.max_failure_ratio, 0.5);
+  EXPECT_EQ(spec.workflow.merge_iou, 0.95);
+  EXPECT_EQ(spec.data.on_missing_image, OnMissingImage::kFail);
+  EXPECT_EQ(spec.data.max_image_pixels, 200'000'000);
+  EXPECT_EQ(spec.output.report_limit, 1000);
+}
+
+TEST(LoadSpecTest, TheDefaultFileHoldsTheDefaults) {
+  const Spec from_file = good(default_spec_yaml("elsewhere"));
+  const Spec spec = good("");
+  EXPECT_EQ(from_file.results_dir, "out") << "the override wins";
+  EXPECT_EQ(from_file.vlm.gemini.model, spec.vlm.gemini.model);
+  EXPECT_EQ(from_file.workflow.max_workers, spec.workflow.max_workers);
+  EXPECT_EQ(from_file.vlm.rate_limit_patience, spec.vlm.rate_limit_patience);
+  for (const SpecKey& key : spec_keys()) {
+    const std::string name = key.path.substr(key.path.rfind('.') + 1);
+    EXPECT_THAT(default_spec_yaml("x"), HasSubstr(" " + name + ":")) << key.path;
+    EXPECT_THAT(spec_keys_json(), HasSubstr("\"" + key.path + "\""));
+  }
+}
+
+TEST(LoadSpecTest, EveryShippedSpecLoads) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(ALIG_SPECS_DIR)) {
+    ++count;
+    const auto spec = load_spec_file(entry.path(), kRequired);
+    EXPECT_TRUE(spec) << entry.path() << ": " << (spec ? "" : spec.error().message);
+    EXPECT_THAT(read_file(entry.path()).value(), HasSubstr("coordinates:"))
+        << entry.path() << " must hold a key that no other schema knows";
+  }
+  EXPECT_GE(count, 6);
+}
+
+TEST(LoadSpecTest, AcceptsAWholeDispatcherSpec) {
+  const Spec spec = good(R"(
+gpu_ids: [0]
+num_gpus: 1
+batch_size: 4
+num_workers: 8
+autolabel_type: image_grounding
+mal: {dataset: {anything: 1}}
+grounding_dino: {}
+video_reasoning_annotation: {vlm: {backend: gemini}}
+results_dir: ???
+image_grounding:
+  vlm: {backend: openai, openai: {base_url: "http://h:1/v1/chat/completions/", model_name: m, extra_body: {chat_template_kwargs: {enable_thinking: false}}}}
+  workflow: {steps: [0, 1], max_workers: "64", long_video_anything: 3, force_reprocess: yes}
+)",
+                         {"module_name=auto_label", "autolabel_type=image_grounding"});
+  EXPECT_EQ(spec.vlm.openai.base_url, "http://h:1/v1");
+  EXPECT_EQ(spec.vlm.openai.extra_body["chat_template_kwargs"]["enable_thinking"], false);
+  EXPECT_EQ(spec.workflow.max_workers, 64);
+  EXPECT_TRUE(spec.workflow.force_reprocess);
+}
+
+TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
+  struct Case {
+    const char* yaml;
+    std::vector<const char*> said;
+  };
+  for (const Case& c : {
+           Case{"image_grounding:\n  workflow:\n    max_wokers: 3", {"spec.yaml:3", "image_grounding.workflow.max_wokers", "did you mean image_grounding.workflow.max_workers"}},
+           Case{"image_grounding:\n  workflow:\n    temperature: 3", {"temperature", "did you mean"}},
+           Case{"image_grounding:\n  workflow:\n    max_workers: many", {"spec.yaml:3", "max_workers", "whole number", "many"}},
+           Case{"image_grounding:\n  workflow:\n    max_workers: 1.5", {"whole number"}},
+           Case{"image_grounding:\n  workflow:\n    max_workers: 0", {"at least 1"}},
+           Case{"image_grounding:\n  workflow:\n    max_workers: null", {"whole number"}},
+           Case{"image_grounding:\n  workflow: 7", {"image_grounding.workflow", "block"}},
+           Case{"image_grounding:\n  vlm:\n    backend: gemni", {"gemini, openai", "gemni"}},
+           Case{"image_grounding:\n  vlm: {coordinates: xyxy}", {"yxyx_1000"}},
+           Case{"image_grounding:\n  workflow: {steps: [2]}", {"steps", "0, 1"}},
+           Case{"image_grounding:\n  workflow: {steps: []}", {"steps"}},
+           Case{"image_grounding:\n  workflow: {steps: \"0\"}", {"a list"}},
+           Case{"image_grounding:\n  output: {report: true}", {"output.report", "not available yet"}},
+           Case{"image_grounding:\n  output: {exports: [coco]}", {"output.exports", "not available yet"}},
+           Case{"image_grounding:\n  output: {exports: [voc]}", {"odvg"}},
+           Case{"workflow: {}", {"did you mean image_grounding.workflow"}},
+           Case{"image_groundin: {}", {"image_groundin"}},
+           Case{"autolabel_type: mal", {"mal"}},
+           Case{"a: [", {"spec.yaml"}},
+           Case{"image_grounding:\n  vlm: {}\n  vlm: {}", {"spec.yaml:3", "twice"}},
+           Case{"- 1", {"mapping"}},
+           Case{"image_grounding:\n  vlm: {backend: openai}", {"base_url"}},
+           Case{"image_grounding:\n  vlm: {backend: openai, openai: {base_url: \"http://x\"}}", {"model_name"}},
+           Case{"image_grounding:\n  vlm: {backend: openai, openai: {base_url: \"x\", model_name: m}}", {"http://"}},
+           Case{"image_grounding:\n  vlm: {gemini: {api_key: [1]}}", {"api_key", "***"}},
+           Case{"image_grounding:\n  data: {image_root: \"${oc.env:ALIG_SURELY_NOT_SET}\"}", {"ALIG_SURELY_NOT_SET"}},
+           Case{"image_grounding:\n  data: {image_root: \"${results_dir}\"}", {"interpolation"}},
+       }) {
+    const std::string message = complaint(c.yaml);
+    for (const char* part : c.said) EXPECT_THAT(message, HasSubstr(part)) << c.yaml;
+  }
+}
+
+TEST(LoadSpecTest, WhatMustBeGivenIsAskedFor) {
+  const auto no_results = load_spec({"", "s"}, {"image_grounding.data.input_jsonl=x"});
+  ASSERT_FALSE(no_results);
+  EXPECT_THAT(no_results.error().message, HasSubstr("results_dir"));
+  const auto no_input = load_spec({"results_dir: x", "s"}, {});
+  ASSERT_FALSE(no_input);
+  EXPECT_THAT(no_input.error().message, HasSubstr("data.input_jsonl"));
+  EXPECT_TRUE(load_spec({"results_dir: x", "s"}, {"image_grounding.workflow.steps=[1]"}));
+}
+
+TEST(LoadSpecTest, OverridesFollowHydrasGrammar) {
+  struct Case {
+    const char* value;
+    const char* wanted;
+  };
+  for (const Case& c : {Case{"a b", "a b"}, Case{"'a b'", "a b"}, Case{"\"a, b\"", "a, b"},
+                        Case{"", ""}, Case{"/data/x=y:z", "/data/x=y:z"}, Case{"'it\\'s'", "it's"},
+                        Case{"a\\,b", "a,b"}, Case{"123", "123"}, Case{" x ", "x"}}) {
+    for (const char* prefix : {"", "+", "++"}) {
+      const std::string text = std::string(prefix) + "image_grounding.data.image_root=" + c.value;
+      EXPECT_EQ(good("", {text}).data.image_root, c.wanted) << text;
+    }
+  }
+  EXPECT_FALSE(good("", {"image_grounding.workflow.steps=[0]"}).workflow.ground);
+  EXPECT_FALSE(good("", {"image_grounding.workflow.steps=[\"1\"]"}).workflow.extract);
+  EXPECT_TRUE(good("", {"image_grounding.workflow.force_reprocess=true"}).workflow.force_reprocess);
+  EXPECT_EQ(good("", {"image_grounding.vlm.gemini.temperature=1"}).vlm.gemini.temperature, 1);
+  const Spec body = good("", {"image_grounding.vlm.openai.extra_body.a.b=false",
+                              "image_grounding.vlm.openai.extra_body.c={d: [1, x], e: null}"});
+  EXPECT_EQ(body.vlm.openai.extra_body.dump(), R"({"a":{"b":false},"c":{"d":[1,"x"],"e":null}})");
+}
+
+TEST(LoadSpecTest, BadOverridesAreNamed) {
+  struct Case {
+    const char* text;
+    const char* said;
+  };
+  for (const Case& c : {Case{"nonsense", "key=value"}, Case{"=x", "key is empty"},
+                        Case{"~image_grounding.vlm", "deleted"},
+                        Case{"image_grounding.workflow.max_workers=1,2", "sweep"},
+                        Case{"image_grounding.workflow.steps=[0", "not closed"},
+                        Case{"image_grounding.data.image_root='x", "quote"},
+                        Case{"vlm.backend=gemini", "image_grounding.vlm"},
+                        Case{"image_grounding.data.image_rot=x", "image_root"}}) {
+    EXPECT_THAT(complaint("", {c.text}), HasSubstr(c.said)) << c.text;
+  }
+  const std::string message = complaint("", {"image_grounding.vlm.gemini.api_key=sk-secret,sk-other"});
+  EXPECT_THAT(message, Not(HasSubstr("sk-secret")));
+}
+
+TEST(LoadSpecTest, EnvironmentInValues) {
+  ::setenv("ALIG_TEST_ROOT", "/somewhere", 1);
+  EXPECT_EQ(good("image_grounding: {data: {image_root: \"${oc.env:ALIG_TEST_ROOT}/x\"}}").data.image_root,
+            "/somewhere/x");
+  EXPECT_EQ(good("", {"image_grounding.data.image_root=${oc.env:ALIG_NOT_SET,fallback}"}).data.image_root,
+            "fallback");
+}
+
+TEST(LoadSpecTest, NoPrefixOfASpecCrashes) {
+  const std::string text = default_spec_yaml("out");
+  for (std::size_t i = 0; i < text.size(); i += 7) (void)load_spec({text.substr(0, i), "s"}, {});
+  (void)load_spec({std::string(100'000, '['), "s"}, {});
+  (void)load_spec({std::string(100'000, '{'), "s"}, {});
+  EXPECT_FALSE(load_spec({"a: &a [x]\nb: *c\n", "s"}, {}));
+}
+
+TEST(ResolveEnvironmentTest, KeysComeFromTheEnvironment) {
+  std::map<std::string, std::string> environment;
+  const auto getenv = [&](const char* name) -> const char* {
+    const auto found = environment.find(name);
+    return found == environment.end() ? nullptr : found->second.c_str();
+  };
+  Spec spec = good("");
+  const auto missing = resolve_environment(spec, getenv);
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.error().message, HasSubstr("GOOGLE_API_KEY"));
+  environment["GEMINI_API_KEY"] = "second";
+  ASSERT_TRUE(resolve_environment(spec, getenv));
+  EXPECT_EQ(spec.vlm.gemini.api_key, "second");
+  environment["GOOGLE_API_KEY"] = "first\n";
+  spec.vlm.gemini.api_key.clear();
+  ASSERT_TRUE(resolve_environment(spec, getenv));
+  EXPECT_EQ(spec.vlm.gemini.api_key, "first");
+  Spec openai = spec;
+  openai.vlm.backend = Backend::kOpenAi;
+  ASSERT_TRUE(resolve_environment(openai, getenv)) << "self-hosted servers need no key";
+}
+
+}  // namespace
+}  // namespace alig

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The C++ tests under AddressSanitizer + UndefinedBehaviorSanitizer, and those of the concurrent
+# parts under ThreadSanitizer.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash tools/setup.sh --tests
+jobs=$(nproc)
+export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+mkdir -p build
+log=build/sanitize-build.log
+: >"$log"
+quietly() { "$@" >>"$log" 2>&1 || { tail -100 "$log" >&2; echo "sanitize: failed: $*" >&2; exit 1; }; }
+
+echo "sanitize: address, undefined"
+quietly cmake --preset asan-ubsan -DALIG_BUILD_DEMO=OFF
+quietly cmake --build --preset asan-ubsan --parallel "$jobs"
+# OpenCV's libraries leak at start; what our tests leak themselves is still found by their own runs
+# under the other checks.
+ASAN_OPTIONS=detect_leaks=0 ctest --preset asan-ubsan --parallel "$jobs" --progress
+
+echo "sanitize: thread"
+quietly cmake --preset tsan -DALIG_BUILD_DEMO=OFF
+quietly cmake --build --preset tsan --parallel "$jobs" --target http_test run_test
+TSAN_OPTIONS="suppressions=$PWD/tools/tsan.supp" \
+  ctest --preset tsan --parallel "$jobs" --progress --tests-regex '^(http|run)/'
