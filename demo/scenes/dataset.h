@@ -1,0 +1,16 @@
+// A dataset of scenes: pictures, captions as a labelling tool reads them, and the truth.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+namespace demo {
+
+// Sets of this size and more hold every special case (formats, EXIF, two captions, equal names).
+inline constexpr int kLeastRecords = 8;
+
+// Writes folder/images/…, folder/captions.jsonl and folder/truth.jsonl; the same seed and count
+// give the same scenes. Throws std::runtime_error.
+void write_dataset(const std::filesystem::path& folder, int records, std::uint32_t seed);
+
+}  // namespace demo

@@ -1,0 +1,73 @@
+"""Nothing is asked twice, whatever stops a run."""
+
+import signal
+
+from conftest import overrides, run, start, wait_until
+
+WORKERS = 4
+
+
+def test_interrupted_and_killed_runs_go_on(start_teacher, scenes, spec, tmp_path):
+    quick = start_teacher()
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    assert run(spec, overrides(whole, scenes, quick.url)).returncode == 0
+    needed = quick.requests
+
+    slow = start_teacher("--delay-ms", "30")
+    arguments = overrides(part, scenes, slow.url, workflow__max_workers=WORKERS)
+    process = start(spec, arguments)
+    wait_until(lambda: slow.requests >= 20)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors and "Traceback" not in errors
+    assert not (part / "annotations.jsonl").exists(), "nothing half is published"
+
+    process = start(spec, arguments)
+    wait_until(lambda: slow.requests >= 50)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=20)
+
+    assert run(spec, arguments).returncode == 0
+    # An interrupt lets what is in flight finish; a kill may lose what was in flight.
+    assert needed <= slow.requests <= needed + WORKERS
+    for name in ("annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
+                 "step_1_grounding/annotations.jsonl"):
+        assert (part / name).read_bytes() == (whole / name).read_bytes(), name
+    assert not list((part / ".state" / "tmp").iterdir()), "no temporary is left"
+
+    before = slow.requests
+    assert run(spec, arguments).returncode == 0
+    assert slow.requests == before, "a finished run asks nothing"
+
+
+def test_sigterm_ends_with_143(start_teacher, scenes, spec, tmp_path):
+    slow = start_teacher("--delay-ms", "30")
+    process = start(spec, overrides(tmp_path / "out", scenes, slow.url))
+    wait_until(lambda: slow.requests >= 5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+
+
+def test_two_runs_at_once(start_teacher, scenes, spec, tmp_path):
+    slow = start_teacher("--delay-ms", "30")
+    arguments = overrides(tmp_path / "out", scenes, slow.url)
+    first = start(spec, arguments)
+    wait_until(lambda: slow.requests >= 5)
+    second = run(spec, arguments)
+    assert second.returncode == 1
+    assert f"pid {first.pid}" in second.stderr
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=20)
+    assert run(spec, arguments).returncode == 0, "a dead holder frees the lock"
+
+
+def test_workers_do_not_change_a_byte(teacher, scenes, spec, tmp_path):
+    outputs = set()
+    for workers in (1, 4, 64):
+        results = tmp_path / f"w{workers}"
+        assert run(spec, overrides(results, scenes, teacher.url,
+                                   workflow__max_workers=workers)).returncode == 0
+        outputs.add((results / "annotations.jsonl").read_bytes())
+    assert len(outputs) == 1
