@@ -9,8 +9,8 @@
 //
 // No box is invented: of an answer that was cut off, only boxes come out that the whole answer has
 // too. The exception is text that a later part takes back, which no prefix can know: reasoning
-// without an opening tag, a draft before <answer> or before a block that answers the same
-// expressions again.
+// without an opening tag, a draft before <answer>, before a block that answers the same expressions
+// again, or before an answer in a shape that is more explicit (JSON after boxes in prose).
 #pragma once
 
 #include <array>

@@ -83,6 +83,15 @@ bool is_labels(const Json& json) {
          });
 }
 
+// Lists of numbers, some of them spoilt ([1, 2, x, 4]).
+bool is_numbers_at_heart(const Json& json) {
+  if (!json.is_array() || json.empty()) return false;
+  if (is_flat(json)) return json[0].is_number() || json[0].is_null();
+  return std::all_of(json.begin(), json.end(), [](const Json& element) {
+    return element.is_array() && (element.empty() || is_numbers_at_heart(element));
+  });
+}
+
 class BlockInterpreter {
  public:
   explicit BlockInterpreter(GroundingDraft& draft) : draft_(draft) {}
@@ -316,6 +325,10 @@ class BlockInterpreter {
     for (const Entry& entry : entries) {
       const KeyKind kind = kind_of(entry);
       has_label = has_label || kind == KeyKind::kLabel || kind == KeyKind::kPoint;
+      // What follows the cut may say that this is one thing, and these numbers a property of it.
+      const bool may_be_property =
+          cut && entry.value.json->is_array() && is_flat(*entry.value.json);
+      if (may_be_property) continue;
       if (kind == KeyKind::kOther || (boxes_too && kind == KeyKind::kBox)) read_expression(entry);
     }
     // {"label": "a"}, {"point_2d": […], "label": "a"}: speaks of a thing, but has no box.
@@ -376,7 +389,7 @@ class BlockInterpreter {
 }  // namespace
 
 bool is_bare_array(const JsonBlock& block) {
-  return block.value.is_array() && (block.value.empty() || is_bare_numbers(block.value));
+  return block.value.is_array() && (block.value.empty() || is_numbers_at_heart(block.value));
 }
 
 GroundingDraft read_grounding_block(const JsonBlock& block) {

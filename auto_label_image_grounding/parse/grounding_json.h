@@ -6,8 +6,8 @@
 
 namespace alig::parse {
 
-// A block whose leaves are numbers and nulls alone, without an object: what it means is said by the
-// text around it.
+// A list of numbers or of such lists: what it means is said by the text around it. A number may be
+// spoilt ([1, 2, x, 4]): that box is unusable, and the lines around it are still lines.
 bool is_bare_array(const JsonBlock& block);
 
 // Everything that the block says. `understood` stays false where it says nothing about boxes.

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/log.h"
@@ -40,14 +40,14 @@ int fail_with(const Error& error) {
 }
 
 void print_outcome(const RunReport& report, const std::string& results_dir) {
-  std::fputs(fmt::format("{} records: {} done, {} failed; {} expressions, {} boxes; {} requests ({} "
-                         "retries), {} tokens in, {} out; {:.1f} s\nresults: {}/annotations.jsonl\n",
-                         report.records, report.done, report.failed + report.bad_lines,
-                         report.expressions, report.boxes, report.requests(), report.retries(),
-                         report.tokens().input, report.tokens().output + report.tokens().thinking,
-                         report.seconds, results_dir)
-                 .c_str(),
-             stdout);
+  std::fputs(
+      fmt::format("{} records: {} done, {} failed; {} expressions, {} boxes; {} requests ({} "
+                  "retries), {} tokens in, {} out; {:.1f} s\nresults: {}/annotations.jsonl\n",
+                  report.records, report.done, report.failed + report.bad_lines, report.expressions,
+                  report.boxes, report.requests(), report.retries(), report.tokens().input,
+                  report.tokens().output + report.tokens().thinking, report.seconds, results_dir)
+          .c_str(),
+      stdout);
 }
 
 int generate(const std::string& spec_path, const std::vector<std::string>& overrides) {
@@ -80,8 +80,9 @@ int default_specs(const std::vector<std::string>& arguments) {
     if (argument.rfind(kKey, 0) == 0) {
       folder = argument.substr(kKey.size());
     } else if (argument.rfind("module_name=", 0) != 0) {
-      return fail_with({ErrorKind::kInvalidArgument,
-                        fmt::format("default_specs takes results_dir=DIR alone, not {}", argument)});
+      return fail_with(
+          {ErrorKind::kInvalidArgument,
+           fmt::format("default_specs takes results_dir=DIR alone, not {}", argument)});
     }
   }
   if (folder.empty()) {

@@ -198,6 +198,8 @@ const std::vector<GroundingCase>& shape_cases() {
        ""},
       {"a box among expressions", R"({"box":[1,2,3,4],"cat":[5,6,7,8]})",
        "box: [1,2,3,4] | cat: [5,6,7,8]", ""},
+      {"a property of four numbers", R"({"a dog":[1,2,3,4],"bbox":[5,6,7,8],"label":"a cat"})",
+       "a cat: [5,6,7,8]", ""},
       {"repeated expression", R"({"a dog":[[1,2,3,4]],"a dog":[[5,6,7,8]]})",
        "a dog: [1,2,3,4] | a dog: [5,6,7,8]", "duplicate_key"},
       {"counts are no expressions", R"({"count":2,"a dog":[[1,2,3,4]],"done":true})",

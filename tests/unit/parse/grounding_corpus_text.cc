@@ -175,6 +175,8 @@ const std::vector<GroundingCase>& text_cases() {
       {"footnotes", "The dog [1] is big [2].", "error", ""},
       {"points", "a dog: [811 622]\na bus: [945, 479]", "!2",
        "missing_comma,prose,several_blocks,text_lines"},
+      {"a spoilt number", "a dog: [1,2,3,4]\na cat: [5,6,x,8]\na cow: [[5,6,7,8],[1,y,2,3]]",
+       "a dog: [1,2,3,4] | a cow: [5,6,7,8] !2", "prose,several_blocks,text_lines,unquoted_text"},
       {"corner pairs in prose are points", "a dog (1,2),(3,4)", "error", ""},
       {"bare with prose after", "[1, 2, 3, 4]\nThere.", ": [1,2,3,4]", "prose,text_lines"},
       {"no brackets", "first: 100 200 300 400; second: 500 600 700 800", "error", ""},
