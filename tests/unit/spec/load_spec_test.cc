@@ -14,7 +14,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::vector<std::string> kRequired = {"results_dir=out", "image_grounding.data.input_jsonl=in.jsonl"};
+const std::vector<std::string> kRequired = {"results_dir=out",
+                                            "image_grounding.data.input_jsonl=in.jsonl"};
 
 Result<Spec> load(const std::string& yaml, std::vector<std::string> overrides = {}) {
   std::vector<std::string> all = kRequired;
@@ -116,9 +117,13 @@ TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
     std::vector<const char*> said;
   };
   for (const Case& c : {
-           Case{"image_grounding:\n  workflow:\n    max_wokers: 3", {"spec.yaml:3", "image_grounding.workflow.max_wokers", "did you mean image_grounding.workflow.max_workers"}},
-           Case{"image_grounding:\n  workflow:\n    temperature: 3", {"temperature", "did you mean"}},
-           Case{"image_grounding:\n  workflow:\n    max_workers: many", {"spec.yaml:3", "max_workers", "whole number", "many"}},
+           Case{"image_grounding:\n  workflow:\n    max_wokers: 3",
+                {"spec.yaml:3", "image_grounding.workflow.max_wokers",
+                 "did you mean image_grounding.workflow.max_workers"}},
+           Case{"image_grounding:\n  workflow:\n    temperature: 3",
+                {"temperature", "did you mean"}},
+           Case{"image_grounding:\n  workflow:\n    max_workers: many",
+                {"spec.yaml:3", "max_workers", "whole number", "many"}},
            Case{"image_grounding:\n  workflow:\n    max_workers: 1.5", {"whole number"}},
            Case{"image_grounding:\n  workflow:\n    max_workers: 0", {"at least 1"}},
            Case{"image_grounding:\n  workflow:\n    max_workers: null", {"whole number"}},
@@ -128,8 +133,10 @@ TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
            Case{"image_grounding:\n  workflow: {steps: [2]}", {"steps", "0, 1"}},
            Case{"image_grounding:\n  workflow: {steps: []}", {"steps"}},
            Case{"image_grounding:\n  workflow: {steps: \"0\"}", {"a list"}},
-           Case{"image_grounding:\n  output: {report: true}", {"output.report", "not available yet"}},
-           Case{"image_grounding:\n  output: {exports: [coco]}", {"output.exports", "not available yet"}},
+           Case{"image_grounding:\n  output: {report: true}",
+                {"output.report", "not available yet"}},
+           Case{"image_grounding:\n  output: {exports: [coco]}",
+                {"output.exports", "not available yet"}},
            Case{"image_grounding:\n  output: {exports: [voc]}", {"odvg"}},
            Case{"workflow: {}", {"did you mean image_grounding.workflow"}},
            Case{"image_groundin: {}", {"image_groundin"}},
@@ -138,10 +145,14 @@ TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
            Case{"image_grounding:\n  vlm: {}\n  vlm: {}", {"spec.yaml:3", "twice"}},
            Case{"- 1", {"mapping"}},
            Case{"image_grounding:\n  vlm: {backend: openai}", {"base_url"}},
-           Case{"image_grounding:\n  vlm: {backend: openai, openai: {base_url: \"http://x\"}}", {"model_name"}},
-           Case{"image_grounding:\n  vlm: {backend: openai, openai: {base_url: \"x\", model_name: m}}", {"http://"}},
+           Case{"image_grounding:\n  vlm: {backend: openai, openai: {base_url: \"http://x\"}}",
+                {"model_name"}},
+           Case{"image_grounding:\n  vlm: {backend: openai, openai: {base_url: \"x\", model_name: "
+                "m}}",
+                {"http://"}},
            Case{"image_grounding:\n  vlm: {gemini: {api_key: [1]}}", {"api_key", "***"}},
-           Case{"image_grounding:\n  data: {image_root: \"${oc.env:ALIG_SURELY_NOT_SET}\"}", {"ALIG_SURELY_NOT_SET"}},
+           Case{"image_grounding:\n  data: {image_root: \"${oc.env:ALIG_SURELY_NOT_SET}\"}",
+                {"ALIG_SURELY_NOT_SET"}},
            Case{"image_grounding:\n  data: {image_root: \"${results_dir}\"}", {"interpolation"}},
        }) {
     const std::string message = complaint(c.yaml);
@@ -195,16 +206,19 @@ TEST(LoadSpecTest, BadOverridesAreNamed) {
                         Case{"image_grounding.data.image_rot=x", "image_root"}}) {
     EXPECT_THAT(complaint("", {c.text}), HasSubstr(c.said)) << c.text;
   }
-  const std::string message = complaint("", {"image_grounding.vlm.gemini.api_key=sk-secret,sk-other"});
+  const std::string message =
+      complaint("", {"image_grounding.vlm.gemini.api_key=sk-secret,sk-other"});
   EXPECT_THAT(message, Not(HasSubstr("sk-secret")));
 }
 
 TEST(LoadSpecTest, EnvironmentInValues) {
   ::setenv("ALIG_TEST_ROOT", "/somewhere", 1);
-  EXPECT_EQ(good("image_grounding: {data: {image_root: \"${oc.env:ALIG_TEST_ROOT}/x\"}}").data.image_root,
-            "/somewhere/x");
-  EXPECT_EQ(good("", {"image_grounding.data.image_root=${oc.env:ALIG_NOT_SET,fallback}"}).data.image_root,
-            "fallback");
+  EXPECT_EQ(
+      good("image_grounding: {data: {image_root: \"${oc.env:ALIG_TEST_ROOT}/x\"}}").data.image_root,
+      "/somewhere/x");
+  EXPECT_EQ(
+      good("", {"image_grounding.data.image_root=${oc.env:ALIG_NOT_SET,fallback}"}).data.image_root,
+      "fallback");
 }
 
 TEST(LoadSpecTest, NoPrefixOfASpecCrashes) {

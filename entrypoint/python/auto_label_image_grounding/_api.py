@@ -1,0 +1,119 @@
+"""What Python callers see: `run` and `default_specs`."""
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, Union
+
+Spec = Union[str, "os.PathLike[str]", Mapping[str, Any]]  # or an OmegaConf DictConfig
+Progress = dict[str, int]  # records, finished, failed, requests, in_flight
+
+LOGGER = logging.getLogger("auto_label_image_grounding")
+
+
+class NativeModuleError(OSError):
+    """The compiled part cannot be loaded. An OSError, for TAO records those in status.json."""
+
+
+def load_native() -> ModuleType:
+    try:
+        from . import _native
+    except ImportError as error:
+        raise NativeModuleError(
+            f"The compiled module auto_label_image_grounding._native cannot be loaded: {error}. "
+            "Install the package again, with the Python that runs it; "
+            "`python -m auto_label_image_grounding doctor` shows what is wrong."
+        ) from error
+    return _native
+
+
+def is_worker_rank() -> bool:
+    """Whether this process is one of several ranks and not the first: only rank 0 works."""
+    if int(os.environ.get("WORLD_SIZE") or 1) <= 1:
+        return False
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) != 0
+
+
+def to_plain(spec: Any) -> Any:
+    """Dicts, lists and scalars of a Mapping or of an OmegaConf config (interpolations resolved)."""
+    if type(spec).__module__.partition(".")[0] == "omegaconf":
+        from omegaconf import OmegaConf
+
+        return OmegaConf.to_container(spec, resolve=True, enum_to_str=True)
+    if isinstance(spec, Mapping):
+        return {key: to_plain(value) for key, value in spec.items()}
+    if isinstance(spec, (list, tuple)):
+        return [to_plain(value) for value in spec]
+    return spec
+
+
+def _to_text(spec: Spec) -> tuple[str, str | None]:
+    """The spec as YAML, and the file that it comes from. JSON is YAML, but for \\u pairs."""
+    if isinstance(spec, (str, os.PathLike)):
+        path = os.fspath(spec)
+        with open(path, encoding="utf-8") as file:
+            return file.read(), path
+    plain = to_plain(spec)
+    if not isinstance(plain, dict):
+        raise TypeError(
+            f"spec is a {type(spec).__name__}: a dict, an OmegaConf config or the path of a YAML "
+            "file is needed")
+    try:
+        return json.dumps(plain, ensure_ascii=False, default=os.fspath, indent=1), None
+    except TypeError as error:
+        raise TypeError(f"spec holds a value that YAML cannot hold: {error}") from None
+
+
+def _quotable(path: str) -> str:
+    """For the inside of a quoted override, where a backslash counts before a quote or the end."""
+    out: list[str] = []
+    backslashes = 0
+    for char in path:
+        if char == "'":
+            out.append("\\" * (backslashes + 1))
+        backslashes = backslashes + 1 if char == "\\" else 0
+        out.append(char)
+    return "".join(out) + "\\" * backslashes
+
+
+def run(
+    spec: Spec,
+    results_dir: str | os.PathLike[str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Any] | None:
+    """Runs the pipeline on the calling thread and returns its summary (as in summary.json).
+
+    spec: a dict, an OmegaConf config, or the path of a YAML file. results_dir replaces the spec's.
+    on_progress: called about ten times a second with the counts so far; what it raises ends the run.
+    Where WORLD_SIZE is above 1 (torchrun), only rank 0 works; the others get None at once.
+    Raises ValueError (spec, endpoint, too many failures), FileNotFoundError or OSError (files),
+    KeyboardInterrupt (SIGINT; what was finished is kept for the next run).
+    Messages go to the logger "auto_label_image_grounding".
+    """
+    if is_worker_rank():
+        return None
+    native = load_native()
+    text, path = _to_text(spec)
+    where = None if results_dir is None else _quotable(os.fspath(results_dir))
+    try:
+        summary = native.run(text, where, lambda level, text: LOGGER.log(level, "%s", text),
+                             on_progress)
+    except ValueError as error:
+        if path and str(error).startswith("spec:"):  # the file's name instead of "spec:LINE:"
+            raise ValueError(path + str(error)[len("spec"):]) from None
+        raise
+    return json.loads(summary)
+
+
+def default_specs(results_dir: str | os.PathLike[str]) -> str:
+    """Writes results_dir/experiment.yaml, every key with its default, and returns its path."""
+    results_dir = os.fspath(results_dir)
+    os.makedirs(results_dir, exist_ok=True)
+    path = os.path.join(results_dir, "experiment.yaml")
+    text = load_native().default_spec(results_dir)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path

@@ -1,0 +1,106 @@
+"""A run inside TAO's child process: its loggers, its progress line, its way to end."""
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from . import _api, _lifetime
+from ._console import Console, ConsoleHandler, without_brackets
+from ._registration import TYPE
+
+_OUR_KEYS = ("autolabel_type", TYPE)
+
+
+def run_for_tao(cfg: Any, results_dir: str) -> None:
+    """Raises what TAO's monitor_status knows: ValueError, TypeError, OSError, KeyboardInterrupt."""
+    if _api.is_worker_rank():
+        return
+    console = Console()
+    tao = _TaoLogs(console)
+    try:
+        with _lifetime.ends_with_parent() as check_parent, _log_to(console):
+            tao.info(f"image_grounding: starting, results in {results_dir}")
+
+            def on_progress(progress: _api.Progress) -> None:
+                check_parent()
+                console.progress(progress)
+
+            summary = _api.run({key: cfg[key] for key in _OUR_KEYS}, results_dir, on_progress)
+            tao.finished(summary or {})
+    except KeyboardInterrupt:
+        tao.warning("image_grounding: stopped; what was finished is kept for the next run")
+        raise
+    except Exception as error:
+        tao.error(f"image_grounding: {error}")
+        raise
+    finally:
+        console.close()
+
+
+@contextlib.contextmanager
+def _log_to(console: Console) -> Iterator[None]:
+    """Our records go to the console once: not also through Hydra's handlers at the root."""
+    logger, handler = _api.LOGGER, ConsoleHandler(console)
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    if level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+        logger.setLevel(level)
+
+
+def kpi_of(summary: dict[str, Any]) -> dict[str, int]:
+    records, requests = summary.get("records", {}), summary.get("requests", {})
+    tokens = summary.get("tokens", {})
+    return {
+        "records": records.get("total", 0),
+        "failed": records.get("failed", 0),
+        "expressions": summary.get("expressions", 0),
+        "boxes": summary.get("boxes", 0),
+        "requests": requests.get("sent", 0),
+        "retries": requests.get("retries", 0),
+        "tokens_input": tokens.get("input", 0),
+        "tokens_output": tokens.get("output", 0),
+    }
+
+
+class _TaoLogs:
+    """TAO's logger and status logger, where they are; their trouble never ends a run."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._module: Any = None
+        with contextlib.suppress(Exception):
+            self._module = importlib.import_module("nvidia_tao_ds.core.logging.logging")
+
+    def info(self, message: str) -> None:
+        self._log("info", message)
+
+    def warning(self, message: str) -> None:
+        self._log("warning", message)
+
+    def error(self, message: str) -> None:
+        self._log("error", message)
+
+    def finished(self, summary: dict[str, Any]) -> None:
+        kpi = kpi_of(summary)
+        message = "image_grounding: " + ", ".join(f"{k} {v}" for k, v in kpi.items())
+        with contextlib.suppress(Exception):
+            status = self._module.get_status_logger()
+            status.kpi = kpi
+            status.write(data=kpi, message=message)
+        self.info(message)
+
+    def _log(self, level: str, message: str) -> None:
+        self._console.end_bar()
+        with contextlib.suppress(Exception):
+            getattr(self._module.logging, level)(without_brackets(message))
+            self._console.others_wrote()

@@ -1,0 +1,89 @@
+"""How a run in TAO's child ends early: signals, and a parent that is no more.
+
+SIGTERM to `auto_label` leaves its child running, with requests that cost money. So the child asks
+the kernel for a SIGTERM when its parent dies, and SIGTERM stops the run as Ctrl-C does.
+"""
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from ._registration import PARENT
+
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
+
+
+def _prctl(option: int, argument: object) -> None:
+    with contextlib.suppress(OSError, AttributeError):  # not Linux: the check below remains
+        ctypes.CDLL(None, use_errno=True).prctl(option, argument, 0, 0, 0)
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _check_for(parent: int) -> Callable[[], None]:
+    """Raises KeyboardInterrupt once the parent (and under torchrun its parent too) has died."""
+    launcher = _parent_of(parent) if "TORCHELASTIC_RUN_ID" in os.environ else None
+
+    def check() -> None:
+        if os.getppid() != parent or (launcher is not None and _parent_of(parent) != launcher):
+            raise KeyboardInterrupt("the process that started this run has died")
+
+    return check
+
+
+@contextlib.contextmanager
+def ends_with_parent() -> Iterator[Callable[[], None]]:
+    """Inside, SIGINT, SIGTERM and the parent's death raise KeyboardInterrupt in the main thread.
+
+    Gives a function to call from time to time, which raises once the parent is gone. All is as it
+    was afterwards. In another thread signals cannot be taken: that function alone works there.
+    """
+    check = _check_for(PARENT)
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    stopping = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        # Ctrl-C reaches child and parent: the parent's death right after it is no second signal,
+        # which would drop the requests in flight.
+        if stopping and number == signal.SIGTERM and os.getppid() != PARENT:
+            return
+        stopping = True
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    def check_once() -> None:
+        nonlocal stopping
+        if not stopping:
+            try:
+                check()
+            except KeyboardInterrupt:
+                stopping = True
+                raise
+
+    before = ctypes.c_int(0)
+    _prctl(_PR_GET_PDEATHSIG, ctypes.byref(before))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number, handler in handlers.items():
+            if handler is not signal.SIG_IGN:  # ignored on purpose, as under nohup
+                signal.signal(number, stop)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        check_once()  # it may have died before the kernel was asked
+        yield check_once
+    finally:
+        _prctl(_PR_SET_PDEATHSIG, before.value)
+        for number, handler in handlers.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)

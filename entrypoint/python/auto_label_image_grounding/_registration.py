@@ -1,0 +1,76 @@
+"""Makes TAO's `auto_label` know `autolabel_type: image_grounding` as ours.
+
+The hook calls `patch` once for each watched module, right after that has run. It looks at what the
+module has, never at versions; never imports the compiled part; and may be called again.
+"""
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+TYPE = "image_grounding"
+MODE = "Auto-label"
+# Who started this process, noted as early as can be: it may die before a run begins.
+PARENT = os.getppid()
+MARK = "_auto_label_image_grounding"
+
+
+def patch(module: ModuleType) -> None:
+    config = getattr(module, "ExperimentConfig", None)
+    if config is not None and not is_ours(config):
+        from ._schema import experiment_config
+
+        module.ExperimentConfig = mark(experiment_config(config))
+    monitor = getattr(module, "monitor_status", None)
+    if callable(monitor) and not is_ours(monitor):
+        module.monitor_status = mark(_routing(monitor))
+
+
+def is_ours(thing: Any) -> bool:
+    return MARK in vars(thing) if hasattr(thing, "__dict__") else False
+
+
+def mark(thing: Any) -> Any:
+    setattr(thing, MARK, True)
+    return thing
+
+
+def _mode_of(monitor: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return inspect.signature(monitor).bind(*args, **kwargs).arguments.get("mode")
+    except (TypeError, ValueError):
+        return kwargs.get("mode")
+
+
+def _routing(monitor: Callable[..., Any]) -> Callable[..., Any]:
+    """monitor_status, but an auto_label runner first asks whether the run is ours."""
+
+    @functools.wraps(monitor)
+    def monitor_status(*args: Any, **kwargs: Any) -> Any:
+        decorate = monitor(*args, **kwargs)
+        if _mode_of(monitor, args, kwargs) != MODE:
+            return decorate
+        return lambda runner: decorate(_routed(runner))
+
+    return monitor_status
+
+
+def _routed(runner: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(runner)
+    def run_experiment(*args: Any, **kwargs: Any) -> Any:
+        cfg = args[0] if args else kwargs.get("cfg")
+        if getattr(cfg, "autolabel_type", None) != TYPE:
+            return runner(*args, **kwargs)
+        from ._dispatch import run_for_tao  # only now: other types never load any of it
+
+        return run_for_tao(cfg, results_dir=_results_dir(cfg, args, kwargs))
+
+    return run_experiment
+
+
+def _results_dir(cfg: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    return kwargs.get("results_dir") or (args[1] if len(args) > 1 else None) or cfg.results_dir

@@ -1,0 +1,150 @@
+"""`alig.run` and `default_specs` in plain Python, and the doctor."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conftest import RECORDS
+
+RUN = """
+import json, sys, auto_label_image_grounding as alig
+spec = json.loads(sys.argv[1])
+try:
+    print(json.dumps(alig.run(spec, **json.loads(sys.argv[2]))))
+except Exception as error:
+    print(json.dumps({"raised": [kind.__name__ for kind in type(error).__mro__],
+                      "message": str(error)}))
+"""
+
+
+def run(environment, spec, cwd, options=None, **extra):
+    done = environment.run("python", "-c", RUN, json.dumps(spec), json.dumps(options or {}),
+                           cwd=cwd, **extra)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def changed(spec, path, value):
+    *parents, name = path.split(".")
+    node = spec
+    for parent in parents:
+        node = node.setdefault(parent, {})
+    node[name] = value
+    return spec
+
+
+def test_run_from_another_folder(base, job, tmp_path_factory):
+    summary = run(base, job.spec(), tmp_path_factory.mktemp("elsewhere"))
+    assert summary["records"]["done"] == RECORDS and summary["boxes"] == RECORDS
+    assert len(job.annotations()) == RECORDS
+
+
+@pytest.mark.parametrize("name", ["plain", "it's", "a 'b'", "[x] {y}", "größe", "back\\'s\\"])
+def test_results_dir_replaces_the_specs(base, job, name):
+    where = job.folder / name
+    run(base, job.spec(results_dir="/nonexistent"), job.folder, {"results_dir": str(where)})
+    assert (where / "annotations.jsonl").exists(), sorted(p.name for p in job.folder.iterdir())
+
+
+@pytest.mark.parametrize(("path", "value", "kind", "message"), [
+    ("image_grounding.vlm.no_such_key", 1, "ValueError", "no_such_key"),
+    ("image_grounding.vlm.max_retrys", 1, "ValueError", "max_retries"),
+    ("image_grounding.workflow.max_workers", "many", "ValueError", "max_workers"),
+    ("image_grounding.data.input_jsonl", "/no/such.jsonl", "FileNotFoundError", "/no/such.jsonl"),
+    ("image_grounding.vlm.backend", "gemini", "ValueError", "GOOGLE_API_KEY"),
+    ("image_grounding.workflow.steps", ["1"], "FileNotFoundError", "step"),
+    ("image_grounding.vlm.openai.extra_body", [1], "ValueError", "extra_body"),
+])
+def test_errors_have_the_types_that_tao_records(base, job, path, value, kind, message):
+    failed = run(base, changed(job.spec(), path, value), job.folder)
+    assert kind in failed["raised"] and message in failed["message"], failed
+
+
+def test_a_spec_that_is_no_spec(base, job):
+    failed = run(base, 7, job.folder)
+    assert "TypeError" in failed["raised"] and "int" in failed["message"]
+
+
+def test_an_error_names_the_spec_file(base, job):
+    path = job.folder / "spec.yaml"
+    path.write_text("autolabel_type: image_grounding\nimage_grounding:\n  nonsense: 1\n")
+    failed = run(base, str(path), job.folder)
+    assert str(path) in failed["message"] and "nonsense" in failed["message"], failed
+
+
+def test_only_rank_zero_works(base, job):
+    assert run(base, job.spec(), job.folder, WORLD_SIZE="2", RANK="1") is None
+    assert job.teacher.requests == 0
+    assert run(base, job.spec(), job.folder, WORLD_SIZE="2", RANK="0")["status"]
+    assert job.teacher.requests == 2 * RECORDS
+
+
+def test_omegaconf_progress_and_log(base, job):
+    code = """
+import json, logging, sys
+from omegaconf import OmegaConf
+import auto_label_image_grounding as alig
+logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s")
+spec = OmegaConf.create(json.loads(sys.argv[1]))
+spec.image_grounding.data.image_root = spec.image_grounding.data.input_jsonl.rpartition("/")[0]
+spec.image_grounding.data.input_jsonl = "${image_grounding.data.image_root}/in.jsonl"
+seen = []
+alig.run(spec, on_progress=seen.append)
+print(json.dumps([alig.__version__, seen[-1]]))
+"""
+    done = base.run("python", "-c", code, json.dumps(job.spec()), cwd=job.folder)
+    assert done.returncode == 0, done.stderr
+    version, progress = json.loads(done.stdout)
+    assert version[0].isdigit() and progress["records"] == RECORDS
+    assert "auto_label_image_grounding" in done.stderr
+
+
+def test_an_exception_in_a_callback_ends_the_run(base, job):
+    code = ("import json, sys, auto_label_image_grounding as alig\n"
+            "def stop(progress): raise LookupError('enough')\n"
+            "try:\n    alig.run(json.loads(sys.argv[1]), on_progress=stop)\n"
+            "except LookupError as error:\n    print(error)\n")
+    done = base.run("python", "-c", code, json.dumps(job.spec()), cwd=job.folder)
+    assert done.stdout.strip() == "enough", done.stderr
+
+
+def test_default_specs_run_again(base, job):
+    code = ("import sys, auto_label_image_grounding as alig\n"
+            "print(alig.default_specs(sys.argv[1]))\n")
+    done = base.run("python", "-c", code, str(job.folder / "new"), cwd=job.folder)
+    assert done.stdout.strip() == str(job.folder / "new" / "experiment.yaml"), done.stderr
+    assert "MEDIA_RESOLUTION_HIGH" in (job.folder / "new" / "experiment.yaml").read_text()
+
+
+def doctor(environment, cwd, *options, **extra):
+    return environment.run("python", "-m", "auto_label_image_grounding", "doctor", *options,
+                           cwd=cwd, **extra)
+
+
+def test_doctor_in_each_layout(tao, tmp_path):
+    done = doctor(tao, tmp_path, "--json", OPENAI_API_KEY="sk-very-secret")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["problems"] == [], found
+    assert found["layout"]["config"].startswith(tao.layout.config_root)
+    assert found["layout"]["stock_type"] == tao.layout.stock
+    assert found["keys_in_environment"]["OPENAI_API_KEY"] is True
+    assert "very-secret" not in done.stdout + done.stderr
+
+
+def test_doctor_without_tao_is_content(base, tmp_path):
+    done = doctor(base, tmp_path)
+    assert done.returncode == 0 and done.stdout.strip().endswith("ok"), done.stdout + done.stderr
+
+
+def test_doctor_sees_another_python_first_on_path(tao_a, bare, tmp_path):
+    done = doctor(tao_a, tmp_path, PATH=str(bare.bin))
+    assert done.returncode == 1 and str(bare.bin / "python") in done.stdout, done.stdout
+
+
+def test_doctor_sees_an_inactive_hook(tao_a, tmp_path):
+    target = tmp_path / "unhooked"
+    environment = tao_a.copy(target)
+    (environment.site_packages / "auto_label_image_grounding.pth").unlink()
+    done = doctor(environment, tmp_path)
+    assert done.returncode == 1 and "hook is not active" in done.stdout, done.stdout

@@ -1,0 +1,88 @@
+"""Runs that are ended from outside."""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import RECORDS
+
+SECONDS = 30
+
+
+def generate(environment, job, **top):
+    return environment.start("auto_label", "generate", "-e", str(job.write_spec(**top)),
+                             f"results_dir={job.results}", cwd=job.folder)
+
+
+def workers(job):
+    """Processes that run generate.py on this job's spec."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if entry.name.isdigit() and str(job.folder).encode() in words and any(
+                word.endswith(b"generate.py") for word in words) and b"torchrun" not in words[1]:
+            found.append(int(entry.name))
+    return found
+
+
+def wait_until(condition, what):
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("gpus", [1, 2])
+def test_the_child_ends_when_its_parent_is_killed(tao_a, job, gpus):
+    job.teacher.hold()
+    parent = generate(tao_a, job, num_gpus=gpus)
+    assert job.teacher.arrived.wait(SECONDS)
+    assert workers(job)
+    parent.send_signal(signal.SIGTERM)
+    parent.wait(SECONDS)
+    job.teacher.release()  # what is in flight may finish
+    wait_until(lambda: not workers(job), "the child is still there")
+    parent.stdout.close()
+    assert not (job.results / "annotations.jsonl").exists()
+    assert job.status()[-1]["status"] == "FAILURE"
+    assert job.status()[-1]["message"].startswith("Interrupted")
+    # What was in flight was kept: the next run asks only for the rest.
+    assert job.teacher.requests <= RECORDS
+    job.teacher.arrived.clear()
+    done = tao_a.run("auto_label", "generate", "-e", str(job.write_spec()),
+                     f"results_dir={job.results}", cwd=job.folder)
+    assert "Execution status: PASS" in done.stdout and job.teacher.requests == 2 * RECORDS
+
+
+def test_ctrl_c_in_alig_run_raises_keyboard_interrupt(base, job):
+    job.teacher.hold()
+    code = ("import json, sys, auto_label_image_grounding as alig\n"
+            "try:\n    alig.run(sys.argv[1])\n"
+            "except KeyboardInterrupt:\n    print('interrupted')\n")
+    process = base.start("python", "-c", code, str(job.write_spec()), cwd=job.folder)
+    assert job.teacher.arrived.wait(SECONDS)
+    process.send_signal(signal.SIGINT)
+    job.teacher.release()  # what is in flight may finish
+    out, _ = process.communicate(timeout=SECONDS)
+    assert out.strip().endswith("interrupted"), out
+    assert process.returncode == 0
+
+
+def test_a_reader_that_goes_away_does_not_end_a_run(tao_a, job):
+    read, write = os.pipe()
+    child = subprocess.Popen(
+        [str(tao_a.bin / "python"), "-m", "nvidia_tao_ds.auto_label.scripts.generate",
+         "--config-path", str(job.folder), "--config-name", job.write_spec().name],
+        cwd=job.folder, env=tao_a.variables(), stdout=write, stderr=subprocess.DEVNULL)
+    os.close(read)
+    os.close(write)
+    assert child.wait(SECONDS) == 0
+    assert len(job.annotations()) == RECORDS
