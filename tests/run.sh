@@ -7,7 +7,9 @@ cd "$root"
 
 bash tools/setup.sh --tests
 jobs=$(nproc)
-export CMAKE_C_COMPILER_LAUNCHER=ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_BUILD_PARALLEL_LEVEL=$jobs
+# Paths relative to the clone, so that another clone finds the same objects in the cache.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_BUILD_PARALLEL_LEVEL=$jobs
 
 echo "tests: building"
 log=build/test-build.log

@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/setup.sh --tests
 jobs=$(nproc)
-export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+# Paths relative to the clone, so that another clone finds the same objects in the cache.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CMAKE_CXX_COMPILER_LAUNCHER=ccache
 mkdir -p build
 log=build/sanitize-build.log
 : >"$log"

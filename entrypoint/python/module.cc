@@ -131,9 +131,19 @@ class PythonSide {
   throw py::error_already_set();
 }
 
+// A value for an override, whatever characters it holds.
+std::string quoted(const std::string& text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "'";
+}
+
 Spec load(const std::string& spec_yaml, const std::optional<std::string>& results_dir) {
   std::vector<std::string> overrides;
-  if (results_dir) overrides.push_back("results_dir='" + *results_dir + "'");
+  if (results_dir) overrides.push_back("results_dir=" + quoted(*results_dir));
   auto spec = load_spec({spec_yaml, "spec"}, overrides);
   if (!spec) raise(spec.error());
   const auto environment = [](const char* name) -> const char* { return std::getenv(name); };

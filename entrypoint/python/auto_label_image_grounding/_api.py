@@ -67,18 +67,6 @@ def _to_text(spec: Spec) -> tuple[str, str | None]:
         raise TypeError(f"spec holds a value that YAML cannot hold: {error}") from None
 
 
-def _quotable(path: str) -> str:
-    """For the inside of a quoted override, where a backslash counts before a quote or the end."""
-    out: list[str] = []
-    backslashes = 0
-    for char in path:
-        if char == "'":
-            out.append("\\" * (backslashes + 1))
-        backslashes = backslashes + 1 if char == "\\" else 0
-        out.append(char)
-    return "".join(out) + "\\" * backslashes
-
-
 def run(
     spec: Spec,
     results_dir: str | os.PathLike[str] | None = None,
@@ -97,7 +85,7 @@ def run(
         return None
     native = load_native()
     text, path = _to_text(spec)
-    where = None if results_dir is None else _quotable(os.fspath(results_dir))
+    where = None if results_dir is None else os.fspath(results_dir)
     try:
         summary = native.run(text, where, lambda level, text: LOGGER.log(level, "%s", text),
                              on_progress)
