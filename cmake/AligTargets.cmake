@@ -15,7 +15,9 @@ function(alig_set_defaults target)
   endif()
   if(ALIG_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE} -fno-omit-frame-pointer
-                                             -fno-sanitize-recover=all)
+                                             -fno-sanitize-recover=all
+                                             # GCC's manual: sanitizers bring false warnings.
+                                             -Wno-maybe-uninitialized)
     target_link_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE})
   endif()
 endfunction()

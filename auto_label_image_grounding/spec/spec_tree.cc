@@ -1,9 +1,9 @@
 #include "auto_label_image_grounding/spec/spec_tree.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <regex>
 #include <set>
 
 #include <fmt/format.h>
@@ -21,12 +21,30 @@ bool is_one_of(const std::string& lower, std::initializer_list<const char*> word
   return false;
 }
 
-bool looks_like_number(const std::string& text) {
-  // YAML 1.1 as PyYAML and OmegaConf read it, but for base 60 and octal.
-  static const std::regex kNumber(R"([-+]?([0-9][0-9_]*)?(\.[0-9_]*)?([eE][-+]?[0-9]+)?)");
-  constexpr std::size_t kLongest = 64;
-  return text.size() <= kLongest && text.find_first_of("0123456789") != std::string::npos &&
-         text.find_first_of("eE") != 0 && std::regex_match(text, kNumber);
+// YAML 1.1 as PyYAML and OmegaConf read it, but for base 60 and octal: sign, digits with "_",
+// fraction, exponent.
+bool looks_like_number(std::string_view text) {
+  const auto take = [&](std::string_view characters) {
+    const std::size_t end = std::min(text.find_first_not_of(characters), text.size());
+    const std::string_view taken = text.substr(0, end);
+    text.remove_prefix(end);
+    return taken.find_first_of("0123456789") != taken.npos;
+  };
+  const auto take_one = [&](std::string_view characters) {
+    const bool there = !text.empty() && characters.find(text.front()) != characters.npos;
+    if (there) text.remove_prefix(1);
+    return there;
+  };
+  take_one("+-");
+  const bool underscore_first = !text.empty() && text.front() == '_';
+  bool digits = take("0123456789_");
+  if (take_one(".")) digits |= take("0123456789_");
+  if (!digits || underscore_first) return false;
+  if (take_one("eE")) {
+    take_one("+-");
+    if (!take("0123456789")) return false;
+  }
+  return text.empty();
 }
 
 class YamlReader {

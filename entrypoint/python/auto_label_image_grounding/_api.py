@@ -11,6 +11,8 @@ from typing import Any, Union
 Spec = Union[str, "os.PathLike[str]", Mapping[str, Any]]  # or an OmegaConf DictConfig
 Progress = dict[str, int]  # records, finished, failed, requests, in_flight
 
+from ._lifetime import terminates_as_interrupt
+
 LOGGER = logging.getLogger("auto_label_image_grounding")
 
 
@@ -78,7 +80,7 @@ def run(
     on_progress: called about ten times a second with the counts so far; what it raises ends the run.
     Where WORLD_SIZE is above 1 (torchrun), only rank 0 works; the others get None at once.
     Raises ValueError (spec, endpoint, too many failures), FileNotFoundError or OSError (files),
-    KeyboardInterrupt (SIGINT; what was finished is kept for the next run).
+    KeyboardInterrupt (SIGINT, SIGTERM; what was finished is kept for the next run).
     Messages go to the logger "auto_label_image_grounding".
     """
     if is_worker_rank():
@@ -87,8 +89,9 @@ def run(
     text, path = _to_text(spec)
     where = None if results_dir is None else os.fspath(results_dir)
     try:
-        summary = native.run(text, where, lambda level, text: LOGGER.log(level, "%s", text),
-                             on_progress)
+        with terminates_as_interrupt():
+            summary = native.run(text, where, lambda level, text: LOGGER.log(level, "%s", text),
+                                 on_progress)
     except ValueError as error:
         if path and str(error).startswith("spec:"):  # the file's name instead of "spec:LINE:"
             raise ValueError(path + str(error)[len("spec"):]) from None

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import logging
 from collections.abc import Iterator
@@ -30,9 +31,12 @@ def run_for_tao(cfg: Any, results_dir: str) -> None:
 
             summary = _api.run({key: cfg[key] for key in _OUR_KEYS}, results_dir, on_progress)
             tao.finished(summary or {})
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         tao.warning("image_grounding: stopped; what was finished is kept for the next run")
-        raise
+        if _lifetime.is_from_terminal(interrupt):
+            raise
+        # monitor_status swallows KeyboardInterrupt, and a terminated run would pass for a good one.
+        raise InterruptedError(errno.EINTR, f"image_grounding: stopped ({interrupt})") from None
     except Exception as error:
         tao.error(f"image_grounding: {error}")
         raise

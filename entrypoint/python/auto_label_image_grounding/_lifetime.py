@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from ._registration import PARENT
+from ._registration import PARENT, PROCESS
 
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
 
@@ -42,6 +42,30 @@ def _check_for(parent: int) -> Callable[[], None]:
     return check
 
 
+def is_from_terminal(interrupt: KeyboardInterrupt) -> bool:
+    """Whether it is Ctrl-C, not SIGTERM or the parent's death."""
+    return str(interrupt) in ("", signal.SIGINT.name)
+
+
+@contextlib.contextmanager
+def terminates_as_interrupt() -> Iterator[None]:
+    """Inside, SIGTERM raises KeyboardInterrupt, where nobody else handles it (main thread alone)."""
+    taken = (threading.current_thread() is threading.main_thread()
+             and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+    if not taken:
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def ends_with_parent() -> Iterator[Callable[[], None]]:
     """Inside, SIGINT, SIGTERM and the parent's death raise KeyboardInterrupt in the main thread.
@@ -49,7 +73,9 @@ def ends_with_parent() -> Iterator[Callable[[], None]]:
     Gives a function to call from time to time, which raises once the parent is gone. All is as it
     was afterwards. In another thread signals cannot be taken: that function alone works there.
     """
-    check = _check_for(PARENT)
+    # A fork of the process that noted it has another parent.
+    parent = PARENT if os.getpid() == PROCESS else os.getppid()
+    check = _check_for(parent)
     if threading.current_thread() is not threading.main_thread():
         yield check
         return
@@ -59,7 +85,7 @@ def ends_with_parent() -> Iterator[Callable[[], None]]:
         nonlocal stopping
         # Ctrl-C reaches child and parent: the parent's death right after it is no second signal,
         # which would drop the requests in flight.
-        if stopping and number == signal.SIGTERM and os.getppid() != PARENT:
+        if stopping and number == signal.SIGTERM and os.getppid() != parent:
             return
         stopping = True
         raise KeyboardInterrupt(signal.Signals(number).name)

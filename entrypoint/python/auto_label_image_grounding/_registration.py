@@ -15,7 +15,7 @@ from typing import Any
 TYPE = "image_grounding"
 MODE = "Auto-label"
 # Who started this process, noted as early as can be: it may die before a run begins.
-PARENT = os.getppid()
+PROCESS, PARENT = os.getpid(), os.getppid()
 MARK = "_auto_label_image_grounding"
 
 

@@ -43,11 +43,15 @@ def _accepting(base: type) -> Any:
         check = getattr(base, "__post_init__", None)
         if check is None:
             return
+        given = self.autolabel_type
+        # All checks but the one of the type's name stay: that one sees a name that it knows.
+        if given == TYPE:
+            self.autolabel_type = _default(
+                {field.name: field for field in dataclasses.fields(base)}["autolabel_type"])
         try:
             check(self)
-        except (AssertionError, ValueError):
-            if self.autolabel_type != TYPE:
-                raise
+        finally:
+            self.autolabel_type = given
 
     return __post_init__
 
@@ -98,7 +102,9 @@ def _block(name: str, tree: dict[str, Any], helpers: Any) -> type:
             fields.append((key, node.type, _copy(node)))
         else:
             fields.append((key, _PYTHON_TYPES[node.type], _value_field(node, helpers)))
-    return dataclasses.make_dataclass(name, fields, namespace={"__module__": __name__})
+    block = dataclasses.make_dataclass(name, fields, namespace={"__module__": __name__})
+    globals()[name] = block  # where pickle looks for it
+    return block
 
 
 def _copy(field: dataclasses.Field[Any]) -> Any:
