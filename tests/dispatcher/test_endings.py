@@ -53,7 +53,7 @@ def test_the_child_ends_when_its_parent_is_killed(tao_a, job, gpus):
     parent.stdout.close()
     assert not (job.results / "annotations.jsonl").exists()
     assert job.status()[-1]["status"] == "FAILURE"
-    assert job.status()[-1]["message"].startswith("Interrupted")
+    assert "image_grounding: stopped" in job.status()[-1]["message"]
     # What was in flight was kept: the next run asks only for the rest.
     assert job.teacher.requests <= RECORDS
     job.teacher.arrived.clear()
@@ -62,14 +62,27 @@ def test_the_child_ends_when_its_parent_is_killed(tao_a, job, gpus):
     assert "Execution status: PASS" in done.stdout and job.teacher.requests == 2 * RECORDS
 
 
-def test_ctrl_c_in_alig_run_raises_keyboard_interrupt(base, job):
+def test_a_terminated_child_does_not_pass_for_a_good_one(tao, job):
+    job.teacher.hold()
+    parent = generate(tao, job)
+    assert job.teacher.arrived.wait(SECONDS)
+    for child in workers(job):
+        os.kill(child, signal.SIGTERM)
+    job.teacher.release()
+    out, _ = parent.communicate(timeout=SECONDS)
+    assert "Execution status: FAIL" in out
+    assert job.status()[-1]["status"] == "FAILURE"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_alig_run_raises_keyboard_interrupt(base, job, number):
     job.teacher.hold()
     code = ("import json, sys, auto_label_image_grounding as alig\n"
             "try:\n    alig.run(sys.argv[1])\n"
             "except KeyboardInterrupt:\n    print('interrupted')\n")
     process = base.start("python", "-c", code, str(job.write_spec()), cwd=job.folder)
     assert job.teacher.arrived.wait(SECONDS)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     job.teacher.release()  # what is in flight may finish
     out, _ = process.communicate(timeout=SECONDS)
     assert out.strip().endswith("interrupted"), out
