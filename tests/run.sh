@@ -33,4 +33,6 @@ export ALIG_WHEEL
 export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding
 export ALIG_TEACHER=$root/build/release/demo/teacher/demo-teacher
 export ALIG_SCENES=$root/build/release/demo/scenes/demo-scenes
-"$venv/bin/python" -m pytest -q -p no:cacheprovider tests/integration tests/dispatcher
+# Apart, for each has a conftest.py that its tests import from.
+"$venv/bin/python" -m pytest -q -p no:cacheprovider tests/integration
+"$venv/bin/python" -m pytest -q -p no:cacheprovider tests/dispatcher
