@@ -11,8 +11,6 @@ from typing import Any, Union
 Spec = Union[str, "os.PathLike[str]", Mapping[str, Any]]  # or an OmegaConf DictConfig
 Progress = dict[str, int]  # records, finished, failed, requests, in_flight
 
-from ._lifetime import terminates_as_interrupt
-
 LOGGER = logging.getLogger("auto_label_image_grounding")
 
 
@@ -85,6 +83,8 @@ def run(
     """
     if is_worker_rank():
         return None
+    from ._lifetime import terminates_as_interrupt  # with ctypes: not for runs of other types
+
     native = load_native()
     text, path = _to_text(spec)
     where = None if results_dir is None else os.fspath(results_dir)
