@@ -36,6 +36,7 @@ constexpr KindRow kKinds[] = {
     {FailureKind::kQuota, "quota", false, false, true},
     {FailureKind::kUnusableAnswer, "unusable_answer", true, false, false},
     {FailureKind::kTruncated, "truncated", false, false, false},
+    {FailureKind::kImageFormat, "image_format", false, false, false},
     {FailureKind::kRefused, "refused", false, false, false},
     {FailureKind::kCancelled, "cancelled", false, false, false},
 };

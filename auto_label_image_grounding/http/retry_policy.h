@@ -25,6 +25,7 @@ enum class FailureKind {
   kQuota,           // 402, or a billing matter or exhausted quota that the body names
   kUnusableAnswer,  // 2xx, but empty, unparseable or too large           retryable, twice
   kTruncated,       // cut off by the token limit: to be split, not to be sent again
+  kImageFormat,     // the endpoint does not take the picture's format: to be sent in another one
   kRefused,         // the model or its safety filter declines
   kCancelled,
 };

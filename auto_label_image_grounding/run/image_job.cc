@@ -27,12 +27,6 @@ CheckpointHeader grounding_header(const RunContext& context, const RecordJob& re
           context.model, record.sample.image_path, record.sample.caption};
 }
 
-void set_extraction(RecordJob& record, ExtractionResult result) {
-  record.texts.clear();
-  for (const Expression& expression : result.expressions) record.texts.push_back(expression.text);
-  record.extraction = std::move(result);
-}
-
 void take_extraction_checkpoint(const RunContext& context, RecordJob& record, RunReport& report) {
   const CheckpointHeader wanted = extraction_header(context, record);
   auto found = context.store.find_extraction(record.name, wanted);
@@ -66,7 +60,7 @@ bool is_settled(const RunContext& context, const RecordJob& record) {
 }
 
 RecordError image_error(const RunContext& context, const Error& error) {
-  return {context.extracts() ? "0" : "1", "image", error.message, 0, 0};
+  return image_error(context.extracts() ? Step::kExtraction : Step::kGrounding, error);
 }
 
 // Whether any record of the image needs the model, so that its picture must be made ready.
@@ -157,6 +151,16 @@ Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
 
 }  // namespace
 
+void set_extraction(RecordJob& record, ExtractionResult result) {
+  record.texts.clear();
+  for (const Expression& expression : result.expressions) record.texts.push_back(expression.text);
+  record.extraction = std::move(result);
+}
+
+RecordError image_error(Step step, const Error& error) {
+  return {name_of(step), "image", error.message, 0, 0};
+}
+
 Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunReport& report) {
   auto line = context.dataset.line(index);
   if (!line) return tl::unexpected(line.error());
@@ -200,6 +204,14 @@ Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& conte
     jobs.push_back(std::move(job));
   }
   return jobs;
+}
+
+Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
+                               const std::set<std::string>& refused) {
+  const std::string& path = job.records.front().sample.image_path;
+  Result<ImageInfo> info = read_image_info(path, {context.spec.data.max_image_pixels});
+  if (!info) return tl::unexpected(info.error());
+  return make_picture(path, *info, context.spec.vlm, context.coordinates, refused);
 }
 
 Result<bool> needs_grounding(const RunContext& context, RecordJob& record, PictureSize upright,

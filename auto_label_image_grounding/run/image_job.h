@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,8 +63,18 @@ struct RunContext {
 Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& context,
                                                          std::size_t group, RunReport& report);
 
+// The job's picture again, in a format that is not in `refused` (MIME types). Pool thread.
+Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
+                               const std::set<std::string>& refused);
+
 // One record with what its checkpoints hold; nothing else is done for it.
 Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunReport& report);
+
+// `record.texts` follow the extraction.
+void set_extraction(RecordJob& record, ExtractionResult result);
+
+// A record's failure over its picture.
+RecordError image_error(Step step, const Error& error);
 
 // Takes the step-1 checkpoint of a record whose expressions are known, or settles a record that has
 // none. True where a request is still needed. Pool thread.

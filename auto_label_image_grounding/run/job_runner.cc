@@ -109,7 +109,36 @@ void JobRunner::start_extraction(const Job& job) {
   for (const std::size_t i : wanted) extract(job, i);
 }
 
+void JobRunner::with_accepted_picture(const Job& job, Step step, std::function<void()> ask,
+                                      std::function<void(RecordError)> give_up) {
+  const auto& refused = parts_.caller.refused_image_types();
+  const auto& image = job->picture->image;
+  if (!image || !refused.contains(image->mime_type)) return ask();
+  // Several calls of the job may do this at once; each comes to the same picture.
+  auto remade = std::make_shared<std::optional<Result<Picture>>>();
+  in_pool(
+      [this, job, refused, remade](RunReport&) -> Status {
+        *remade = remake_picture(parts_.context, *job, refused);
+        return {};
+      },
+      [job, step, remade, ask = std::move(ask), give_up = std::move(give_up)] {
+        Result<Picture>& picture = **remade;
+        if (!picture) return give_up(image_error(step, picture.error()));
+        job->picture = std::move(*picture);
+        ask();
+      });
+}
+
 void JobRunner::extract(const Job& job, std::size_t index) {
+  with_accepted_picture(
+      job, Step::kExtraction, [this, job, index] { ask_extraction(job, index); },
+      [this, job, index](RecordError error) {
+        job->records[index].error = std::move(error);
+        on_extracted(job);
+      });
+}
+
+void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   const RunContext& context = parts_.context;
   auto call = std::make_shared<Call>();
   call->step = Step::kExtraction;
@@ -120,7 +149,8 @@ void JobRunner::extract(const Job& job, std::size_t index) {
   call->query.schema_name = "extraction";
   auto counts = std::make_shared<LabelCounts>();
   // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
-  call->judge = [&context, job, index, counts](const VlmReply& reply) -> Status {
+  call->judge = [&context, job, index, counts,
+                 upright = job->picture->upright](const VlmReply& reply) -> Status {
     RecordJob& record = job->records[index];
     auto answer = parse::read_extraction_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
@@ -128,14 +158,13 @@ void JobRunner::extract(const Job& job, std::size_t index) {
     *counts = LabelCounts();
     count_repairs(answer->repairs, *counts);
     ExtractionResult result = apply_extraction(record.sample.caption, *answer, *counts);
-    result.size = job->picture->upright;
-    record.texts.clear();
-    for (const Expression& expression : result.expressions) record.texts.push_back(expression.text);
-    record.extraction = std::move(result);
+    result.size = upright;
+    set_extraction(record, std::move(result));
     return save_extraction(context, record);
   };
   call->done = [this, job, index, counts](const std::optional<CallFailure>& failure,
                                           const std::shared_ptr<Slot>&) {
+    if (failure && failure->kind == FailureKind::kImageFormat) return extract(job, index);
     RecordJob& record = job->records[index];
     if (failure) record.error = to_record_error(Step::kExtraction, *failure);
     if (!failure) parts_.report.labels += *counts;
@@ -186,6 +215,15 @@ void JobRunner::submit_grounding(const Job& job) {
 }
 
 void JobRunner::ground(const Job& job, Texts texts) {
+  with_accepted_picture(
+      job, Step::kGrounding, [this, job, texts] { ask_grounding(job, texts); },
+      [this, job, texts](const RecordError& error) {
+        fail_texts(job, texts, error);
+        settle_grounded(job, nullptr);
+      });
+}
+
+void JobRunner::ask_grounding(const Job& job, Texts texts) {
   const RunContext& context = parts_.context;
   const Picture& picture = *job->picture;
   auto call = std::make_shared<Call>();
@@ -193,7 +231,7 @@ void JobRunner::ground(const Job& job, Texts texts) {
   call->split_when_truncated = true;
   call->query.image = picture.image;
   call->query.prompt = fill_grounding_prompt(context.grounding_prompt, texts,
-                                             context.coordinates.convention, picture.sent);
+                                             context.coordinates.convention, picture.seen);
   call->query.schema = &grounding_schema();
   call->query.schema_name = "grounding";
 
@@ -202,7 +240,7 @@ void JobRunner::ground(const Job& job, Texts texts) {
     LabelCounts counts;
   };
   auto result = std::make_shared<Answer>();
-  const GroundingFrame frame{context.coordinates.convention, picture.sent, picture.upright};
+  const GroundingFrame frame{context.coordinates.convention, picture.seen, picture.upright};
   GroundingRules rules{context.spec.workflow.merge_iou, 0};
   // The limit belongs to our prompt; a prompt of the user's need not have one.
   if (context.grounding_prompt.custom_sha256.empty()) rules.max_instances = kMaxInstancesAsked;
@@ -231,6 +269,7 @@ void JobRunner::ground(const Job& job, Texts texts) {
 void JobRunner::on_grounded(const Job& job, const Texts& texts,
                             const std::optional<CallFailure>& failure,
                             const std::shared_ptr<Slot>& slot) {
+  if (failure && failure->kind == FailureKind::kImageFormat) return ground(job, texts);
   if (failure && failure->kind == FailureKind::kTruncated && texts.size() > 1) {
     ++parts_.report.labels.calls_split;
     ++job->pending;  // one call became two
@@ -239,13 +278,13 @@ void JobRunner::on_grounded(const Job& job, const Texts& texts,
     ground(job, Texts(middle, texts.end()));
     return;
   }
-  if (failure) {
-    for (const std::string& text : texts) {
-      job->failed.emplace(text, to_record_error(Step::kGrounding, *failure));
-    }
-  }
+  if (failure) fail_texts(job, texts, to_record_error(Step::kGrounding, *failure));
   parts_.caller.note_progress();
   settle_grounded(job, slot);
+}
+
+void JobRunner::fail_texts(const Job& job, const Texts& texts, const RecordError& error) {
+  for (const std::string& text : texts) job->failed.emplace(text, error);
 }
 
 // Records whose last missing expression has just been answered are saved at once, while the slot of

@@ -45,14 +45,22 @@ class JobRunner {
 
   void start_extraction(const Job& job);
   void extract(const Job& job, std::size_t record);
+  void ask_extraction(const Job& job, std::size_t record);
   void on_extracted(const Job& job);
 
   void start_grounding(const Job& job);
   void submit_grounding(const Job& job);
   void ground(const Job& job, Texts texts);
+  void ask_grounding(const Job& job, Texts texts);
+  void fail_texts(const Job& job, const Texts& texts, const RecordError& error);
   void on_grounded(const Job& job, const Texts& texts, const std::optional<CallFailure>& failure,
                    const std::shared_ptr<Slot>& slot);
   void settle_grounded(const Job& job, const std::shared_ptr<Slot>& slot);
+
+  // Calls `ask` once the job's picture is in a format that the endpoint takes, or `give_up` where
+  // it cannot be had in one.
+  void with_accepted_picture(const Job& job, Step step, std::function<void()> ask,
+                             std::function<void(RecordError)> give_up);
 
   void report_finished(const Job& job);
   void finish(const Job& job);

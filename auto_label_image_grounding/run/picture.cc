@@ -28,7 +28,7 @@ std::string file_url(const std::string& path) {
 }  // namespace
 
 Result<Picture> make_picture(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
-                             const CoordinateChoice& choice) {
+                             const CoordinateChoice& choice, const std::set<std::string>& refused) {
   Picture picture;
   picture.upright = {info.width, info.height};
   const PictureSize wanted = size_to_send(picture.upright, choice, spec.max_image_side);
@@ -36,6 +36,8 @@ Result<Picture> make_picture(const std::string& path, const ImageInfo& info, con
       spec.backend == Backend::kOpenAi && spec.openai.image_transport == ImageTransport::kFileUrl;
   ImagePreparation preparation;
   preparation.accepted = accepted_formats(spec.backend);
+  std::erase_if(preparation.accepted,
+                [&](ImageFormat format) { return refused.contains(mime_type(format)); });
   preparation.max_bytes = by_url ? 0 : kMaxInlineBytes;
   if (wanted != picture.upright) preparation.size = ImageSize{wanted.width, wanted.height};
 
@@ -46,10 +48,11 @@ Result<Picture> make_picture(const std::string& path, const ImageInfo& info, con
   if (prepared->original) {
     image.bytes = Base64File{path, info.file_size};
     if (by_url) image.file_url = file_url(path);
-    picture.sent = picture.upright;
+    picture.seen = picture.upright;
   } else {
     image.bytes = Base64Bytes{prepared->bytes};
-    picture.sent = {prepared->size.width, prepared->size.height};
+    // What the limit for inline pictures made smaller may have left the family's grid.
+    picture.seen = size_to_send({prepared->size.width, prepared->size.height}, choice, 0);
   }
   picture.downscaled_for_limit = prepared->downscaled_for_limit;
   picture.image = std::move(image);
@@ -59,7 +62,7 @@ Result<Picture> make_picture(const std::string& path, const ImageInfo& info, con
 Picture text_only_picture(const std::optional<PictureSize>& declared) {
   constexpr PictureSize kStockSize{1920, 1080};
   Picture picture;
-  picture.upright = picture.sent = declared.value_or(kStockSize);
+  picture.upright = picture.seen = declared.value_or(kStockSize);
   return picture;
 }
 

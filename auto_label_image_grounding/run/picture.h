@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "auto_label_image_grounding/base/status.h"
@@ -17,13 +18,15 @@ namespace alig {
 struct Picture {
   std::optional<VlmImage> image;  // absent: text only
   PictureSize upright;            // the space of the boxes
-  PictureSize sent;               // what the model sees
+  PictureSize seen;               // by the model, after every resize: of pixel conventions
   bool downscaled_for_limit = false;
 };
 
 // `info` is the header of the file at `path`. Decodes nothing where the file can go as it is.
+// Pictures of the MIME types in `refused` are transcoded.
 Result<Picture> make_picture(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
-                             const CoordinateChoice& choice);
+                             const CoordinateChoice& choice,
+                             const std::set<std::string>& refused = {});
 
 // For records without a readable file under data.on_missing_image = text_only: the record's size,
 // else 1920x1080, as the stock pipeline takes it.

@@ -278,6 +278,7 @@ class PipelineRun {
   }
 
   void tick(const VlmCaller& caller) {
+    watch_convention();
     if (hooks_.on_progress) {
       hooks_.on_progress({report_.records, report_.done + report_.failed, report_.failed,
                           report_.requests(), caller.in_flight()});
@@ -330,7 +331,27 @@ class PipelineRun {
     report_.warnings.push_back(std::move(text));
   }
 
+  // A wrong convention spoils every label, so that a long run says it as soon as it shows, not at
+  // its end alone.
+  void watch_convention() {
+    const ConventionEvidence& evidence = report_.labels.convention;
+    if (early_doubt_ || evidence.boxes < next_convention_check_) return;
+    next_convention_check_ = 4 * evidence.boxes;
+    const auto doubt = doubt_convention(evidence, coordinates_.convention);
+    if (!doubt) return;
+    early_doubt_ = true;
+    hooks_.logger->warning("so far {}", describe(*doubt, coordinates_.convention));
+  }
+
+  void note_convention() {
+    report_.convention_doubt = doubt_convention(report_.labels.convention, coordinates_.convention);
+    if (report_.convention_doubt) {
+      warn(describe(*report_.convention_doubt, coordinates_.convention));
+    }
+  }
+
   void note_status(const Status& status) {
+    note_convention();
     if (report_.size_mismatches > 0) {
       warn(
           fmt::format("{} records state a width or height that is not their picture's: the "
@@ -378,6 +399,8 @@ class PipelineRun {
   std::optional<RunLock> lock_;
   std::unique_ptr<VlmBackend> backend_;
   CoordinateChoice coordinates_;
+  std::int64_t next_convention_check_ = 100;  // boxes
+  bool early_doubt_ = false;
   std::function<void(bool)> stop_parts_;  // true: requests in flight are cancelled too
   std::optional<Error> end_;              // why the run ends before its work is done
   TimePoint deadline_ = TimePoint::max();

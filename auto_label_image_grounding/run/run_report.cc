@@ -26,6 +26,25 @@ Json to_json(const StepReport& step) {
           {"tokens", to_json(step.tokens)}};
 }
 
+// What the boxes of this run's answers say about the convention.
+Json coordinates_json(const RunReport& report) {
+  const ConventionEvidence& evidence = report.labels.convention;
+  Json out = {{"setting", report.coordinates_setting},
+              {"convention", report.coordinates},
+              {"model_family", report.model_family},
+              {"boxes", evidence.boxes},
+              {"beyond_range", evidence.beyond_range},
+              {"tiny", evidence.tiny},
+              {"full_image", evidence.full_image},
+              {"in_unit_range", evidence.in_unit_range},
+              {"doubt", nullptr},
+              {"better", nullptr}};
+  if (!report.convention_doubt) return out;
+  out["doubt"] = report.convention_doubt->reason;
+  if (report.convention_doubt->better) out["better"] = name_of(*report.convention_doubt->better);
+  return out;
+}
+
 }  // namespace
 
 TokenUsage RunReport::tokens() const {
@@ -45,10 +64,7 @@ Json to_json(const RunReport& report) {
       {"version", kVersion},
       {"backend", report.backend},
       {"model", report.model},
-      {"coordinates",
-       {{"setting", report.coordinates_setting},
-        {"convention", report.coordinates},
-        {"model_family", report.model_family}}},
+      {"coordinates", coordinates_json(report)},
       {"records",
        {{"total", report.records},
         {"done", report.done},

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,7 @@ struct RunReport {
   std::int64_t stock_checkpoints = 0;  // taken over from the stock pipeline
   std::int64_t images_downscaled = 0;  // to fit the endpoint's limit for inline pictures
   LabelCounts labels;
+  std::optional<ConventionDoubt> convention_doubt;
   std::vector<std::string> warnings;
 
   std::string started_at;  // UTC, ISO 8601

@@ -133,28 +133,45 @@ void VlmCaller::on_outcome(const std::shared_ptr<Call>& call, std::shared_ptr<Sl
   handle_failure(call, slot, failure);
 }
 
-// A request that the endpoint refused for something optional goes out again without it.
+// A request that the endpoint refused for something that can be had otherwise goes out again.
 bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& response) {
-  // Another request may have taught us already while this one was in flight: compare with what
-  // this one was sent with by asking what a request without any of it would need.
-  const auto changed = quirks_after_refusal(response, EndpointQuirks{}, limits_.structured_output);
-  if (!changed) return false;
-  EndpointQuirks merged = quirks_;
-  merged.structured_output = merged.structured_output && changed->structured_output;
-  merged.max_completion_tokens = merged.max_completion_tokens || changed->max_completion_tokens;
-  const bool news = merged.structured_output != quirks_.structured_output ||
-                    merged.max_completion_tokens != quirks_.max_completion_tokens;
+  const std::string image_type = call->query.image ? call->query.image->mime_type : "";
+  // Another request may have taught us already while this one was in flight: so what a request
+  // without any knowledge would learn is asked for.
+  const auto taught =
+      quirks_after_refusal(response, EndpointQuirks{}, limits_.structured_output, image_type);
+  if (!taught) return false;
+  const EndpointQuirks before = quirks_;
+  learn(*taught);
   constexpr int kMaxAdaptations = 3;
-  if (!news && call->attempts > kMaxAdaptations) return false;
-  if (quirks_.structured_output && !merged.structured_output) {
-    parts_.report.warnings.emplace_back(
+  if (quirks_ == before && call->attempts > kMaxAdaptations) return false;
+  if (!taught->refused_image_types.empty()) {
+    call->done(CallFailure{FailureKind::kImageFormat, "the endpoint does not take " + image_type,
+                           response.status, call->attempts},
+               nullptr);
+  } else if (!stopped_) {
+    ready_.push_front(call);
+  }
+  return true;
+}
+
+void VlmCaller::learn(const EndpointQuirks& taught) {
+  const auto warn = [&](std::string text) {
+    parts_.logger.warning("{}", text);
+    parts_.report.warnings.push_back(std::move(text));
+  };
+  if (quirks_.structured_output && !taught.structured_output) {
+    warn(
         "the endpoint refuses structured output: asked without it from then on "
         "(vlm.structured_output)");
-    parts_.logger.warning("{}", parts_.report.warnings.back());
   }
-  quirks_ = merged;
-  if (!stopped_) ready_.push_front(call);
-  return true;
+  quirks_.structured_output = quirks_.structured_output && taught.structured_output;
+  quirks_.max_completion_tokens = quirks_.max_completion_tokens || taught.max_completion_tokens;
+  for (const std::string& type : taught.refused_image_types) {
+    if (quirks_.refused_image_types.insert(type).second) {
+      warn("the endpoint refuses " + type + ": such pictures are transcoded from then on");
+    }
+  }
 }
 
 void VlmCaller::judge(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,

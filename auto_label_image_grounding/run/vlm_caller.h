@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,10 @@ class VlmCaller {
   // A record is finished: rate-limited calls may wait on.
   void note_progress() { last_progress_ = parts_.clock.now(); }
 
+  // MIME types that the endpoint has refused so far. A call with such a picture fails with
+  // kImageFormat; it can be submitted again with another.
+  const std::set<std::string>& refused_image_types() const { return quirks_.refused_image_types; }
+
   int in_flight() const { return limiter_.in_flight(); }
   std::size_t waiting() const { return ready_.size() + delayed_; }
 
@@ -121,6 +126,7 @@ class VlmCaller {
   void give_up(const std::shared_ptr<Call>& call, const Failure& failure,
                const std::string& reason);
   bool adapt(const std::shared_ptr<Call>& call, const HttpResponse& response);
+  void learn(const EndpointQuirks& taught);
   Duration since_progress() const { return parts_.clock.now() - last_progress_; }
   StepReport& step_report(const Call& call);
   std::string endpoint_advice(FailureKind kind) const;

@@ -32,6 +32,7 @@ constexpr std::array<std::pair<const char*, Member>, 16> kCounters = {{
 LabelCounts& LabelCounts::operator+=(const LabelCounts& other) {
   for (const auto& [name, member] : kCounters) this->*member += other.*member;
   for (const auto& [kind, count] : other.repairs) repairs[kind] += count;
+  convention += other.convention;
   return *this;
 }
 

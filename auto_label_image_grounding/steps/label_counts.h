@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 
+#include "auto_label_image_grounding/steps/convention_check.h"
+
 namespace alig {
 
 struct LabelCounts {
@@ -25,6 +27,7 @@ struct LabelCounts {
   std::int64_t calls_split = 0;                 // asked again in two halves
   std::int64_t answers_repaired = 0;            // readable only after repairs
   std::map<std::string, std::int64_t> repairs;  // by kind
+  ConventionEvidence convention;                // of all boxes, as the model gave them
 
   LabelCounts& operator+=(const LabelCounts& other);
   // Name and value of each plain counter, in the order above.

@@ -193,6 +193,7 @@ std::vector<Instance> instances_of(const std::vector<std::size_t>& positions,
   std::vector<Instance> out;
   for (const std::size_t position : positions) {
     for (const parse::RawBox& raw : answer.items[position].boxes) {
+      add_evidence(raw, frame.convention, frame.sent, counts.convention);
       const auto box = clean_box(raw, frame, counts);
       if (box) out.push_back({*box, normalise_score(raw.score, counts)});
     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -35,8 +36,10 @@ struct VlmQuery {
 
 // What the endpoint turned out not to accept; learnt once, kept for the run.
 struct EndpointQuirks {
-  bool structured_output = true;       // false: the schema is refused, ask without
-  bool max_completion_tokens = false;  // true: the OpenAI key for reasoning models
+  bool structured_output = true;              // false: the schema is refused, ask without
+  bool max_completion_tokens = false;         // true: the OpenAI key for reasoning models
+  std::set<std::string> refused_image_types;  // MIME types that must be transcoded
+  bool operator==(const EndpointQuirks&) const = default;
 };
 
 struct TokenUsage {
@@ -74,10 +77,13 @@ class VlmBackend {
 // `spec` must be validated and have its keys resolved.
 std::unique_ptr<VlmBackend> make_backend(const VlmSpec& spec);
 
-// A 400 that complains of something optional in the request: quirks that avoid it, or nothing.
-// Sending again with them is no retry: the first request was never worked on.
+// A 400, 415 or 422 that complains of something in the request that can be had otherwise: what it
+// teaches beyond `quirks`, or nothing. `image_type` is the MIME type of the request's picture, ""
+// without one. Sending again with the new quirks is no retry: the first request was never worked
+// on.
 std::optional<EndpointQuirks> quirks_after_refusal(const HttpResponse& response,
                                                    const EndpointQuirks& quirks,
-                                                   StructuredOutput setting);
+                                                   StructuredOutput setting,
+                                                   std::string_view image_type);
 
 }  // namespace alig

@@ -109,6 +109,7 @@ struct Range {
 Range range_of(parse::BoxForm form, const CoordinateConvention& convention,
                const PictureSize& sent) {
   if (form == parse::BoxForm::kLocation1024) return {1024, 1024};
+  if (form == parse::BoxForm::kLocation1000) return {1000, 1000};
   if (form == parse::BoxForm::kPatch32) return {32, 32};
   if (convention.range > 0) return {convention.range, convention.range};
   return {static_cast<double>(sent.width), static_cast<double>(sent.height)};

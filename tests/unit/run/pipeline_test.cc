@@ -425,37 +425,106 @@ TEST_F(PipelineTest, AServerThatComesBackIsWaitedFor) {
   EXPECT_EQ(endpoint.requests(), 8);
 }
 
-TEST_F(PipelineTest, StructuredOutputIsGivenUpOnceWhereItIsRefused) {
-  int refusals = 0;
-  FakeEndpoint endpoint(good_answer);
-  class Refusing final : public HttpTransport {
-   public:
-    Refusing(FakeEndpoint& endpoint, int& refusals) : inner_(endpoint), refusals_(refusals) {}
-    void send(HttpRequest request, Done done) override {
-      const auto& head = std::get<std::string>(request.body.front());
-      if (head.find("response_format") == std::string::npos) {
-        inner_.send(std::move(request), std::move(done));
-      } else {
-        ++refusals_;
-        done(status(400, R"({"error":{"message":"response_format is not supported"}})"));
-      }
+// Refuses requests that hold some text; the others reach the endpoint.
+class RefusingTransport final : public HttpTransport {
+ public:
+  RefusingTransport(FakeEndpoint& endpoint, std::string refused, std::string message,
+                    std::atomic<int>& refusals)
+      : inner_(endpoint),
+        refused_(std::move(refused)),
+        message_(std::move(message)),
+        refusals_(refusals) {}
+  void send(HttpRequest request, Done done) override {
+    const auto& head = std::get<std::string>(request.body.front());
+    if (head.find(refused_) == std::string::npos) {
+      return inner_.send(std::move(request), std::move(done));
     }
-    void cancel_all() override {}
+    ++refusals_;
+    done(status(400, json{{"error", {{"message", message_}}}}.dump().c_str()));
+  }
+  void cancel_all() override {}
 
-   private:
-    FakeTransport inner_;
-    int& refusals_;
-  };
+ private:
+  FakeTransport inner_;
+  std::string refused_, message_;
+  std::atomic<int>& refusals_;
+};
+
+TEST_F(PipelineTest, StructuredOutputIsGivenUpOnceWhereItIsRefused) {
+  std::atomic<int> refusals{0};
+  FakeEndpoint endpoint(good_answer);
   Spec one = spec();
   one.workflow.max_workers = 1;
   RunHooks hooks;
   hooks.logger = &logger_;
   RunEnvironment environment;
-  environment.transport = std::make_unique<Refusing>(endpoint, refusals);
+  environment.transport = std::make_unique<RefusingTransport>(
+      endpoint, "response_format", "response_format is not supported", refusals);
   const RunOutcome outcome = run_pipeline(one, hooks, std::move(environment));
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(refusals, 1);
   EXPECT_EQ(outcome.report.warnings.size(), 1u);
+}
+
+// One pixel; the smallest picture of a format that some servers refuse.
+std::string tiny_gif() {
+  constexpr unsigned char kBytes[] = {0x47, 0x49, 0x46, 0x38, 0x39, 0x61, 0x01, 0x00, 0x01,
+                                      0x00, 0x80, 0x00, 0x00, 0xff, 0xff, 0xff, 0x00, 0x00,
+                                      0x00, 0x2c, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x01,
+                                      0x00, 0x00, 0x02, 0x02, 0x44, 0x01, 0x00, 0x3b};
+  return {reinterpret_cast<const char*>(kBytes), sizeof kBytes};
+}
+
+TEST_F(PipelineTest, APictureFormatThatIsRefusedIsTranscoded) {
+  write_text(folder_ / "d.gif", tiny_gif());
+  write_text(folder_ / "e.gif", tiny_gif());
+  write_text(folder_ / "in.jsonl", R"({"image_path": "d.gif", "caption": "a cat"}
+{"image_path": "d.gif", "caption": "a cat and a dog"}
+{"image_path": "e.gif", "caption": "a dog"}
+)");
+  std::atomic<int> refusals{0};
+  FakeEndpoint endpoint(good_answer);
+  Spec one = spec();
+  one.workflow.max_workers = 1;
+  RunHooks hooks;
+  hooks.logger = &logger_;
+  RunEnvironment environment;
+  environment.transport = std::make_unique<RefusingTransport>(endpoint, "data:image/gif",
+                                                              "Unsupported image format", refusals);
+  const RunOutcome outcome = run_pipeline(one, hooks, std::move(environment));
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.done, 3);
+  EXPECT_GE(refusals, 1);
+  EXPECT_LE(refusals, 3) << "each record's first request at most";
+  EXPECT_EQ(endpoint.requests(), 5) << "three captions, two pictures";
+  ASSERT_EQ(outcome.report.warnings.size(), 1u);
+  EXPECT_THAT(outcome.report.warnings[0], HasSubstr("image/gif"));
+}
+
+TEST_F(PipelineTest, BoxesInAnotherScaleAreDoubtedInTheSummary) {
+  std::string lines;
+  for (int i = 0; i < 30; ++i) {
+    lines += json{{"image_path", "a.png"}, {"caption", "thing " + std::to_string(i)}}.dump() + "\n";
+  }
+  write_text(folder_ / "in.jsonl", lines);
+  FakeEndpoint endpoint([](const std::string& prompt) {
+    if (const std::string caption = line_of(prompt, "Caption: "); !caption.empty()) {
+      return reply(json{{"expressions", {{{"text", json::parse(caption)}}}}}.dump());
+    }
+    json groundings = json::array();
+    for (const json& asked : json::parse(line_of(prompt, "Expressions: "))) {
+      const int at = asked["id"].get<int>() * 20;
+      groundings.push_back(
+          {{"id", asked["id"]}, {"instances", {{{"bbox", {at, at, at + 300, at + 300}}}}}});
+    }
+    return reply(json{{"groundings", groundings}}.dump());
+  });
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  const json summary = json::parse(read_text(folder_ / "out" / "summary.json"));
+  EXPECT_EQ(summary["coordinates"]["beyond_range"], 30);
+  EXPECT_EQ(summary["coordinates"]["better"], "xyxy_1000") << "pictures of 4x4 pixels";
+  EXPECT_THAT(summary["warnings"].dump(), HasSubstr("vlm.coordinates=xyxy_1000"));
 }
 
 }  // namespace

@@ -220,7 +220,7 @@ TEST(BackendTest, LearnsWhatTheEndpointRefuses) {
     HttpResponse response;
     response.status = c.status;
     response.body = c.body;
-    const auto changed = quirks_after_refusal(response, {}, StructuredOutput::kAuto);
+    const auto changed = quirks_after_refusal(response, {}, StructuredOutput::kAuto, "image/jpeg");
     ASSERT_EQ(changed.has_value(), c.learns) << c.body;
     if (!changed) continue;
     EXPECT_EQ(changed->structured_output, c.structured) << c.body;
@@ -229,7 +229,35 @@ TEST(BackendTest, LearnsWhatTheEndpointRefuses) {
   HttpResponse refusal;
   refusal.status = 400;
   refusal.body = "json_schema";
-  EXPECT_FALSE(quirks_after_refusal(refusal, {}, StructuredOutput::kOn)) << "on means on";
+  EXPECT_FALSE(quirks_after_refusal(refusal, {}, StructuredOutput::kOn, "")) << "on means on";
+}
+
+TEST(BackendTest, LearnsWhichImageFormatsAreRefused) {
+  struct Case {
+    int status;
+    const char* body;
+    const char* sent;
+    bool learns;
+  };
+  for (const Case& c : {
+           Case{400, R"({"error":{"message":"Unsupported image format: WebP"}})", "image/webp",
+                true},
+           Case{400, R"({"error":{"message":"cannot identify image file"}})", "image/webp", true},
+           Case{415, R"({"detail":"media type image/gif is not supported"})", "image/gif", true},
+           Case{422, R"({"detail":"unsupported image"})", "image/webp", true},
+           Case{400, R"({"error":{"message":"Unsupported image format"}})", "image/jpeg", false},
+           Case{400, R"({"error":{"message":"Unsupported image format"}})", "", false},
+           Case{400, R"({"error":{"message":"prompt too long"}})", "image/webp", false},
+           Case{500, R"({"error":{"message":"cannot identify image file"}})", "image/webp", false},
+       }) {
+    HttpResponse response;
+    response.status = c.status;
+    response.body = c.body;
+    const auto changed = quirks_after_refusal(response, {}, StructuredOutput::kAuto, c.sent);
+    EXPECT_EQ(changed.has_value(), c.learns) << c.status << " " << c.body << " " << c.sent;
+    if (!changed) continue;
+    EXPECT_EQ(changed->refused_image_types, std::set<std::string>{c.sent}) << c.body;
+  }
 }
 
 }  // namespace

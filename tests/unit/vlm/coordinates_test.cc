@@ -67,6 +67,18 @@ TEST(CoordinatesTest, ConvertsEveryForm) {
   box.form = parse::BoxForm::kLocation1024;
   EXPECT_EQ(to_upright_pixels(box, {AxisOrder::kXyxy, 1000}, {1, 1}, {400, 200}),
             (std::array<double, 4>{200, 50, 400, 150}));
+  // Location tokens have a scale of their own, whatever was asked for.
+  box.values = {250, 500, 750, 1000};
+  box.form = parse::BoxForm::kLocation1000;
+  for (const CoordinateConvention& asked :
+       {CoordinateConvention{AxisOrder::kXyxy, 0}, CoordinateConvention{AxisOrder::kYxyx, 999}}) {
+    EXPECT_EQ(to_upright_pixels(box, asked, {40, 20}, {400, 200}),
+              (std::array<double, 4>{100, 100, 300, 200}));
+  }
+  box.values = {8, 16, 24, 32};
+  box.form = parse::BoxForm::kPatch32;
+  EXPECT_EQ(to_upright_pixels(box, {AxisOrder::kYxyx, 1000}, {40, 20}, {400, 200}),
+            (std::array<double, 4>{100, 100, 300, 200}));
   box.values = {0, 0.5, 1, 1};
   box.form = parse::BoxForm::kPositional;
   EXPECT_EQ(to_upright_pixels(box, {AxisOrder::kXyxy, 1}, {1, 1}, {400, 200}),
