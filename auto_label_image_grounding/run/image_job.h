@@ -36,10 +36,11 @@ struct RecordJob {
 };
 
 struct ImageJob {
-  std::vector<RecordJob> records;                      // ascending
-  std::optional<Picture> picture;                      // absent where no request is needed
-  std::size_t pending = 0;                             // calls whose result is still to come
-  std::map<std::string, std::vector<Instance>> found;  // step 1: by expression text
+  std::vector<RecordJob> records;  // ascending
+  std::optional<Picture> picture;  // absent where no request is needed
+  std::size_t pending = 0;         // calls whose result is still to come
+  // Step 1, by question_of() the expression's text.
+  std::map<std::string, std::vector<Instance>> found;
   std::map<std::string, RecordError> failed;
 };
 

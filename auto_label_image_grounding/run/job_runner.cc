@@ -48,7 +48,7 @@ FinishedRecord to_finished(RecordJob& record) {
 bool has_all(const std::map<std::string, std::vector<Instance>>& found,
              const std::vector<std::string>& texts) {
   return std::all_of(texts.begin(), texts.end(),
-                     [&](const std::string& text) { return found.contains(text); });
+                     [&](const std::string& text) { return found.contains(question_of(text)); });
 }
 
 }  // namespace
@@ -194,12 +194,12 @@ void JobRunner::start_grounding(const Job& job) {
 
 void JobRunner::submit_grounding(const Job& job) {
   report_finished(job);
-  Texts texts;  // each once, in the order of the records
+  Texts texts;  // each question once, in the order of the records
   std::set<std::string> seen;
   for (const RecordJob& record : job->records) {
     if (record.reported) continue;
     for (const std::string& text : record.texts) {
-      if (seen.insert(text).second) texts.push_back(text);
+      if (seen.insert(question_of(text)).second) texts.push_back(text);
     }
   }
   if (texts.empty()) return finish(job);
@@ -259,7 +259,8 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
                                           const std::shared_ptr<Slot>& slot) {
     if (!failure) {
       parts_.report.labels += result->counts;
-      for (std::size_t i = 0; i < texts.size(); ++i) job->found[texts[i]] = result->instances[i];
+      for (std::size_t i = 0; i < texts.size(); ++i)
+        job->found[question_of(texts[i])] = result->instances[i];
     }
     on_grounded(job, texts, failure, slot);
   };
@@ -284,7 +285,7 @@ void JobRunner::on_grounded(const Job& job, const Texts& texts,
 }
 
 void JobRunner::fail_texts(const Job& job, const Texts& texts, const RecordError& error) {
-  for (const std::string& text : texts) job->failed.emplace(text, error);
+  for (const std::string& text : texts) job->failed.emplace(question_of(text), error);
 }
 
 // Records whose last missing expression has just been answered are saved at once, while the slot of
@@ -294,13 +295,16 @@ void JobRunner::settle_grounded(const Job& job, const std::shared_ptr<Slot>& slo
   for (std::size_t i = 0; i < job->records.size(); ++i) {
     RecordJob& record = job->records[i];
     if (record.reported || record.grounding || record.error) continue;
-    const auto failed = std::find_if(record.texts.begin(), record.texts.end(),
-                                     [&](const auto& text) { return job->failed.contains(text); });
+    const auto failed =
+        std::find_if(record.texts.begin(), record.texts.end(),
+                     [&](const auto& text) { return job->failed.contains(question_of(text)); });
     if (failed != record.texts.end()) {
-      record.error = job->failed.at(*failed);
+      record.error = job->failed.at(question_of(*failed));
     } else if (has_all(job->found, record.texts)) {
       GroundingResult result;
-      for (const std::string& text : record.texts) result.instances.push_back(job->found.at(text));
+      for (const std::string& text : record.texts) {
+        result.instances.push_back(job->found.at(question_of(text)));
+      }
       result.size = job->picture->upright;
       record.grounding = std::move(result);
       record.saving = true;

@@ -40,17 +40,14 @@ VlmCaller::VlmCaller(Parts parts, CallerLimits limits, std::function<void(Error)
 
 void VlmCaller::submit(std::shared_ptr<Call> call) {
   if (stopped_) return;
-  if (call->step == Step::kGrounding) {
-    ready_.push_front(std::move(call));
-  } else {
-    ready_.push_back(std::move(call));
-  }
+  auto& queue = queue_of(*call);
+  queue.push_back(std::move(call));
   pump();
 }
 
 void VlmCaller::stop() {
   stopped_ = true;
-  ready_.clear();
+  for (auto& queue : ready_) queue.clear();
 }
 
 void VlmCaller::release(ConcurrencyLimiter::Ticket ticket, Outcome outcome) {
@@ -78,8 +75,22 @@ bool VlmCaller::paced(const Call& call) {
   return false;
 }
 
+std::deque<std::shared_ptr<Call>>& VlmCaller::queue_of(const Call& call) {
+  return ready_[static_cast<std::size_t>(call.step)];
+}
+
+std::deque<std::shared_ptr<Call>>* VlmCaller::next_queue() {
+  for (const Step step : {Step::kGrounding, Step::kExtraction}) {
+    auto& queue = ready_[static_cast<std::size_t>(step)];
+    if (!queue.empty()) return &queue;
+  }
+  return nullptr;
+}
+
 void VlmCaller::pump() {
-  while (!stopped_ && !ready_.empty()) {
+  while (!stopped_) {
+    auto* queue = next_queue();
+    if (queue == nullptr) return;
     if (limits_.max_requests > 0 && parts_.report.requests() >= limits_.max_requests) {
       end_run_({ErrorKind::kUnavailable,
                 fmt::format("stopped after {} requests (workflow.max_requests): nothing is lost, "
@@ -89,12 +100,12 @@ void VlmCaller::pump() {
     }
     const auto ticket = limiter_.try_acquire();
     if (!ticket) return;
-    if (!paced(*ready_.front())) {
+    if (!paced(*queue->front())) {
       limiter_.release(*ticket, Outcome::kNeutral);
       return;
     }
-    std::shared_ptr<Call> call = std::move(ready_.front());
-    ready_.pop_front();
+    std::shared_ptr<Call> call = std::move(queue->front());
+    queue->pop_front();
     send(std::move(call), *ticket);
   }
 }
@@ -150,7 +161,7 @@ bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& res
                            response.status, call->attempts},
                nullptr);
   } else if (!stopped_) {
-    ready_.push_front(call);
+    queue_of(*call).push_front(call);
   }
   return true;
 }
@@ -277,17 +288,15 @@ void VlmCaller::give_up(const std::shared_ptr<Call>& call, const Failure& failur
 void VlmCaller::retry_later(const std::shared_ptr<Call>& call, TimePoint ready_at,
                             bool waits_for_progress) {
   if (stopped_) return;
-  ++delayed_;
   TimePoint look_at = ready_at;
   if (waits_for_progress) {
     look_at = std::min(
         ready_at, std::max(last_progress_ + limits_.retry.rate_limit_patience, parts_.clock.now()));
   }
   parts_.loop.at(look_at, [this, call, ready_at, waits_for_progress] {
-    --delayed_;
     if (stopped_) return;
     if (parts_.clock.now() >= ready_at) {
-      ready_.push_front(call);
+      queue_of(*call).push_front(call);
       pump();
       return;
     }

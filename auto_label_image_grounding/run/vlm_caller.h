@@ -3,6 +3,7 @@
 // Everything here runs on the event loop's thread, but for Call::judge (a pool thread).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -107,12 +108,13 @@ class VlmCaller {
   const std::set<std::string>& refused_image_types() const { return quirks_.refused_image_types; }
 
   int in_flight() const { return limiter_.in_flight(); }
-  std::size_t waiting() const { return ready_.size() + delayed_; }
 
  private:
   friend class Slot;
   void release(ConcurrencyLimiter::Ticket ticket, ConcurrencyLimiter::Outcome outcome);
   void pump();
+  std::deque<std::shared_ptr<Call>>& queue_of(const Call& call);
+  std::deque<std::shared_ptr<Call>>* next_queue();
   bool paced(const Call& call);
   void send(std::shared_ptr<Call> call, ConcurrencyLimiter::Ticket ticket);
   void on_outcome(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
@@ -139,8 +141,8 @@ class VlmCaller {
   TokenBucket token_bucket_;
   FatalTracker fatal_tracker_;
   EndpointQuirks quirks_;
-  std::deque<std::shared_ptr<Call>> ready_;
-  std::size_t delayed_ = 0;
+  // By step, each in the order of submission; calls that are sent again stand before the others.
+  std::array<std::deque<std::shared_ptr<Call>>, 2> ready_;
   TimePoint last_progress_;
   bool stopped_ = false;
   bool pacing_timer_set_ = false;

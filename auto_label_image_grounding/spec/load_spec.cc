@@ -120,6 +120,16 @@ Result<SpecJson> words_of(const SpecJson& list) {
   return out;
 }
 
+// YAML reads a bare on or off as a boolean; for keys whose options they are, they are meant.
+SpecJson option_of_switch(const SpecKey& key, const SpecJson& value) {
+  const auto offers = [&](const char* word) {
+    return std::find(key.options.begin(), key.options.end(), word) != key.options.end();
+  };
+  if (!offers("on") || !offers("off") || !value.is_string()) return value;
+  const SpecJson plain = resolve_plain_scalar(value.get<std::string>());
+  return plain.is_boolean() ? SpecJson(plain.get<bool>() ? "on" : "off") : value;
+}
+
 Status check_options(const SpecKey& key, const SpecJson& value) {
   if (key.options.empty()) return {};
   const auto known = [&](const SpecJson& word) {
@@ -170,6 +180,7 @@ Status store_value(Spec& spec, const SpecKey& key, SpecJson value) {
     if (!words) return tl::unexpected(words.error());
     good = std::move(*words);
   }
+  good = option_of_switch(key, good);
   Status status = check_options(key, good);
   if (status) status = check_range(key, good);
   if (status) key.store(spec, good);

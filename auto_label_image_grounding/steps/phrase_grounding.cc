@@ -210,6 +210,8 @@ std::vector<Instance> instances_of(const std::vector<std::size_t>& positions,
 
 }  // namespace
 
+std::string question_of(std::string_view text) { return folded_form(text); }
+
 MatchedAnswer match_items(const std::vector<std::string>& texts,
                           const std::vector<parse::GroundingItem>& items) {
   MatchedAnswer out;

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "auto_label_image_grounding/data/annotation.h"
@@ -22,6 +23,10 @@ struct GroundingRules {
   double merge_iou = 0.95;        // 0: never merge
   std::size_t max_instances = 0;  // 0: no limit
 };
+
+// Texts with the same question are one question to a model: letter case, Unicode forms and white
+// space around do not matter ("A dog" at the beginning of one caption, "a dog" within another).
+std::string question_of(std::string_view text);
 
 struct MatchedAnswer {
   // For each expression the positions of its items in the answer.

@@ -39,8 +39,20 @@ constexpr Slot kRound[] = {{640, 480, Format::kPng, Role::kPlain},
                            {480, 640, Format::kJpeg, Role::kPlain},
                            {1024, 768, Format::kJpeg, Role::kPlain},
                            {1280, 720, Format::kRotatedJpeg, Role::kPlain}};
+constexpr Slot kExtremeRound[] = {{4800, 3600, Format::kJpeg, Role::kPlain},
+                                  {5000, 1000, Format::kJpeg, Role::kPlain},
+                                  {900, 4500, Format::kRotatedJpeg, Role::kPlain},
+                                  {4240, 2832, Format::kRotatedJpeg, Role::kFirstCaption},
+                                  {4240, 2832, Format::kRotatedJpeg, Role::kSecondCaption},
+                                  {1999, 1501, Format::kWebp, Role::kPlain},
+                                  {1001, 999, Format::kPng, Role::kPlain},
+                                  {333, 777, Format::kPng, Role::kPlain},
+                                  {400, 2000, Format::kPng, Role::kPlain},
+                                  {640, 480, Format::kJpeg, Role::kPlain},
+                                  {2049, 1537, Format::kJpeg, Role::kPlain},
+                                  {1280, 720, Format::kRotatedJpeg, Role::kPlain}};
 constexpr int kSlots = static_cast<int>(std::size(kRound));
-static_assert(kLeastRecords <= kSlots);
+static_assert(kLeastRecords <= kSlots && std::size(kExtremeRound) == std::size(kRound));
 
 struct Record {
   std::string image_path, image_id;
@@ -130,7 +142,8 @@ void check(const alig::Status& status) {
 
 }  // namespace
 
-void write_dataset(const std::filesystem::path& folder, int records, std::uint32_t seed) {
+void write_dataset(const std::filesystem::path& folder, int records, std::uint32_t seed,
+                   Sizes sizes) {
   for (const char* images : {"images/left", "images/right"}) {
     check(alig::make_directories(folder / images));
   }
@@ -138,7 +151,7 @@ void write_dataset(const std::filesystem::path& folder, int records, std::uint32
   Scene scene;
   std::string captions, truth;
   for (int index = 0; index < records; ++index) {
-    const Slot& slot = kRound[index % kSlots];
+    const Slot& slot = (sizes == Sizes::kExtreme ? kExtremeRound : kRound)[index % kSlots];
     if (slot.role != Role::kSecondCaption) scene = make_scene(size_of(index, slot, random), random);
     const Record record = make_record(index, slot, scene, random);
     if (slot.role != Role::kSecondCaption) {

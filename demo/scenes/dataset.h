@@ -9,8 +9,13 @@ namespace demo {
 // Sets of this size and more hold every special case (formats, EXIF, two captions, equal names).
 inline constexpr int kLeastRecords = 8;
 
+enum class Sizes {
+  kEveryday,  // 320 to 2304 pixels, as photographs on the web have
+  kExtreme,   // beyond 4000 pixels, five times as long as wide, odd numbers, rotated
+};
+
 // Writes folder/images/…, folder/captions.jsonl and folder/truth.jsonl; the same seed and count
 // give the same scenes. Throws std::runtime_error.
-void write_dataset(const std::filesystem::path& folder, int records, std::uint32_t seed);
+void write_dataset(const std::filesystem::path& folder, int records, std::uint32_t seed, Sizes sizes);
 
 }  // namespace demo

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <map>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -16,6 +17,7 @@ struct Options {
   int count = 12;
   std::uint32_t seed = 1;
   bool json = false;
+  demo::Sizes sizes = demo::Sizes::kEveryday;
 };
 
 void add_commands(CLI::App& app, Options& options) {
@@ -25,6 +27,13 @@ void add_commands(CLI::App& app, Options& options) {
   generate->add_option("--count", options.count, "Records")
       ->capture_default_str()
       ->check(CLI::Range(demo::kLeastRecords, 1000000));
+  generate
+      ->add_option("--sizes", options.sizes,
+                   "everyday (320 to 2304 pixels) or extreme (beyond 4000, 1:5, rotated)")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, demo::Sizes>{{"everyday", demo::Sizes::kEveryday},
+                                             {"extreme", demo::Sizes::kExtreme}},
+          CLI::ignore_case));
   generate->add_option("--seed", options.seed, "The same seed draws the same scenes")
       ->capture_default_str();
   CLI::App* score = app.add_subcommand(
@@ -38,7 +47,7 @@ void add_commands(CLI::App& app, Options& options) {
 
 int run(const CLI::App& app, const Options& options) {
   if (app.got_subcommand("generate")) {
-    demo::write_dataset(options.out, options.count, options.seed);
+    demo::write_dataset(options.out, options.count, options.seed, options.sizes);
     return 0;
   }
   const demo::Score score = demo::score_annotations(options.pred, options.truth);

@@ -135,7 +135,7 @@ struct Plan {
 
 // Kinds of distinct colour and shape. Sizes are named rarely: one large and one small of a kind, or
 // one shape that is half as large as any other.
-std::vector<Plan> plan_groups(Random& random) {
+std::vector<Plan> plan_groups(cv::Size canvas, Random& random) {
   std::vector<std::pair<int, int>> kinds;
   for (int shape = 0; shape < static_cast<int>(kShapeNames.size()); ++shape) {
     for (int colour = 0; colour < static_cast<int>(kColours.size()); ++colour) {
@@ -152,7 +152,11 @@ std::vector<Plan> plan_groups(Random& random) {
          1});
   }
   if (random.one_in(2)) plans.front().count = random.between(2, 3);
-  if (random.one_in(5)) {
+  // A small shape of a very long picture would be a speck once the picture is downscaled.
+  constexpr int kLong = 3;
+  const bool may_be_small =
+      std::max(canvas.width, canvas.height) <= kLong * std::min(canvas.width, canvas.height);
+  if (random.one_in(5) && may_be_small) {
     plans.back() = {{plans.back().group.shape, plans.back().group.colour, Size::kSmall, {}}, 1};
     if (random.one_in(2)) {
       Plan large = plans.back();
@@ -166,7 +170,7 @@ std::vector<Plan> plan_groups(Random& random) {
 bool try_scene(cv::Size size, Random& random, Scene& scene) {
   scene = {cv::Mat(size, CV_8UC3, background(random)), {}};
   std::vector<cv::Rect> taken;
-  for (const Plan& plan : plan_groups(random)) {
+  for (const Plan& plan : plan_groups(size, random)) {
     scene.groups.push_back(plan.group);
     for (int i = 0; i < plan.count; ++i) {
       if (!draw_one(scene, scene.groups.back(), taken, random)) return false;

@@ -1,8 +1,6 @@
 #include "chat_api.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -11,7 +9,7 @@
 #include <openssl/evp.h>
 #include <opencv2/imgcodecs.hpp>
 
-#include "auto_label_image_grounding/base/text.h"
+#include "families.h"
 #include "language.h"
 
 namespace demo {
@@ -23,49 +21,6 @@ using Json = nlohmann::ordered_json;
 struct BadRequest : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
-
-struct Convention {
-  const char* pattern;  // in the model's name, lower case
-  const char* key;
-  bool yxyx;
-  double range;  // 0: pixels of the picture as received
-};
-
-// As the models of these names answer, whatever the prompt says. The first match counts.
-constexpr std::array<Convention, 12> kConventions = {{{"gemini", "box_2d", true, 1000},
-                                                      {"gemma", "bbox_2d", true, 1000},
-                                                      {"kimi", "bbox", true, 1000},
-                                                      {"qwen2.5", "bbox_2d", false, 0},
-                                                      {"cosmos-reason1", "bbox_2d", false, 0},
-                                                      {"qwen", "bbox_2d", false, 1000},
-                                                      {"cosmos", "bbox_2d", false, 1000},
-                                                      {"internvl", "bbox", false, 1000},
-                                                      {"nemotron", "bbox", false, 1000},
-                                                      {"mistral-large", "bbox", false, 999},
-                                                      {"grok", "bbox", false, 100},
-                                                      {"", "bbox", false, 0}}};
-
-const Convention& convention_of(const std::string& model) {
-  const std::string name = alig::ascii_lower(model);
-  return *std::find_if(kConventions.begin(), kConventions.end(), [&](const Convention& c) {
-    return name.find(c.pattern) != std::string::npos;
-  });
-}
-
-Json box_json(const cv::Rect2d& box, const cv::Size& size, const Convention& convention) {
-  const double sx = convention.range > 0 ? convention.range / size.width : 1;
-  const double sy = convention.range > 0 ? convention.range / size.height : 1;
-  // One decimal where the grid is coarse, as such models do.
-  const double unit = convention.range > 0 && convention.range <= 100 ? 10 : 1;
-  const auto number = [&](double value) -> Json {
-    const double rounded = std::round(value * unit) / unit;
-    if (unit > 1) return rounded;
-    return static_cast<int>(rounded);
-  };
-  const Json x1 = number(box.x * sx), x2 = number((box.x + box.width) * sx);
-  const Json y1 = number(box.y * sy), y2 = number((box.y + box.height) * sy);
-  return convention.yxyx ? Json{y1, x1, y2, x2} : Json{x1, y1, x2, y2};
-}
 
 std::string decode_base64(std::string text) {
   std::erase_if(text, [](char c) { return c == '\n' || c == '\r'; });
@@ -125,31 +80,21 @@ Json extraction(const std::string& caption) {
   return {{"cleaned_caption", cleaned}, {"expressions", expressions}};
 }
 
-Json grounding(const Json& expressions, const cv::Mat& picture, const Convention& convention,
-               EyeKind eyes) {
+std::vector<Finding> find_all(const Json& expressions, const cv::Mat& picture, EyeKind eyes) {
   const std::vector<Sighting> seen = see(picture, eyes);
-  Json groundings = Json::array();
+  std::vector<Finding> findings;
   for (const Json& expression : expressions) {
     const std::string text = expression.at("text").get<std::string>();
-    Json instances = Json::array();
-    for (const Sighting& sighting : matching(text, seen)) {
-      Json instance = Json::object();
-      instance[convention.key] = box_json(sighting.box, picture.size(), convention);
-      instance["score"] = std::round(sighting.score * 100) / 100;
-      instances.push_back(std::move(instance));
-    }
-    groundings.push_back(
-        {{"id", expression.at("id")}, {"text", text}, {"instances", std::move(instances)}});
+    findings.push_back({expression.at("id").get<int>(), text, matching(text, seen)});
   }
-  Json out = Json::object();
-  out["groundings"] = std::move(groundings);
-  return out;
+  return findings;
 }
 
 struct Question {
   std::string model;
   std::string prompt;
-  cv::Mat picture;  // empty: text only
+  cv::Mat picture;        // empty: text only
+  std::string mime_type;  // of the picture, as the request says
   bool json_only = false;
 };
 
@@ -159,28 +104,44 @@ struct Answer {
   Json log;
 };
 
-Answer think(const Question& question, EyeKind eyes) {
+Answer ground(const Question& question, const Json& expressions, const Teaching& teaching) {
+  if (question.picture.empty()) throw BadRequest("no picture to look at");
+  const Family& family = family_of(teaching.family.empty() ? question.model : teaching.family);
+  const cv::Size received = question.picture.size();
+  const cv::Size grid = grid_of(family, seen_size(family, received));
   Answer answer;
-  answer.log = {{"model", question.model},
-                {"width", question.picture.cols},
-                {"height", question.picture.rows}};
-  Json result;
+  answer.log = {{"step", "1"}, {"family", family.name}, {"grid", {grid.width, grid.height}}};
+  answer.log["expressions"] = expressions;
+  answer.text = write_answer(find_all(expressions, question.picture, teaching.eyes), family,
+                             received, question.json_only);
+  return answer;
+}
+
+Answer extract(const Question& question, const Json& caption) {
+  Answer answer;
+  answer.log = {{"step", "0"}, {"caption", caption}};
+  answer.text = extraction(caption.get<std::string>()).dump(2);
+  // Without a schema real models like to put a fence around their JSON.
+  if (!question.json_only) answer.text = "```json\n" + answer.text + "\n```";
+  return answer;
+}
+
+Answer think(const Question& question, const Teaching& teaching) {
+  if (question.mime_type == teaching.refused_type && !question.mime_type.empty()) {
+    throw BadRequest("Unsupported image format: " + question.mime_type);
+  }
+  Answer answer;
   if (const auto expressions = field(question.prompt, "Expressions"); expressions) {
-    if (question.picture.empty()) throw BadRequest("no picture to look at");
-    answer.log["step"] = "1";
-    answer.log["expressions"] = *expressions;
-    result = grounding(*expressions, question.picture, convention_of(question.model), eyes);
+    answer = ground(question, *expressions, teaching);
   } else if (const auto caption = field(question.prompt, "Caption"); caption) {
-    answer.log["step"] = "0";
-    answer.log["caption"] = *caption;
-    result = extraction(caption->get<std::string>());
+    answer = extract(question, *caption);
   } else {
     throw BadRequest(
         "the demo teacher reads prompts with a line \"Caption: …\" or \"Expressions: …\"");
   }
-  answer.text = result.dump(2);
-  // Without a schema real models like to put a fence around their JSON.
-  if (!question.json_only) answer.text = "```json\n" + answer.text + "\n```";
+  answer.log["model"] = question.model;
+  answer.log["width"] = question.picture.cols;
+  answer.log["height"] = question.picture.rows;
   constexpr int kCharactersPerToken = 4, kTokensPerPicture = 258;
   answer.input_tokens = static_cast<int>(question.prompt.size()) / kCharactersPerToken +
                         (question.picture.empty() ? 0 : kTokensPerPicture);
@@ -194,7 +155,9 @@ Question read_openai(const Json& body) {
   question.json_only = body.contains("response_format");
   for (const Json& part : body.at("messages").at(0).at("content")) {
     if (part.at("type") == "image_url") {
-      question.picture = picture_of_url(part.at("image_url").at("url").get<std::string>());
+      const std::string url = part.at("image_url").at("url").get<std::string>();
+      question.picture = picture_of_url(url);
+      if (url.rfind("data:", 0) == 0) question.mime_type = url.substr(5, url.find(';') - 5);
     } else {
       question.prompt += part.at("text").get<std::string>();
     }
@@ -211,6 +174,7 @@ Question read_gemini(const std::string& model, const Json& body) {
     if (part.contains("inlineData")) {
       question.picture =
           decode_picture(decode_base64(part["inlineData"].at("data").get<std::string>()));
+      question.mime_type = part["inlineData"].at("mimeType").get<std::string>();
     } else {
       question.prompt += part.at("text").get<std::string>();
     }
@@ -233,10 +197,10 @@ Json gemini_error(int code, const std::string& message, const char* status) {
   return out;
 }
 
-Reply answer_openai(const std::string& body, EyeKind eyes) {
+Reply answer_openai(const std::string& body, const Teaching& teaching) {
   try {
     const Question question = read_openai(Json::parse(body));
-    const Answer answer = think(question, eyes);
+    const Answer answer = think(question, teaching);
     Json choice = {{"index", 0},
                    {"message", {{"role", "assistant"}, {"content", answer.text}}},
                    {"finish_reason", "stop"}};
@@ -255,9 +219,9 @@ Reply answer_openai(const std::string& body, EyeKind eyes) {
   }
 }
 
-Reply answer_gemini(const std::string& model, const std::string& body, EyeKind eyes) {
+Reply answer_gemini(const std::string& model, const std::string& body, const Teaching& teaching) {
   try {
-    const Answer answer = think(read_gemini(model, Json::parse(body)), eyes);
+    const Answer answer = think(read_gemini(model, Json::parse(body)), teaching);
     Json candidate = Json::object();
     candidate["content"] = {{"role", "model"},
                             {"parts", Json::array({Json::object({{"text", answer.text}})})}};

@@ -16,10 +16,16 @@ struct Reply {
   nlohmann::ordered_json log;  // what was asked, for --requests-log
 };
 
+struct Teaching {
+  EyeKind eyes = EyeKind::kAuto;
+  std::string family;        // answer as this model does, whatever name is asked for; "": by name
+  std::string refused_type;  // pictures of this MIME type are refused, as by some servers
+};
+
 // POST …/chat/completions
-Reply answer_openai(const std::string& body, EyeKind eyes);
+Reply answer_openai(const std::string& body, const Teaching& teaching);
 // POST …/models/{model}:generateContent
-Reply answer_gemini(const std::string& model, const std::string& body, EyeKind eyes);
+Reply answer_gemini(const std::string& model, const std::string& body, const Teaching& teaching);
 
 nlohmann::ordered_json openai_error(const std::string& message, const char* code);
 nlohmann::ordered_json gemini_error(int code, const std::string& message, const char* status);

@@ -32,7 +32,7 @@ struct Options {
   std::string api_key;
   std::string requests_log;
   int delay_ms = 0;
-  EyeKind eyes = EyeKind::kAuto;
+  Teaching teaching;
 };
 
 httplib::Server* running_server = nullptr;
@@ -53,7 +53,7 @@ class Teacher {
         return send(out, {401, openai_error("Incorrect API key provided", "invalid_api_key"), {}});
       }
       pause();
-      send(out, answer_openai(in.body, options_.eyes));
+      send(out, answer_openai(in.body, options_.teaching));
     });
     server.Post(R"(/v1(?:alpha|beta)/models/([^/:]+):generateContent)",
                 [this](const httplib::Request& in, httplib::Response& out) {
@@ -65,7 +65,7 @@ class Teacher {
                               {}});
                   }
                   pause();
-                  send(out, answer_gemini(in.matches[1].str(), in.body, options_.eyes));
+                  send(out, answer_gemini(in.matches[1].str(), in.body, options_.teaching));
                 });
     server.Get("/v1/models", [this](const httplib::Request&, httplib::Response& out) {
       send(out, {200,
@@ -133,8 +133,12 @@ int main_of(int argc, char** argv) {
   app.add_option("--delay-ms", options.delay_ms, "Wait this long before each answer");
   const std::map<std::string, EyeKind> eyes = {
       {"auto", EyeKind::kAuto}, {"shapes", EyeKind::kShapes}, {"photos", EyeKind::kPhotos}};
-  app.add_option("--eyes", options.eyes, "shapes, photos, or auto")
+  app.add_option("--eyes", options.teaching.eyes, "shapes, photos, or auto")
       ->transform(CLI::CheckedTransformer(eyes, CLI::ignore_case));
+  app.add_option("--play", options.teaching.family,
+                 "Answer as this model does, whatever model is asked for (default: by name)");
+  app.add_option("--refuse", options.teaching.refused_type,
+                 "Refuse pictures of this MIME type, e.g. image/webp");
   CLI11_PARSE(app, argc, argv);
   // Each request has a thread of its own already.
   cv::setNumThreads(1);

@@ -5,6 +5,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "eyes.h"
+#include "measure.h"
 
 namespace demo {
 namespace {
@@ -73,32 +74,70 @@ cv::Vec3b border_colour(const cv::Mat& bgr) {
   return median_colour(pixels);
 }
 
-cv::Mat foreground(const cv::Mat& bgr) {
+cv::Mat foreground(const cv::Mat& bgr, const cv::Vec3b& background) {
   cv::Mat difference;
-  const cv::Vec3b background = border_colour(bgr);
   cv::absdiff(bgr, cv::Scalar(background[0], background[1], background[2]), difference);
   cv::Mat sum;
   cv::transform(difference, sum, cv::Matx13f(1, 1, 1));
   return sum > kMinDistance;
 }
 
-// By how much of its hull, its box and its enclosing circle a contour fills.
-std::string name_of_shape(const std::vector<cv::Point>& contour, const cv::Rect& box) {
-  const double area = std::max(cv::contourArea(contour), 1.0);
+// What the pixels of a contour and of its inside cover: its own area runs through their centres.
+double pixel_area(const std::vector<cv::Point>& contour) {
+  return cv::contourArea(contour) + cv::arcLength(contour, true) / 2 + 1;
+}
+
+// By how much of its hull, its box and its enclosing circle the shape fills.
+std::string name_of_shape(const cv::Mat& coverage) {
+  std::vector<std::vector<cv::Point>> contours;
+  cv::findContours(coverage > 0.5, contours, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_NONE);
+  if (contours.empty()) return "speck";
+  const auto& contour =
+      *std::max_element(contours.begin(), contours.end(),
+                        [](const auto& a, const auto& b) { return pixel_area(a) < pixel_area(b); });
+  const cv::Rect box = cv::boundingRect(contour);
+  const double area = pixel_area(contour);
   std::vector<cv::Point> hull;
   cv::convexHull(contour, hull);
   constexpr double kConvex = 0.85;
-  if (area < kConvex * cv::contourArea(hull)) return "star";
-  constexpr double kBoxLike = 0.9, kDiscLike = 0.88;
+  if (area < kConvex * pixel_area(hull)) return "star";
+  constexpr double kBoxLike = 0.9, kDiscLike = 0.85;
   if (area > kBoxLike * box.area()) {
     const double aspect = static_cast<double>(box.width) / box.height;
-    return aspect > 0.9 && aspect < 1.1 ? "square" : "rectangle";
+    return aspect > 0.8 && aspect < 1.25 ? "square" : "rectangle";
   }
   cv::Point2f centre;
   float radius = 0;
   cv::minEnclosingCircle(contour, centre, radius);
+  constexpr float kHalfPixel = 0.5F;
+  radius += kHalfPixel;
   if (area > kDiscLike * CV_PI * radius * radius) return "circle";
   return "triangle";
+}
+
+// A sample of them: a hundred lines and columns at most.
+std::vector<cv::Vec3b> pixels_inside(const cv::Mat& bgr, const std::vector<cv::Point>& contour,
+                                     const cv::Rect& box) {
+  std::vector<cv::Vec3b> inside;
+  for (int y = box.y; y < box.y + box.height; y += 1 + box.height / 100) {
+    for (int x = box.x; x < box.x + box.width; x += 1 + box.width / 100) {
+      const cv::Point2f at(static_cast<float>(x), static_cast<float>(y));
+      if (cv::pointPolygonTest(contour, at, false) > 0) inside.push_back(bgr.at<cv::Vec3b>(y, x));
+    }
+  }
+  return inside;
+}
+
+// The median of the half that differs most from the background: edge pixels are mixtures, and a
+// very small shape hardly has others.
+cv::Vec3b pure_colour(std::vector<cv::Vec3b> pixels, const cv::Vec3b& background) {
+  const auto middle = pixels.begin() + static_cast<std::ptrdiff_t>((pixels.size() + 1) / 2);
+  std::nth_element(
+      pixels.begin(), middle - 1, pixels.end(), [&](const cv::Vec3b& a, const cv::Vec3b& b) {
+        return cv::norm(a, background, cv::NORM_L1) > cv::norm(b, background, cv::NORM_L1);
+      });
+  pixels.erase(middle, pixels.end());
+  return median_colour(pixels);
 }
 
 }  // namespace
@@ -108,7 +147,7 @@ bool is_plain_scene(const cv::Mat& bgr) {
   cv::Mat small;
   const double scale = std::min(1.0, 400.0 / std::max(bgr.cols, bgr.rows));
   cv::resize(bgr, small, cv::Size(), scale, scale, cv::INTER_NEAREST);
-  const cv::Mat mask = foreground(small);
+  const cv::Mat mask = foreground(small, border_colour(small));
   std::vector<std::vector<cv::Point>> contours;
   cv::findContours(mask, contours, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_NONE);
   constexpr std::size_t kMostShapes = 60;
@@ -117,26 +156,26 @@ bool is_plain_scene(const cv::Mat& bgr) {
 }
 
 std::vector<Sighting> see_shapes(const cv::Mat& bgr) {
-  const cv::Mat mask = foreground(bgr);
+  const cv::Vec3b background = border_colour(bgr);
   std::vector<std::vector<cv::Point>> contours;
-  cv::findContours(mask, contours, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_NONE);
+  cv::findContours(foreground(bgr, background), contours, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_NONE);
   std::vector<Sighting> out;
   // Specks are noise of the compression.
-  const double least = std::max(30.0, 0.0001 * static_cast<double>(bgr.total()));
+  const double least = std::max(16.0, 0.0001 * static_cast<double>(bgr.total()));
   for (const auto& contour : contours) {
-    if (cv::contourArea(contour) < least) continue;
+    if (pixel_area(contour) < least) continue;
     const cv::Rect box = cv::boundingRect(contour);
-    std::vector<cv::Vec3b> inside;
-    for (int y = box.y; y < box.y + box.height; y += 1 + box.height / 100) {
-      for (int x = box.x; x < box.x + box.width; x += 1 + box.width / 100) {
-        if (cv::pointPolygonTest(contour, cv::Point2f(static_cast<float>(x), static_cast<float>(y)),
-                                 false) > 0) {
-          inside.push_back(bgr.at<cv::Vec3b>(y, x));
-        }
-      }
-    }
+    const auto inside = pixels_inside(bgr, contour, box);
     if (inside.empty()) continue;
-    out.push_back({name_of_shape(contour, box), name_of_colour(median_colour(inside)), box, 0.97});
+    const cv::Vec3b colour = pure_colour(inside, background);
+    constexpr int kMargin = 2;
+    const cv::Rect around = cv::Rect(box.x - kMargin, box.y - kMargin, box.width + 2 * kMargin,
+                                     box.height + 2 * kMargin) &
+                            cv::Rect(cv::Point(), bgr.size());
+    const cv::Mat coverage = coverage_of(bgr(around), background, colour);
+    const std::string kind = name_of_shape(coverage);
+    const cv::Rect2d measured = measure_box(coverage, kind) + cv::Point2d(around.tl());
+    out.push_back({kind, name_of_colour(colour), measured, 0.97});
   }
   return out;
 }

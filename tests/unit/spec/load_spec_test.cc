@@ -192,6 +192,21 @@ TEST(LoadSpecTest, OverridesFollowHydrasGrammar) {
   EXPECT_EQ(body.vlm.openai.extra_body.dump(), R"({"a":{"b":false},"c":{"d":[1,"x"],"e":null}})");
 }
 
+TEST(LoadSpecTest, OnAndOffNeedNoQuotes) {
+  const std::string block = "image_grounding:\n  vlm:\n    structured_output: ";
+  for (const char* word : {"off", "'off'", "Off", "false", "'False'"}) {
+    EXPECT_EQ(good(block + word).vlm.structured_output, StructuredOutput::kOff) << word;
+    EXPECT_EQ(good("", {std::string("image_grounding.vlm.structured_output=") + word})
+                  .vlm.structured_output,
+              StructuredOutput::kOff)
+        << word;
+  }
+  for (const char* word : {"on", "true", "\"on\""}) {
+    EXPECT_EQ(good(block + word).vlm.structured_output, StructuredOutput::kOn) << word;
+  }
+  EXPECT_EQ(good(block + "auto").vlm.structured_output, StructuredOutput::kAuto);
+}
+
 TEST(LoadSpecTest, BadOverridesAreNamed) {
   struct Case {
     const char* text;
