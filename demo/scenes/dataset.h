@@ -16,6 +16,7 @@ enum class Sizes {
 
 // Writes folder/images/…, folder/captions.jsonl and folder/truth.jsonl; the same seed and count
 // give the same scenes. Throws std::runtime_error.
-void write_dataset(const std::filesystem::path& folder, int records, std::uint32_t seed, Sizes sizes);
+void write_dataset(const std::filesystem::path& folder, int records, std::uint32_t seed,
+                   Sizes sizes);
 
 }  // namespace demo
