@@ -35,4 +35,5 @@ export ALIG_TEACHER=$root/build/release/demo/teacher/demo-teacher
 export ALIG_SCENES=$root/build/release/demo/scenes/demo-scenes
 # Apart, for each has a conftest.py that its tests import from.
 "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/integration
+"$venv/bin/python" -m pytest -q -p no:cacheprovider tests/chaos
 "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/dispatcher

@@ -43,6 +43,10 @@ std::string ascii_lower(std::string_view text);
 // At most max_bytes, cut at a code-point boundary, with "…" appended where something was cut.
 std::string shorten(std::string_view text, std::size_t max_bytes);
 
+// Whether brackets and braces outside strings nest deeper than `depth`, in JSON or what claims to
+// be. Asked before parsing what others sent: copying and destroying a document recurse.
+bool nests_deeper_than(std::string_view json, std::size_t depth);
+
 // Levenshtein distance in bytes; for "did you mean".
 std::size_t edit_distance(std::string_view a, std::string_view b);
 

@@ -19,26 +19,6 @@ constexpr std::size_t kMaxDetails = 64;
 constexpr std::size_t kMaxMessageBytes = 500;
 constexpr std::size_t kMaxFieldBytes = 200;
 
-// Nesting is checked before parsing: neither parser nor destructor shall depend on it.
-bool is_too_deep(std::string_view text) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) return true;
-    } else if ((c == '}' || c == ']') && depth > 0) {
-      --depth;
-    }
-  }
-  return false;
-}
-
 // Messages end up in one-line logs and on terminals: runs of white space and control characters
 // (line ends, escape sequences) become one blank.
 std::string one_line(std::string_view text, std::size_t max_bytes) {
@@ -174,7 +154,7 @@ std::string text_message(std::string_view body) {
 
 ProviderError parse_provider_error(std::string_view body) {
   ProviderError error;
-  if (body.size() <= kMaxBodyBytes && !is_too_deep(body)) {
+  if (body.size() <= kMaxBodyBytes && !nests_deeper_than(body, kMaxDepth)) {
     const Json document = Json::parse(parseable(body), nullptr, /*allow_exceptions=*/false);
     if (!document.is_discarded() && read_document(document, error)) {
       if (error.message.empty()) error.message = error.code.empty() ? error.status : error.code;

@@ -74,19 +74,41 @@ std::vector<std::string> forms_of(const std::vector<std::string>& secrets) {
   return forms;
 }
 
+// What a cut left of a secret: bytes from `at` that begin like one and end where the text does, or
+// where shorten() put its "…". A few characters tell nothing, and could be anything.
+std::size_t cut_secret_length(std::string_view text, std::size_t at, std::string_view secret) {
+  constexpr std::size_t kTelling = 4;
+  constexpr std::string_view kCut = "…";
+  const auto differ = std::mismatch(secret.begin(), secret.end(), text.begin() + at, text.end());
+  const auto length = static_cast<std::size_t>(differ.first - secret.begin());
+  const std::string_view rest = text.substr(at + length);
+  const bool cut = rest.empty() || rest.substr(0, kCut.size()) == kCut;
+  return cut && length >= std::min(kTelling, secret.size()) ? length : 0;
+}
+
+// The length of the secret, whole or cut, that begins at `at`; else 0.
+std::size_t secret_length(const std::string& text, std::size_t at,
+                          const std::vector<std::string>& forms) {
+  for (const std::string& form : forms) {
+    if (text.compare(at, form.size(), form) == 0) return form.size();
+  }
+  for (const std::string& form : forms) {
+    if (const std::size_t length = cut_secret_length(text, at, form); length > 0) return length;
+  }
+  return 0;
+}
+
 // All secrets in one pass, so that no secret is looked for in the masks of another.
 std::string mask_secrets(const std::string& text, const std::vector<std::string>& forms) {
   std::string masked;
   std::size_t at = 0;
   while (at < text.size()) {
-    const auto hit = std::find_if(forms.begin(), forms.end(), [&](const std::string& form) {
-      return text.compare(at, form.size(), form) == 0;
-    });
-    if (hit == forms.end()) {
+    const std::size_t secret = secret_length(text, at, forms);
+    if (secret == 0) {
       masked += text[at++];
     } else {
       masked += kMask;
-      at += hit->size();
+      at += secret;
     }
   }
   return masked;

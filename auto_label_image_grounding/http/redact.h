@@ -6,7 +6,8 @@
 
 namespace alig {
 
-// Replaces by "***": each secret (as it is, trimmed, and percent-encoded), and whatever looks like
+// Replaces by "***": each secret (as it is, trimmed, and percent-encoded), also where shorten() cut
+// it off or the text ends within it, and whatever looks like
 // a key although nobody told us: the value in `key=…`, `api_key: …`, `token=…`, `Bearer …`,
 // `Authorization: Basic …`, and words that begin like the keys of known providers (`sk-…`,
 // `AIza…`, `nvapi-…`, `hf_…`). Errs on the side of hiding too much. Pure; linear in the text.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <string_view>
 
@@ -241,6 +242,19 @@ std::optional<bool> should_retry(const HttpResponse& response) {
   return std::nullopt;
 }
 
+// "host", "host:8000", "[::1]:8000". Not "user:secret", which is what a "/" in a secret leaves.
+bool is_host_and_port(std::string_view text) {
+  const auto is_host_character = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view(".-_[]:").find(c) != std::string_view::npos;
+  };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const std::size_t colon = text.find(':', text.rfind(']') == text.npos ? 0 : text.rfind(']'));
+  const std::string_view port = colon == text.npos ? "" : text.substr(colon + 1);
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_host_character) &&
+         std::all_of(port.begin(), port.end(), is_digit);
+}
+
 // Scheme and host alone: the rest of a Location may hold what is nobody's business.
 std::string redirect_target(const HttpResponse& response) {
   const std::string* location = response.header("location");
@@ -250,6 +264,7 @@ std::string redirect_target(const HttpResponse& response) {
   std::string origin = location->substr(0, location->find_first_of("/?#", scheme + 3));
   const std::size_t user = origin.rfind('@');
   if (user != std::string::npos) origin.erase(scheme + 3, user + 1 - (scheme + 3));
+  if (!is_host_and_port(std::string_view(origin).substr(scheme + 3))) return "elsewhere";
   return shorten(scrub_utf8(origin), 200);
 }
 

@@ -53,7 +53,8 @@ Status CheckpointStore::prepare(const std::vector<Step>& steps) const {
 Status CheckpointStore::discard(const std::vector<Step>& steps) const {
   std::string marker;
   for (const Step step : steps) marker += name_of(step);
-  auto status = write_file_atomically(dir_.state_dir() / kDiscardMarker, marker, Sync::kYes);
+  auto status = write_file_atomically(dir_.state_dir() / kDiscardMarker, marker, Sync::kYes,
+                                      dir_.temporaries());
   return status ? finish_discard() : status;
 }
 

@@ -39,6 +39,15 @@ Json published_digest(const ResultsDir& dir, Step step) {
   return digest.is_object() ? digest : Json::object();
 }
 
+// Of all the contents that the file may have although nobody edited it.
+Json digests_of(const Json& published) {
+  Json out = Json::array();
+  if (published.contains("sha256")) out.push_back(published["sha256"]);
+  const Json previous = published.value("previous", Json::array());
+  out.insert(out.end(), previous.begin(), previous.end());
+  return out;
+}
+
 template <typename Take>
 Status for_each_block(const fs::path& path, Take take) {
   std::ifstream in(path, std::ios::binary);
@@ -189,18 +198,20 @@ Status OutputWriter::publish(const std::vector<BadLine>& bad_lines) {
   return publish_failures(bad_lines);
 }
 
-// The digest is written first, beside the one of the file that is still there: a process that is
-// killed in between must not make its own file look edited by hand.
+// The digest is written first, beside those of the files that may still be there: a process that is
+// killed in between, perhaps several times running, must not make its own file look edited by hand.
 Status OutputWriter::publish_step(Step step) {
   Output& output = *outputs_[static_cast<int>(step)];
   const fs::path digest_file = digest_path(settings_.dir, step);
-  const Json previous = published_digest(settings_.dir, step);
-  Json digest = {{"sha256", output.hash.finish_hex()}, {"previous", previous.value("sha256", "")}};
-  auto status = write_file_atomically(digest_file, digest.dump() + "\n", Sync::kYes);
+  const fs::path temporaries = settings_.dir.temporaries();
+  Json digest = {{"sha256", output.hash.finish_hex()},
+                 {"previous", digests_of(published_digest(settings_.dir, step))}};
+  auto status = write_file_atomically(digest_file, digest.dump() + "\n", Sync::kYes, temporaries);
   if (status) status = output.file.commit();
   if (!status) return status;
+  digest.erase("previous");
   digest.update(stat_of(settings_.dir.step_annotations(step)));
-  return write_file_atomically(digest_file, digest.dump() + "\n");
+  return write_file_atomically(digest_file, digest.dump() + "\n", Sync::kNo, temporaries);
 }
 
 Status OutputWriter::publish_copy(Step last) {
@@ -234,7 +245,8 @@ Result<bool> edited_since_published(const ResultsDir& dir, Step step) {
   }
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
-  return published["sha256"] != *digest && published.value("previous", "") != *digest;
+  const Json ours = digests_of(published);
+  return std::find(ours.begin(), ours.end(), *digest) == ours.end();
 }
 
 }  // namespace alig

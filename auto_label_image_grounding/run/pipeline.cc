@@ -31,7 +31,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kTick = milliseconds(100);
-constexpr Duration kGrace = seconds(10);  // for what is in flight when a run is interrupted
+constexpr Duration kGrace = seconds(10);  // for what is in flight when a run ends early
 
 std::vector<Step> selected_steps(const Spec& spec) {
   std::vector<Step> steps;
@@ -265,12 +265,23 @@ class PipelineRun {
   void end_run(Error error) {
     if (end_) return;
     const TimePoint now = clock_.now();
-    // max_requests: what is paid for is waited for, each request within its timeout.
-    const bool waits = error.kind == ErrorKind::kUnavailable;
     end_ = std::move(error);
-    deadline_ = waits ? TimePoint::max() : now;
-    if (end_->kind == ErrorKind::kInterrupted) deadline_ = now + kGrace;
-    stop_parts_(!waits && end_->kind != ErrorKind::kInterrupted);
+    deadline_ = deadline_of(end_->kind, now);
+    stop_parts_(deadline_ <= now);
+  }
+
+  // Until when what is in flight may finish: it is paid for, also where the endpoint refuses the
+  // next request. Where a disk is full, its answers could not be kept anyway.
+  static TimePoint deadline_of(ErrorKind reason, TimePoint now) {
+    switch (reason) {
+      case ErrorKind::kUnavailable:  // max_requests: each request within its timeout
+        return TimePoint::max();
+      case ErrorKind::kInterrupted:
+      case ErrorKind::kEndpoint:
+        return now + kGrace;
+      default:
+        return now;
+    }
   }
 
   bool has_ended(const VlmCaller& caller) const {
@@ -283,8 +294,14 @@ class PipelineRun {
       hooks_.on_progress({report_.records, report_.done + report_.failed, report_.failed,
                           report_.requests(), caller.in_flight()});
     }
+    const bool endpoint_failed = end_ && end_->kind == ErrorKind::kEndpoint;
+    if (endpoint_failed) announce_wait(caller);
     const Interrupt interrupt = hooks_.interrupt ? hooks_.interrupt() : Interrupt::kNone;
     if (interrupt == Interrupt::kNone) return;
+    if (endpoint_failed) {  // the run has failed already, and that is what it says
+      deadline_ = clock_.now();
+      return;
+    }
     if (!end_ || end_->kind != ErrorKind::kInterrupted) {
       hooks_.logger->warning(
           "interrupted: no new requests; waiting up to 10 s for {} in flight "
@@ -298,6 +315,12 @@ class PipelineRun {
       deadline_ = clock_.now();
       stop_parts_(true);
     }
+  }
+
+  void announce_wait(const VlmCaller& caller) {
+    if (std::exchange(wait_announced_, true)) return;
+    hooks_.logger->warning("{}. No new requests; waiting up to 10 s for {} in flight",
+                           end_->message, caller.in_flight());
   }
 
   Status judge_failures() {
@@ -404,6 +427,7 @@ class PipelineRun {
   std::function<void(bool)> stop_parts_;  // true: requests in flight are cancelled too
   std::optional<Error> end_;              // why the run ends before its work is done
   TimePoint deadline_ = TimePoint::max();
+  bool wait_announced_ = false;
 };
 
 }  // namespace

@@ -14,9 +14,10 @@ std::string open_object(const nlohmann::ordered_json& object) {
 }
 
 Result<json> parse_response(std::string_view body) {
-  // The response reader of last resort: parse() never recurses, so depth is no danger.
-  json parsed = json::parse(body, nullptr, false);
-  if (parsed.is_discarded() || !parsed.is_object()) {
+  constexpr std::size_t kMaxDepth = 200;  // a real answer has about ten
+  const bool too_deep = nests_deeper_than(body, kMaxDepth);
+  json parsed = too_deep ? json() : json::parse(body, nullptr, false);
+  if (!parsed.is_object()) {
     return fail(ErrorKind::kData, "the endpoint's answer is not the JSON that its API promises: " +
                                       shorten(scrub_utf8(trim(body)), 200));
   }
@@ -26,7 +27,10 @@ Result<json> parse_response(std::string_view body) {
 std::int64_t token_count(const json& object, const char* key) {
   if (!object.is_object()) return 0;
   const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
+  if (found == object.end() || !found->is_number()) return 0;
+  constexpr double kBelievable = 1e12;  // what is beyond would overflow a sum
+  const double count = found->get<double>();
+  return count >= 0 && count <= kBelievable ? static_cast<std::int64_t>(count) : 0;
 }
 
 double clamp_temperature(double temperature) { return std::clamp(temperature, 0.0, 2.0); }

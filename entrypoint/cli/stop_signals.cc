@@ -24,6 +24,8 @@ void catch_stop_signals() {
   sigaction(SIGTERM, &action, nullptr);
   // A reader that went away (| head) is no reason to lose the run.
   std::signal(SIGPIPE, SIG_IGN);
+  // A limit on file sizes (ulimit -f) becomes an error that names the file, as a full disk does.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 Interrupt received_interrupt() {

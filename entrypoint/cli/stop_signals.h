@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM as a question that the run asks now and then.
+// SIGINT and SIGTERM as a question that the run asks now and then; signals that would end a run for
+// a matter of one file or pipe are ignored.
 #pragma once
 
 #include "auto_label_image_grounding/run/pipeline.h"

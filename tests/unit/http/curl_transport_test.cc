@@ -313,6 +313,7 @@ TEST(CurlTransport, Faults) {
          c.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab");
        },
        "reset"},
+      {"an answer that is not HTTP", [](Connection& c) { c.write("220 mail ESMTP\r\n"); }, "reset"},
       {"broken gzip",
        [](Connection& c) { c.answer(200, "no gzip at all", "Content-Encoding: gzip\r\n"); },
        "other"},

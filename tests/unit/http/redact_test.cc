@@ -27,6 +27,22 @@ TEST(Redact, HidesKnownSecretsInAllTheirForms) {
   for (const Case& c : cases) EXPECT_EQ(redact(c.text, c.secrets), c.expected) << c.text;
 }
 
+TEST(Redact, HidesWhatACutLeftOfASecret) {
+  const Case cases[] = {
+      {"the key zebra-quag… is wrong", {"zebra-quagga-77"}, "the key ***… is wrong"},
+      {"\"zebra-quagga-7…\" (2 attempts)", {"zebra-quagga-77"}, "\"***…\" (2 attempts)"},
+      {"the key zebra-qua", {"zebra-quagga-77"}, "the key ***"},
+      {"zebra%2Fqua…", {"zebra/quagga"}, "***…"},
+      {"okapi-1, zebra…", {"zebra-quagga", "okapi-12"}, "okapi-1, ***…"},
+      {"a zebra crossing", {"zebra-quagga-77"}, "a zebra crossing"},
+      {"not at the cut: zebra-quag, then…",
+       {"zebra-quagga-77"},
+       "not at the cut: zebra-quag, then…"},
+      {"zeb…", {"zebra-quagga-77"}, "zeb…"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(redact(c.text, c.secrets), c.expected) << c.text;
+}
+
 TEST(Redact, HidesWhatLooksLikeAKey) {
   const Case cases[] = {
       {"GET /v1?key=AbC-123&alt=sse", {}, "GET /v1?key=***&alt=sse"},

@@ -1,5 +1,6 @@
 #include "auto_label_image_grounding/http/retry_policy.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -364,11 +365,27 @@ TEST(RetryPolicy, RequestsWithOneHintComeBackLaterAndSpread) {
 }
 
 TEST(RetryPolicy, RedirectsNameOnlyTheHost) {
-  const Failure failure =
-      failure_of(response(308, "", {{"location", "https://user:pw@other.example/v1?key=secret"}}));
-  EXPECT_EQ(failure.message,
-            "HTTP 308: the endpoint redirects to https://other.example; set base_url to the final "
-            "address");
+  struct Case {
+    const char* location;
+    const char* named;
+  };
+  const Case cases[] = {
+      {"https://user:pw@other.example/v1?key=secret", "https://other.example"},
+      {"http://10.0.0.1:8000/v1", "http://10.0.0.1:8000"},
+      {"http://[::1]:8000/v1", "http://[::1]:8000"},
+      {"http://[::1]/v1", "http://[::1]"},
+      {"/v2/chat", "another path of the same host"},
+      {"http://user:sec/ret@other.example/", "elsewhere"},
+      {"http://sec ret/", "elsewhere"},
+      {"http:///v1", "elsewhere"},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(
+        failure_of(response(308, "", {{"location", c.location}})).message,
+        fmt::format("HTTP 308: the endpoint redirects to {}; set base_url to the final address",
+                    c.named))
+        << c.location;
+  }
 }
 
 TEST(RetryPolicy, MessagesHideKeysThatAServerRepeats) {

@@ -2,6 +2,8 @@
 #include "auto_label_image_grounding/run/pipeline.h"
 
 #include <atomic>
+#include <chrono>
+#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -119,7 +121,16 @@ HttpOutcome good_answer(const std::string& prompt) {
 
 class QuietLogger final : public Logger {
  public:
-  void log(LogLevel, std::string_view) override {}
+  void log(LogLevel, std::string_view text) override {
+    if (text.find("No new requests") != std::string_view::npos) ending_.set_value();
+  }
+  // Returns when a run has said that it ends and only waits for what is in flight.
+  bool wait_for_ending() {
+    return ending_.get_future().wait_for(std::chrono::seconds(5)) == std::future_status::ready;
+  }
+
+ private:
+  std::promise<void> ending_;
 };
 
 class PipelineTest : public ::testing::Test {
@@ -278,6 +289,28 @@ TEST_F(PipelineTest, ABadKeyEndsTheRunAtOnceAndIsNotPrinted) {
   EXPECT_THAT(outcome.status.error().message, ::testing::Not(HasSubstr("sk-secret-1")));
   EXPECT_EQ(endpoint.requests(), 1);
   EXPECT_EQ(json::parse(read_text(folder_ / "out" / "summary.json"))["status"], "failed");
+}
+
+// Of two requests in flight one ends the run: the other one's answer is paid for.
+TEST_F(PipelineTest, AFatalAnswerLosesNothingThatIsInFlight) {
+  bool refused = false;
+  FakeEndpoint endpoint([&](const std::string& prompt) {
+    if (refused) {
+      EXPECT_TRUE(logger_.wait_for_ending());
+      return good_answer(prompt);
+    }
+    refused = true;
+    return status(429, R"({"error":{"code":"insufficient_quota","message":"No credit."}})");
+  });
+  Spec two = spec();
+  two.workflow.max_workers = 2;
+  const RunOutcome outcome = run(two, endpoint);
+  ASSERT_FALSE(outcome.status);
+  EXPECT_EQ(outcome.status.error().kind, ErrorKind::kEndpoint);
+  EXPECT_EQ(endpoint.requests(), 2);
+  FakeEndpoint healthy(good_answer);
+  ASSERT_TRUE(run(two, healthy).status);
+  EXPECT_EQ(healthy.requests(), 4) << "five in all, of which one is answered";
 }
 
 TEST_F(PipelineTest, UnusableAnswersAreAskedAgainTwiceAtMost) {

@@ -197,6 +197,30 @@ TEST(BackendTest, WhatIsNoReplyIsAnError) {
   }
 }
 
+// Copying such a document would need more stack than there is.
+TEST(BackendTest, ADeepAnswerIsAnError) {
+  const std::string deep = std::string(300000, '[') + std::string(300000, ']');
+  for (const std::string& body :
+       {deep, R"({"choices":[{"message":{"content":)" + deep + "}}]}",
+        R"({"candidates":[{"content":{"parts":)" + deep + "}}]}", R"({"usage":)" + deep + "}"}) {
+    for (const auto& backend : {make_backend(gemini_spec()), make_backend(openai_spec())}) {
+      const auto reply = backend->read_reply(body);
+      ASSERT_FALSE(reply) << body.substr(0, 60);
+      EXPECT_EQ(reply.error().kind, ErrorKind::kData) << body.substr(0, 60);
+    }
+  }
+}
+
+TEST(BackendTest, TokenCountsBeyondBeliefAreNone) {
+  for (const char* count : {"1e300", "-5", "18446744073709551615", "\"9\"", "null"}) {
+    const std::string body = std::string(R"({"choices":[{"message":{"content":"x"}}],)") +
+                             R"("usage":{"prompt_tokens":)" + count + "}}";
+    const auto reply = make_backend(openai_spec())->read_reply(body);
+    ASSERT_TRUE(reply) << count;
+    EXPECT_EQ(reply->usage.input, 0) << count;
+  }
+}
+
 TEST(BackendTest, LearnsWhatTheEndpointRefuses) {
   struct Case {
     int status;

@@ -1,0 +1,194 @@
+"""Kills runs with SIGKILL at seeded random instants and checks what is left each time.
+
+A trial is one results_dir: runs are killed one after the other until one of them ends by itself.
+Instants are of three kinds, so that every phase is hit: a time, uniform over the duration of an
+undisturbed run; a number of requests that the endpoint has received; a file that appears.
+"""
+
+import json
+import random
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from faults import status
+from faulty_endpoint import FaultyEndpoint
+from labelling import WORKERS, Job, make_data
+
+# In the order in which they appear.
+FILES = (".state/lock", "step_0_expression_extraction/.ckpt", "step_1_grounding/.ckpt",
+         ".state/published_0.json", "step_0_expression_extraction/annotations.jsonl",
+         ".state/published_1.json", "step_1_grounding/annotations.jsonl", "annotations.jsonl",
+         "failures.jsonl", "summary.json")
+LATENCY = 0.004
+
+
+@dataclass
+class Tally:
+    kills: int = 0
+    trials: int = 0
+    requests: int = 0
+    needed: int = 0
+    phases: Counter = field(default_factory=Counter)
+
+    @property
+    def paid_twice(self):
+        return self.requests - self.needed
+
+
+def make_trial_data(folder):
+    return make_data(folder, images=12, captions_each=3)
+
+
+def measure(folder, data):
+    """(seconds of an undisturbed run, its output files)"""
+    with FaultyEndpoint(latency=LATENCY) as endpoint:
+        job = Job(folder, data, endpoint)
+        begun = time.monotonic()
+        done = job.run()
+        assert done.returncode == 0, done.stderr
+        return time.monotonic() - begun, job.outputs()
+
+
+def phase_of(job, data, before):
+    """Where a run stood when it was killed, by what it left; `before`: the stamps at its start."""
+    new = {name for name in FILES if stamp(job.results / name) != before[name]}
+    if "summary.json" in new:
+        return "5 at its end"
+    if ".state/published_0.json" in new:
+        return "4 publishing"
+    if len(job.checkpoints(1)) == data.records:
+        return "3 all answered"
+    if job.checkpoints(1):
+        return "2 in both steps"
+    return "1 in step 0" if job.checkpoints(0) else "0 starting"
+
+
+class Trial:
+    def __init__(self, folder, data, seconds, chance):
+        self.folder, self.data, self.seconds, self.chance = folder, data, seconds, chance
+        self.endpoint = FaultyEndpoint(latency=LATENCY)
+        self.job = Job(folder, data, self.endpoint)
+        self.log = (folder / "stderr.txt").open("w")
+
+    def instant(self, before):
+        """A condition that becomes true when the run is to be killed."""
+        kind = self.chance.choice(("time", "time", "requests", "file"))
+        remaining = max(1, self.data.needed - len(self.endpoint.answered))
+        if kind == "time":
+            # Starting takes as long in a run that has little left to do.
+            longest = self.seconds * (0.3 + 0.8 * remaining / self.data.needed)
+            at = time.monotonic() + self.chance.uniform(0, longest)
+            return lambda: time.monotonic() >= at
+        if kind == "requests":
+            # Often the very last ones: what follows them is short.
+            wanted = self.chance.choice((self.chance.randint(1, remaining), remaining))
+            target = len(self.endpoint.requests) + wanted
+            pause = self.chance.uniform(0, 0.01)
+            return Delayed(lambda: len(self.endpoint.requests) >= target, pause)
+        name = self.chance.choice(FILES)
+        return Delayed(lambda: stamp(self.job.results / name) != before[name],
+                       self.chance.choice((0, 0, 0.001)))
+
+    def run_once(self):
+        """The phase in which the run was killed; None if it came to its end before."""
+        before = {name: stamp(self.job.results / name) for name in FILES}
+        due = self.instant(before)
+        process = self.job.start(self.log)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and not due():
+            assert time.monotonic() < deadline, "the run hangs"
+            time.sleep(0.0002)
+        process.kill()
+        process.wait()
+        assert process.returncode in (0, -signal.SIGKILL), (self.folder / "stderr.txt").read_text()
+        return phase_of(self.job, self.data, before) if process.returncode else None
+
+    def check_files(self):
+        """Whatever the instant: no file that a reader may look at is half."""
+        for step in (0, 1):
+            for path in self.job.checkpoints(step):
+                json.loads(path.read_text())
+        for path in self.job.results.glob("*.json*"):
+            for line in path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]:
+                json.loads(line)
+
+    def publish_with_failures(self):
+        """An earlier run whose outputs the killed ones replace: three records failed in it."""
+        self.endpoint.script = lambda request: (
+            status(422) if request.step == "0" and ".1 " in request.asked[0] and
+            request.asked[0].startswith("thing 1") else None)
+        done = self.job.run()
+        assert done.returncode == 0, done.stderr
+        self.endpoint.script = lambda request: None
+        return len(self.endpoint.faults)
+
+    def finish(self, expected):
+        done = self.job.run()
+        assert done.returncode == 0, done.stderr
+        assert self.job.outputs() == expected
+        assert self.job.failures() == []
+        assert list((self.job.results / ".state/tmp").iterdir()) == [], "no temporary is left"
+        assert not list((self.job.results / ".state").glob(".tmp*"))
+        before = len(self.endpoint.requests)
+        assert self.job.run().returncode == 0
+        assert len(self.endpoint.requests) == before, "a finished run asks nothing"
+
+    def close(self):
+        self.log.close()
+        self.endpoint.stop()
+
+
+def stamp(path):
+    try:
+        found = path.stat()
+        return found.st_ino, found.st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
+class Delayed:
+    """True `pause` seconds after `condition` was seen to be true."""
+
+    def __init__(self, condition, pause):
+        self.condition, self.pause, self.at = condition, pause, None
+
+    def __call__(self):
+        if self.at is None and self.condition():
+            self.at = time.monotonic() + self.pause
+        return self.at is not None and time.monotonic() >= self.at
+
+
+def run_trial(folder, data, seconds, expected, chance, most_kills, tally):
+    trial = Trial(folder, data, seconds, chance)
+    try:
+        extra = trial.publish_with_failures() if chance.random() < 0.4 else 0
+        kills = 0
+        while kills < most_kills and (phase := trial.run_once()):
+            kills += 1
+            tally.phases[phase] += 1
+            trial.check_files()
+        trial.finish(expected)
+        asked = len(trial.endpoint.requests) - extra
+        allowed = data.needed + kills * WORKERS
+        # An image of which a record failed before is asked for that record once more.
+        assert data.needed <= asked <= allowed + extra, (kills, asked, allowed)
+        tally.kills += kills
+        tally.trials += 1
+        tally.requests += asked
+        tally.needed += data.needed
+    finally:
+        trial.close()
+
+
+def kill_runs(folder, kills, seed, progress=lambda tally: None):
+    """Kills runs until `kills` have died; raises AssertionError where a promise is broken."""
+    data = make_trial_data(folder / "data")
+    seconds, expected = measure(folder / "undisturbed", data)
+    chance, tally = random.Random(seed), Tally()
+    while tally.kills < kills:
+        most = min(chance.randint(1, 8), kills - tally.kills)
+        run_trial(folder / f"trial{tally.trials}", data, seconds, expected, chance, most, tally)
+        progress(tally)
+    return tally

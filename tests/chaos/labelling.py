@@ -1,0 +1,128 @@
+"""Runs of the native program on small generated datasets, and what they left behind."""
+
+import json
+import os
+import struct
+import subprocess
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(os.environ.get("ALIG_PROGRAM",
+                              ROOT / "build/release/entrypoint/cli/auto-label-image-grounding"))
+# Like no provider's key, so that only knowing it hides it; with characters that URLs must encode.
+API_KEY = "Quagga/7731+okapi=Zebra"
+OUTPUTS = ("annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
+           "step_1_grounding/annotations.jsonl")
+WORKERS = 4
+
+
+def png(width, height, colour):
+    """One-coloured RGB picture."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = (b"\0" + bytes(colour) * width) * height
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+@dataclass(frozen=True)
+class Data:
+    """`images` x `captions_each` records, two expressions each, in one folder."""
+    folder: Path
+    images: int
+    captions_each: int
+
+    @property
+    def records(self):
+        return self.images * self.captions_each
+
+    @property
+    def needed(self):
+        """Requests of an undisturbed run: one a record, and one an image."""
+        return self.records + self.images
+
+    @property
+    def captions(self):
+        return [record["caption"] for record in read_jsonl(self.folder / "captions.jsonl")]
+
+
+def make_data(folder, images, captions_each):
+    folder.mkdir(parents=True)
+    with (folder / "captions.jsonl").open("w") as lines:
+        for image in range(images):
+            (folder / f"{image}.png").write_bytes(png(64, 48, (image % 256, image // 256, 99)))
+            for n in range(captions_each):
+                record = {"image_path": f"{image}.png", "caption": f"thing {image}.{n} and part {image}.{n}.",
+                          "weight": image + n}
+                lines.write(json.dumps(record) + "\n")
+    return Data(folder, images, captions_each)
+
+
+def read_jsonl(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class Job:
+    """One results_dir and the command that fills it; each run() is one process."""
+
+    def __init__(self, folder, data, endpoint, backend="openai", **settings):
+        self.results, self.data = folder / "results", data
+        self.backend, self.settings = backend, {"workflow__max_workers": WORKERS} | settings
+        self.endpoint = endpoint
+        folder.mkdir(parents=True, exist_ok=True)
+        self.spec = folder / "spec.yaml"
+        self.spec.write_text("results_dir: ???\nautolabel_type: image_grounding\n")
+
+    def command(self, **changed):
+        values = {
+            "vlm__backend": self.backend,
+            "vlm__coordinates": "xyxy_1000",
+            "vlm__openai__base_url": self.endpoint.url + "/v1",
+            "vlm__openai__model_name": "chaos",
+            "vlm__gemini__base_url": self.endpoint.url,
+            "data__input_jsonl": self.data.folder / "captions.jsonl",
+            "data__image_root": self.data.folder,
+        } | self.settings | changed
+        return [str(PROGRAM), "generate", "-e", str(self.spec), f"results_dir={self.results}"] + [
+            f"image_grounding.{key.replace('__', '.')}={value}" for key, value in values.items()]
+
+    @staticmethod
+    def environment(**extra):
+        clean = {key: value for key, value in os.environ.items()
+                 if not key.endswith("API_KEY") and not key.lower().endswith("_proxy")}
+        return clean | {"GOOGLE_API_KEY": API_KEY, "OPENAI_API_KEY": API_KEY} | extra
+
+    def run(self, *, environment=(), settings=(), **options):
+        """A finished process with stdout and stderr. Fails if the run takes over a minute."""
+        return subprocess.run(self.command(**dict(settings)), capture_output=True, text=True, timeout=60,
+                              env=self.environment(**dict(environment)), **options)
+
+    def start(self, errors):
+        return subprocess.Popen(self.command(), stdout=subprocess.DEVNULL, stderr=errors,
+                                env=self.environment())
+
+    def outputs(self):
+        return {name: (self.results / name).read_bytes() for name in OUTPUTS}
+
+    def summary(self):
+        return json.loads((self.results / "summary.json").read_text())
+
+    def failures(self):
+        return read_jsonl(self.results / "failures.jsonl")
+
+    def labels(self):
+        return read_jsonl(self.results / "annotations.jsonl")
+
+    def checkpoints(self, step):
+        folder = self.results / ("step_0_expression_extraction", "step_1_grounding")[step] / ".ckpt"
+        return sorted(folder.glob("*.json")) if folder.exists() else []
+
+    def all_text(self, done):
+        """Everything that a run printed or left, as bytes, by where it stands."""
+        found = {"stdout": done.stdout.encode(), "stderr": done.stderr.encode()}
+        for path in self.results.rglob("*"):
+            if path.is_file():
+                found[str(path.relative_to(self.results))] = path.read_bytes()
+        return found

@@ -1,0 +1,60 @@
+"""An endpoint that repeats the API key in what it says: the key is in nothing that we write."""
+
+import json
+
+import faults
+import pytest
+from faults import body_of, openai_error, redirect, status
+from labelling import API_KEY
+
+PERCENT_ENCODED = "Quagga%2F7731%2Bokapi%3DZebra"
+TELLING = 6  # so many characters of the key running are a leak
+
+
+def at_cut(limit):
+    """Text in which the key stands across byte `limit`, where messages are shortened."""
+    return "x" * (limit - len(API_KEY) // 2 - 1) + " " + API_KEY + " " + "y" * 300
+
+
+ECHOES = [
+    status(401, openai_error(f"Incorrect API key provided: {API_KEY}.", code="invalid_api_key"),
+           name="401 invalid_api_key"),
+    status(400, openai_error(f"bad header Authorization: Bearer {API_KEY}"), name="400"),
+    status(400, openai_error(at_cut(500)), name="400, across the cut"),
+    status(500, f"<html><title>oops {API_KEY}</title></html>".encode(), name="HTML page"),
+    status(502, at_cut(500).encode(), name="plain text, across the cut"),
+    status(403, openai_error(f"forbidden: ?key={PERCENT_ENCODED}"), name="403, percent-encoded"),
+    redirect(f"http://user:{API_KEY}@127.0.0.1:9/{API_KEY}"),
+    body_of("200 that is no JSON", f"no JSON, {API_KEY}".encode()),
+    *(body_of(f"200 that is no JSON, cut within the key at {n}", at_cut(200 + n).encode())
+      for n in (-8, 0, 8)),
+    body_of("refusal", json.dumps({"choices": [{"message": {"refusal": at_cut(200)}}]}).encode()),
+    body_of("chatter", faults.answer_body(False, f"I was called with {API_KEY}!")),
+    *(body_of(f"chatter, cut at {n}", faults.answer_body(False, at_cut(n))) for n in (60, 80, 100, 120)),
+]
+
+
+def pieces_of_key():
+    return {form[i:i + TELLING].encode() for form in (API_KEY, PERCENT_ENCODED)
+            for i in range(len(form) - TELLING + 1)}
+
+
+@pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
+@pytest.mark.parametrize("fault", ECHOES, ids=lambda fault: fault.name)
+def test_key_is_in_nothing_that_is_written(fault, always, make_job, endpoint):
+    endpoint.script = lambda request: fault if always or request.number == 5 else None
+    job = make_job(vlm__max_retries=1)
+    done = job.run()
+    assert endpoint.faults
+    assert endpoint.requests[0].headers["authorization"] == f"Bearer {API_KEY}"
+    for place, content in job.all_text(done).items():
+        found = [piece for piece in pieces_of_key() if piece in content]
+        assert not found, (place, content[:2000])
+
+
+@pytest.mark.parametrize("backend, header", [("openai", "authorization"), ("gemini", "x-goog-api-key")])
+def test_key_travels_in_its_header_alone(backend, header, make_job, endpoint):
+    assert make_job(backend).run().returncode == 0
+    for request in endpoint.requests:
+        holders = [name for name, value in request.headers.items() if API_KEY in value]
+        assert holders == [header] and API_KEY not in request.path

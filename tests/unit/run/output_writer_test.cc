@@ -1,0 +1,53 @@
+#include "auto_label_image_grounding/run/output_writer.h"
+
+#include <gtest/gtest.h>
+
+#include "temporary_folder.h"
+
+namespace alig {
+namespace {
+
+class OutputWriterTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(dir_.clean_temporaries());
+    ASSERT_TRUE(make_directories(dir_.checkpoints(Step::kExtraction)));
+  }
+  // A writer of one record, ready to publish.
+  OutputWriter writer_of(const std::string& caption) {
+    auto writer = OutputWriter::create({dir_, true, false, 0}, 1, report_, {});
+    EXPECT_TRUE(writer);
+    FinishedRecord finished;
+    finished.sample =
+        *read_input_sample(R"({"image_path": "a.png", "caption": ")" + caption + R"("})", "");
+    finished.extraction = {caption, {}, PictureSize{1, 1}};
+    EXPECT_TRUE(writer->put(0, 1, std::move(finished)));
+    return std::move(*writer);
+  }
+  bool edited() { return *edited_since_published(dir_, Step::kExtraction); }
+
+  TemporaryFolder folder_;
+  ResultsDir dir_{folder_.path()};
+  RunReport report_;
+};
+
+// What a process leaves that dies after the new digest is written and before the file is replaced.
+TEST_F(OutputWriterTest, PublishingThatFailsSeveralTimesIsNoEdit) {
+  ASSERT_TRUE(writer_of("first").publish({}));
+  EXPECT_FALSE(edited());
+  for (const char* caption : {"second", "third", "fourth"}) {
+    OutputWriter writer = writer_of(caption);
+    // The temporary of annotations.jsonl is gone, so that it cannot be renamed.
+    for (const auto& file : std::filesystem::directory_iterator(dir_.temporaries())) {
+      std::filesystem::remove(file);
+    }
+    EXPECT_FALSE(writer.publish({})) << caption;
+    EXPECT_FALSE(edited()) << caption;
+  }
+  const auto path = dir_.step_annotations(Step::kExtraction);
+  write_text(path, read_text(path) + "\n");
+  EXPECT_TRUE(edited());
+}
+
+}  // namespace
+}  // namespace alig
