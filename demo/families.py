@@ -97,11 +97,13 @@ def iou(a, b):
     return wide * high / (both - wide * high)
 
 
-def rounded(box, size, grid):
+def rounded(box, size, grid, bins=False):
     """A box of a picture of this size after a way through numbers of this grid and back."""
-    sides = [size[0], size[1], size[0], size[1]]
-    steps = [grid[0], grid[1], grid[0], grid[1]]
-    return [round(round(v / side * n) / n * side) for v, side, n in zip(box, sides, steps)]
+    def there_and_back(value, side, steps):
+        if bins:
+            return round((min(int(value / side * steps), steps - 1) + 0.5) / steps * side)
+        return round(round(value / side * steps) / steps * side)
+    return [there_and_back(value, size[i % 2], grid[i % 2]) for i, value in enumerate(box)]
 
 
 def truth_boxes(record):
@@ -127,18 +129,22 @@ def mean_iou(truth, labelled):
 def ceiling(truth, answers):
     """The mean IoU of the truth with itself, rounded to the grid of each picture's answer.
 
-    The phrases that were asked tell which picture an answer is about.
+    The phrases that were asked tell which picture an answer is about; where the captions of two
+    pictures hold the same ones, their proportions do.
     """
-    questions = {}
+    questions, proportions = {}, {}
     for record in truth:
         questions.setdefault(record["image_path"], set()).update(p for p, _ in truth_boxes(record))
+        proportions[record["image_path"]] = record["width"] / record["height"]
     by_image = {}
     for answer in answers:
         asked = {expression["text"].lower() for expression in answer["expressions"]}
-        path, = (path for path, phrases in questions.items() if phrases <= asked)
-        by_image[path] = answer["grid"]
-    values = [iou(rounded(box, (record["width"], record["height"]), by_image[record["image_path"]]),
-                  box)
+        received = answer["width"] / answer["height"]
+        path, = (path for path, phrases in questions.items()
+                 if phrases <= asked and 0.75 < proportions[path] / received < 1.33)
+        by_image[path] = answer["grid"], answer["bins"]
+    values = [iou(rounded(box, (record["width"], record["height"]),
+                          *by_image[record["image_path"]]), box)
               for record in truth for _, box in truth_boxes(record)]
     return sum(values) / len(values)
 

@@ -28,7 +28,7 @@ enum class BoxForm {
   kPositional,    // four numbers in the order and scale that were asked for
   kNamed,         // axes were named (x1, xmin, left, x+width, …): x1,y1,x2,y2, scale as asked
   kLocation1024,  // PaliGemma <locNNNN>: y1,x1,y2,x2 on a grid from 0 to 1024 (bins 0-1023)
-  kLocation1000,  // Florence-2 <loc_N>, Rex-Omni <|coord_N|>: x1,y1,x2,y2, 0 to 1000 (bins 0-999)
+  kLocation1000,  // Florence-2 <loc_N>: x1,y1,x2,y2, one of 1000 bins each, whose middle is meant
   kPatch32,       // Kosmos-2 patch indices: x1,y1,x2,y2 from 0 to 32, at the patches' centres (at
                   // their outer edges where both lie in one row or column), as its own decoder
 };

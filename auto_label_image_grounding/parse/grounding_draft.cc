@@ -64,7 +64,8 @@ void add_boxes_from_text(ItemDraft& item, std::string_view text, bool complete,
     return;
   }
   const NumberGroups numbers = read_number_groups(text);
-  const BoxForm form = numbers.tokens ? BoxForm::kLocation1000 : BoxForm::kPositional;
+  // Coordinate tokens <N> and <|coord_N|> too are in the scale of their model.
+  constexpr BoxForm form = BoxForm::kPositional;
   if (numbers.other_text && complete) {
     ++item.unusable;
   } else if (complete && are_two_corners(numbers)) {

@@ -187,6 +187,11 @@ std::array<double, 4> to_upright_pixels(const parse::RawBox& box,
                                         const CoordinateConvention& convention,
                                         const PictureSize& sent, const PictureSize& upright) {
   std::array<double, 4> v = box.values;
+  // Florence-2's processor takes bins back by their middle (transformers, processing_florence2.py).
+  constexpr double kMiddle = 0.5;
+  if (box.form == parse::BoxForm::kLocation1000) {
+    for (double& bin : v) bin += kMiddle;
+  }
   if (is_yxyx(box.form, convention)) {
     std::swap(v[0], v[1]);
     std::swap(v[2], v[3]);

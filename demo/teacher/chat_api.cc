@@ -110,7 +110,10 @@ Answer ground(const Question& question, const Json& expressions, const Teaching&
   const cv::Size received = question.picture.size();
   const cv::Size grid = grid_of(family, seen_size(family, received));
   Answer answer;
-  answer.log = {{"step", "1"}, {"family", family.name}, {"grid", {grid.width, grid.height}}};
+  answer.log = {{"step", "1"},
+                {"family", family.name},
+                {"grid", {grid.width, grid.height}},
+                {"bins", family.bins}};
   answer.log["expressions"] = expressions;
   answer.text = write_answer(find_all(expressions, question.picture, teaching.eyes), family,
                              received, question.json_only);

@@ -42,6 +42,7 @@ Numbers numbers_of(const cv::Rect2d& box, const Family& family, cv::Size receive
   const double high = family.range > 0 ? family.range : seen.height;
   const double digits = std::pow(10, family.decimals);
   const auto number = [&](double value, double side, double scale) {
+    if (family.bins) return std::clamp(std::floor(value / side * scale), 0.0, scale - 1);
     return std::round(value / side * scale * digits) / digits;
   };
   const double x1 = number(box.x, received.width, wide);
@@ -177,7 +178,11 @@ const std::vector<Family>& families() {
       {.name = "GLM-V", .pattern = "glm", .range = 1000, .style = Style::kPhraseLines},
       {.name = "Doubao", .pattern = "doubao", .range = 1000},
       {.name = "DeepSeek-VL", .pattern = "deepseek-vl", .range = 999, .style = Style::kRefDet},
-      {.name = "Florence-2", .pattern = "florence", .range = 999, .style = Style::kLocationTokens},
+      {.name = "Florence-2",
+       .pattern = "florence",
+       .range = 1000,
+       .bins = true,
+       .style = Style::kLocationTokens},
       {.name = "Rex-Omni", .pattern = "rex-omni", .range = 999, .style = Style::kObjectRef},
       {.name = "Mistral Large", .pattern = "mistral-large", .range = 999},
       {.name = "Grok", .pattern = "grok", .range = 100, .decimals = 1},

@@ -31,6 +31,7 @@ struct Family {
   double range = 0;      // both axes run from 0 to this; 0: pixels of the picture as the model
                          // sees it
   int decimals = 0;      // of the numbers
+  bool bins = false;     // numbers name one of `range` equal parts, whose middle is meant
   int longest_side = 0;  // the server downscales to this, in pixels; 0: it does not
   bool resize_to_grid = false;  // the server resizes as Qwen2.5-VL's does
   Style style = Style::kLabelledBoxes;
@@ -44,7 +45,8 @@ const Family& family_of(std::string_view model);
 // The size at which the family's model sees a picture that its server received in `received`.
 cv::Size seen_size(const Family& family, cv::Size received);
 
-// Steps into which the family's numbers cut the two sides of a picture seen in `seen`.
+// Steps into which the family's numbers cut the two sides of a picture seen in `seen`. The numbers
+// lie on the edges of the steps, those of bins in their middle.
 cv::Size grid_of(const Family& family, cv::Size seen);
 
 struct Finding {

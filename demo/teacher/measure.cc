@@ -44,25 +44,24 @@ bool is_soft(const cv::Mat& coverage) {
   return cv::countNonZero(mixed) > kSoftShare * (box.width + box.height);
 }
 
-constexpr double kLevelBand = 0.5, kBaseBand = 0.15, kRoundBand = 0.1;
+// How full the rows are from above: of a level side the mean over the middle columns, which is free
+// of noise; of a round or pointed end the fullest pixel.
+enum class Side { kLevel, kEnding };
 
-struct Moments {
-  double area, x, y;  // centroid in pixels from the patch's upper left corner
-};
-
-Moments moments_of(const cv::Mat& coverage) {
-  const cv::Moments m = cv::moments(coverage);
-  // Pixel (0, 0) spreads from 0 to 1: its centre is at 0.5.
-  return {m.m00, m.m10 / m.m00 + 0.5, m.m01 / m.m00 + 0.5};
+cv::Mat fullness_of_rows(const cv::Mat& coverage, Side side) {
+  cv::Mat rows;
+  const int middle = coverage.cols / 2, reach = coverage.cols / 4;
+  if (side == Side::kLevel) {
+    cv::reduce(coverage.colRange(middle - reach, middle + reach + 1), rows, 1, cv::REDUCE_AVG);
+  } else {
+    cv::reduce(coverage, rows, 1, cv::REDUCE_MAX);
+  }
+  return rows;
 }
 
-// The upper end of something that is level there, or round: of the columns in its middle, a `band`
-// of the width, full rows count whole and the rows on the edge for the share that is covered.
-double upper_end(const cv::Mat& coverage, double band) {
-  const int middle = coverage.cols / 2;
-  const int reach = static_cast<int>(band * coverage.cols / 2);
-  cv::Mat rows;
-  cv::reduce(coverage.colRange(middle - reach, middle + reach + 1), rows, 1, cv::REDUCE_AVG);
+// Full rows count whole, the rows before them for the share that is covered.
+double upper_end(const cv::Mat& coverage, Side side) {
+  const cv::Mat rows = fullness_of_rows(coverage, side);
   constexpr float kFull = 0.9F;
   int full = 0;
   double partial = 0;
@@ -72,51 +71,40 @@ double upper_end(const cv::Mat& coverage, double band) {
   return full - partial;
 }
 
-cv::Rect2d box_by_ends(const cv::Mat& coverage, double band) {
+cv::Rect2d box_by_ends(const cv::Mat& coverage, Side side) {
   cv::Mat upside_down, mirrored;
   cv::flip(coverage, upside_down, 0);
   cv::flip(coverage, mirrored, 1);
-  const double x = upper_end(coverage.t(), band), y = upper_end(coverage, band);
-  const double right = coverage.cols - upper_end(mirrored.t(), band);
-  const double bottom = coverage.rows - upper_end(upside_down, band);
+  const double x = upper_end(coverage.t(), side), y = upper_end(coverage, side);
+  const double right = coverage.cols - upper_end(mirrored.t(), side);
+  const double bottom = coverage.rows - upper_end(upside_down, side);
   return {x, y, right - x, bottom - y};
 }
 
-// The outermost row of a drawn circle is short, and partly lost between the columns.
-cv::Rect2d circle(const cv::Mat& coverage) {
-  constexpr double kLost = 0.25;
-  const cv::Rect2d box = box_by_ends(coverage, kRoundBand);
-  return {box.x - kLost, box.y - kLost, box.width + 2 * kLost, box.height + 2 * kLost};
-}
+// An end that narrows covers less of its pixel than it is deep: what is lost, in pixels, as a
+// thousand drawings of each kind at scales from 0.1 to 1 showed it.
+struct Lost {
+  double sides, top, bottom;
+};
 
-// Points are too fine to be seen; what they belong to is known by its area and centroid. Five
-// points, one of them up; the inner corners lie at 0.45 of the radius. Filled polygons hold their
-// boundary's pixels, which weigh more in the area than at the points.
-cv::Rect2d star(const Moments& m) {
-  constexpr double kBoundary = 0.2;
-  const double radius = std::sqrt(m.area / (5 * 0.45 * std::sin(CV_PI / 5))) - kBoundary;
-  const double side = radius * std::sin(2 * CV_PI / 5), low = radius * std::cos(CV_PI / 5);
-  return {m.x - side, m.y - radius, 2 * side, radius + low};
-}
-
-// Two equal sides on a level base, which is below or above: the centroid is a third of the height
-// from it.
-cv::Rect2d triangle(const cv::Mat& coverage, const Moments& m) {
-  const cv::Rect2d ends = box_by_ends(coverage, kBaseBand);
-  const bool base_below = m.y > ends.y + ends.height / 2;
-  const double base = base_below ? ends.y + ends.height : ends.y;
-  const double height = 3 * std::abs(m.y - base), width = 2 * m.area / height;
-  return {m.x - width / 2, base_below ? base - height : base, width, height};
+Lost lost_ends(const cv::Mat& coverage, const std::string& kind) {
+  if (kind == "circle") return {0.15, 0.15, 0.15};
+  if (kind == "star") return {0.58, 0.62, 0.43};
+  const cv::Moments m = cv::moments(coverage);
+  const bool base_below = m.m01 / m.m00 > (coverage.rows - 1) / 2.0;
+  constexpr double kTip = 0.5, kCorner = 0.32;
+  return {kCorner, base_below ? kTip : 0, base_below ? 0 : kTip};
 }
 
 }  // namespace
 
 cv::Rect2d measure_box(const cv::Mat& coverage, const std::string& kind) {
   if (!is_soft(coverage)) return cv::boundingRect(coverage > 0.5);
-  if (kind == "circle") return circle(coverage);
-  if (kind == "star") return star(moments_of(coverage));
-  if (kind == "triangle") return triangle(coverage, moments_of(coverage));
-  return box_by_ends(coverage, kLevelBand);
+  if (kind == "square" || kind == "rectangle") return box_by_ends(coverage, Side::kLevel);
+  const cv::Rect2d box = box_by_ends(coverage, Side::kEnding);
+  const Lost lost = lost_ends(coverage, kind);
+  return {box.x - lost.sides, box.y - lost.top, box.width + 2 * lost.sides,
+          box.height + lost.top + lost.bottom};
 }
 
 }  // namespace demo

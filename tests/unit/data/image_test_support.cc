@@ -1,6 +1,7 @@
 #include "image_test_support.h"
 
 #include <stdlib.h>
+#include <cstdlib>
 
 #include <fstream>
 #include <stdexcept>
@@ -231,6 +232,7 @@ std::filesystem::path TemporaryFolder::write(const std::string& name,
 }
 
 std::filesystem::path shared_data_folder() {
+  if (const char* folder = std::getenv("ALIG_SHARED_DATA"); folder != nullptr) return folder;
   const auto tests = std::filesystem::path(__FILE__).parent_path();
   return tests.parent_path().parent_path().parent_path().parent_path() / "shared" / "data";
 }

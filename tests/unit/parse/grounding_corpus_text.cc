@@ -252,11 +252,11 @@ const std::vector<GroundingCase>& text_cases() {
       {"Rex-Omni",
        "<|object_ref_start|>chair<|object_ref_end|><|box_start|><|coord_0|><|coord_10|><|coord_999|"
        "><|coord_998|><|box_end|>",
-       "chair: [0,10,999,998]:loc1000", "box_tokens"},
+       "chair: [0,10,999,998]", "box_tokens"},
       {"Rex-Omni, two boxes",
        "<|object_ref_start|>chair<|object_ref_end|><|box_start|><1><2><3><4>,<5><6><7><8><|box_end|"
        ">",
-       "chair: [1,2,3,4]:loc1000 [5,6,7,8]:loc1000", "box_tokens"},
+       "chair: [1,2,3,4] [5,6,7,8]", "box_tokens"},
       {"Rex-Omni points",
        "<|object_ref_start|>dog<|object_ref_end|><|box_start|><123><456>,<789><890><|box_end|>",
        "!2", "box_tokens"},

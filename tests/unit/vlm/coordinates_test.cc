@@ -68,7 +68,7 @@ TEST(CoordinatesTest, ConvertsEveryForm) {
   EXPECT_EQ(to_upright_pixels(box, {AxisOrder::kXyxy, 1000}, {1, 1}, {400, 200}),
             (std::array<double, 4>{200, 50, 400, 150}));
   // Location tokens have a scale of their own, whatever was asked for.
-  box.values = {250, 500, 750, 1000};
+  box.values = {249.5, 499.5, 749.5, 999.5};
   box.form = parse::BoxForm::kLocation1000;
   for (const CoordinateConvention& asked :
        {CoordinateConvention{AxisOrder::kXyxy, 0}, CoordinateConvention{AxisOrder::kYxyx, 999}}) {
