@@ -101,15 +101,15 @@ label() {
 quietly setup tools/setup.sh
 echo "building (the first time takes a few minutes) …"
 quietly configure cmake --preset release
-quietly build cmake --build --preset release --target alig_cli demo-teacher demo-scenes
+quietly build cmake --build --preset release --target alig_cli demo-teacher
 [ "$fresh" = 0 ] || remove_results
 start_teacher
 label || die "the run ended with code $?; see $results/failures.jsonl"
 
 echo
 score=0
-build/release/demo/scenes/demo-scenes score --pred "$results/annotations.jsonl" \
-  --truth demo/data/truth.jsonl || score=$?
+build/release/entrypoint/cli/auto-label-image-grounding evaluate --strict --worst 3 \
+  --pred "$results/annotations.jsonl" --truth demo/data/truth.jsonl || score=$?
 cat <<TEXT
 
 annotations   $results/annotations.jsonl

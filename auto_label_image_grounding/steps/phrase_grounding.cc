@@ -212,6 +212,8 @@ std::vector<Instance> instances_of(const std::vector<std::size_t>& positions,
 
 std::string question_of(std::string_view text) { return folded_form(text); }
 
+std::string words_alone(std::string_view phrase) { return bare_form(phrase); }
+
 MatchedAnswer match_items(const std::vector<std::string>& texts,
                           const std::vector<parse::GroundingItem>& items) {
   MatchedAnswer out;
@@ -248,12 +250,20 @@ Result<std::vector<std::vector<Instance>>> apply_grounding(const std::vector<std
   return out;
 }
 
-double intersection_over_union(const BoundingBox& a, const BoundingBox& b) {
+double intersection_over_union(const std::array<double, 4>& a, const std::array<double, 4>& b) {
   const auto area = [](double w, double h) { return std::max(w, 0.0) * std::max(h, 0.0); };
-  const double shared = area(std::min(a.x2, b.x2) - std::max(a.x1, b.x1),
-                             std::min(a.y2, b.y2) - std::max(a.y1, b.y1));
-  const double both = area(a.x2 - a.x1, a.y2 - a.y1) + area(b.x2 - b.x1, b.y2 - b.y1) - shared;
+  const double shared = area(std::min(a[2], b[2]) - std::max(a[0], b[0]),
+                             std::min(a[3], b[3]) - std::max(a[1], b[1]));
+  const double both = area(a[2] - a[0], a[3] - a[1]) + area(b[2] - b[0], b[3] - b[1]) - shared;
   return both > 0 ? shared / both : 0;
+}
+
+double intersection_over_union(const BoundingBox& a, const BoundingBox& b) {
+  const auto sides = [](const BoundingBox& box) {
+    return std::array<double, 4>{static_cast<double>(box.x1), static_cast<double>(box.y1),
+                                 static_cast<double>(box.x2), static_cast<double>(box.y2)};
+  };
+  return intersection_over_union(sides(a), sides(b));
 }
 
 }  // namespace alig

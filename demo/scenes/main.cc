@@ -1,4 +1,4 @@
-// demo-scenes: pictures with known truth, and how well annotations meet it.
+// demo-scenes: pictures with known truth.
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -8,15 +8,13 @@
 #include <CLI/CLI.hpp>
 
 #include "dataset.h"
-#include "score.h"
 
 namespace {
 
 struct Options {
-  std::string out, pred, truth;
+  std::string out;
   int count = 12;
   std::uint32_t seed = 1;
-  bool json = false;
   demo::Sizes sizes = demo::Sizes::kEveryday;
 };
 
@@ -36,34 +34,18 @@ void add_commands(CLI::App& app, Options& options) {
           CLI::ignore_case));
   generate->add_option("--seed", options.seed, "The same seed draws the same scenes")
       ->capture_default_str();
-  CLI::App* score = app.add_subcommand(
-      "score",
-      "Compare annotations with the truth; exit code 1 on a false span, a missing record "
-      "or a wrong order");
-  score->add_option("--pred", options.pred, "annotations.jsonl")->required();
-  score->add_option("--truth", options.truth, "truth.jsonl")->required();
-  score->add_flag("--json", options.json, "Print JSON");
-}
-
-int run(const CLI::App& app, const Options& options) {
-  if (app.got_subcommand("generate")) {
-    demo::write_dataset(options.out, options.count, options.seed, options.sizes);
-    return 0;
-  }
-  const demo::Score score = demo::score_annotations(options.pred, options.truth);
-  std::fputs((options.json ? demo::to_json(score) : demo::to_text(score)).c_str(), stdout);
-  return score.problems.empty() ? 0 : 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Pictures of plain shapes with known truth, and a score for annotations of them.");
+  CLI::App app("Pictures of plain shapes with known truth, to label and to evaluate with.");
   Options options;
   add_commands(app, options);
   CLI11_PARSE(app, argc, argv);
   try {
-    return run(app, options);
+    demo::write_dataset(options.out, options.count, options.seed, options.sizes);
+    return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 2;

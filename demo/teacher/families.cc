@@ -225,8 +225,10 @@ cv::Size grid_of(const Family& family, cv::Size seen) {
 
 std::string write_answer(const std::vector<Finding>& findings, const Family& family,
                          cv::Size received, bool follows_schema) {
-  return follows_schema ? by_schema(findings, family, received)
-                        : in_its_style(findings, family, received);
+  // Models that write location tokens know no JSON.
+  const bool can_follow = family.style != Style::kLocationTokens;
+  return follows_schema && can_follow ? by_schema(findings, family, received)
+                                      : in_its_style(findings, family, received);
 }
 
 }  // namespace demo

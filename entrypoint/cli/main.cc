@@ -13,6 +13,7 @@
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/run/pipeline.h"
 #include "auto_label_image_grounding/spec/spec.h"
+#include "evaluate_command.h"
 #include "progress_line.h"
 #include "stop_signals.h"
 
@@ -113,11 +114,15 @@ int main_of(int argc, char** argv) {
       "default_specs", "Write DIR/experiment.yaml: every key with its default and its meaning");
   specs->add_option("arguments", arguments, "results_dir=DIR")->type_name("KEY=VALUE");
 
+  EvaluateOptions evaluation;
+  CLI::App* evaluate = add_evaluate_command(app, evaluation);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
+  if (evaluate->parsed()) return run_evaluate(evaluation);
   return run->parsed() ? generate(spec_path, overrides) : default_specs(arguments);
 }
 

@@ -115,7 +115,8 @@ def summary(results):
 
 
 def score(results, truth):
-    done = subprocess.run([SCENES, "score", "--pred", Path(results) / "annotations.jsonl",
-                           "--truth", truth, "--json"], capture_output=True, text=True)
+    """What `evaluate` says; a false span, a missing record or another order fails here."""
+    done = subprocess.run([PROGRAM, "evaluate", "--pred", Path(results) / "annotations.jsonl",
+                           "--truth", truth, "--json", "--strict"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)

@@ -13,7 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/run/results_dir.h"
-#include "temporary_folder.h"
+#include "tests/unit/support/temporary_folder.h"
 
 namespace alig {
 namespace {

@@ -171,9 +171,12 @@ TEST(PhraseGroundingTest, NoMoreInstancesThanThePromptAllows) {
 }
 
 TEST(PhraseGroundingTest, IntersectionOverUnion) {
-  EXPECT_DOUBLE_EQ(intersection_over_union({0, 0, 10, 10}, {0, 0, 10, 10}), 1);
-  EXPECT_DOUBLE_EQ(intersection_over_union({0, 0, 10, 10}, {5, 0, 15, 10}), 1.0 / 3);
-  EXPECT_DOUBLE_EQ(intersection_over_union({0, 0, 10, 10}, {10, 10, 20, 20}), 0);
+  EXPECT_DOUBLE_EQ(intersection_over_union(BoundingBox{0, 0, 10, 10}, BoundingBox{0, 0, 10, 10}),
+                   1);
+  EXPECT_DOUBLE_EQ(intersection_over_union(BoundingBox{0, 0, 10, 10}, BoundingBox{5, 0, 15, 10}),
+                   1.0 / 3);
+  EXPECT_DOUBLE_EQ(intersection_over_union(BoundingBox{0, 0, 10, 10}, BoundingBox{10, 10, 20, 20}),
+                   0);
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+// What an evaluation needs of a line of annotations, and of a line of truth.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/annotation.h"
+
+namespace alig {
+
+// x1, y1, x2, y2 in pixels of the upright picture. Truth need not be whole pixels.
+using EvaluationBox = std::array<double, 4>;
+
+struct TruthPhrase {
+  std::string phrase;
+  std::vector<EvaluationBox> boxes;   // empty: the phrase is not to be seen
+  std::vector<EvaluationBox> crowds;  // regions with more of it than anybody counted
+  std::optional<CharSpan> span;       // in the caption, code points
+};
+
+struct TruthRecord {
+  std::string image_path;
+  std::string caption;
+  std::optional<std::vector<TruthPhrase>> phrases;  // absent: nothing is known (gt: null)
+};
+
+struct PredictedExpression {
+  std::string text;
+  std::optional<CharSpan> span;  // in the cleaned caption
+  std::vector<EvaluationBox> boxes;
+  std::vector<double> scores;  // one per box
+};
+
+struct PredictedRecord {
+  std::string image_path;
+  std::string caption;
+  std::string cleaned_caption;
+  std::vector<PredictedExpression> expressions;
+  bool failed = false;  // carries an `error`
+};
+
+// {"image_path", "caption", "gt": null | [{"phrase", "boxes": [[x1,y1,x2,y2], …], "span": [b, e],
+// "crowd_boxes": […]}, …]}; span and crowd_boxes may be absent or null. kData, naming the key.
+Result<TruthRecord> read_truth_record(std::string_view line);
+
+// A line of annotations.jsonl. kData, naming the key.
+Result<PredictedRecord> read_predicted_record(std::string_view line);
+
+}  // namespace alig

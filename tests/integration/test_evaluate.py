@@ -1,0 +1,84 @@
+"""The subcommand `evaluate`, as people call it."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import PROGRAM, overrides, run
+
+PHOTOS = Path(os.environ.get("ALIG_SHARED_DATA",
+                             Path(__file__).resolve().parents[3] / "shared" / "data"))
+
+
+def evaluate(annotations, truth, *options):
+    return subprocess.run([PROGRAM, "evaluate", "--pred", annotations, "--truth", truth, *options],
+                          capture_output=True, text=True)
+
+
+def write_lines(path, records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+@pytest.fixture
+def results(teacher, scenes, spec, tmp_path):
+    done = run(spec, overrides(tmp_path / "out", scenes, teacher.url, workflow__max_workers=8))
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "out"
+
+
+def test_table_json_and_exit_status(results, scenes):
+    truth = scenes / "truth.jsonl"
+    table = evaluate(results / "annotations.jsonl", truth, "--strict", "--min-iou", "0.99")
+    assert table.returncode == 0, table.stdout + table.stderr
+    assert "pointing accuracy  1.0000" in table.stdout
+    found = json.loads(evaluate(results / "annotations.jsonl", truth, "--json").stdout)
+    assert found["records"]["total"] == 60 and found["spans"]["false"] == 0
+    assert found["recall"]["0.9"] == found["precision"]["0.9"] == 1
+    assert evaluate(results / "annotations.jsonl", truth, "--min-iou", "1.1").returncode == 1
+
+
+def test_worse_labels_are_judged_worse(results, scenes, tmp_path):
+    spoilt = [json.loads(line) for line in (results / "annotations.jsonl").read_text().splitlines()]
+    x1, y1, x2, y2 = spoilt[3]["expressions"][0]["instances"][0]["bbox"]
+    spoilt[3]["expressions"][0]["instances"][0]["bbox"] = [x1, y1, x2, (y1 + y2) // 2]
+    spoilt[7]["expressions"][0]["char_span"] = [1, 4]
+    path = write_lines(tmp_path / "spoilt.jsonl", spoilt)
+    found = json.loads(evaluate(path, scenes / "truth.jsonl", "--json").stdout)
+    assert found["worst"][0]["truth_line"] == 4
+    assert found["recall"]["0.9"] < 1
+    assert found["spans"]["false"] == 1
+    strict = evaluate(path, scenes / "truth.jsonl", "--strict")
+    assert strict.returncode == 1 and "line 8 of the annotations" in strict.stdout
+
+
+@pytest.mark.parametrize("annotations, truth, complaint", [
+    (None, [], "nowhere.jsonl"),
+    ([{"image_path": "a", "caption": "c"}], [], "annotations.jsonl:1: \"expressions\" is missing"),
+    ([], [{"image_path": "a"}], "truth.jsonl:1: \"caption\" is missing"),
+])
+def test_bad_files_are_named(annotations, truth, complaint, tmp_path):
+    path = tmp_path / "nowhere.jsonl"
+    if annotations is not None:
+        path = write_lines(tmp_path / "annotations.jsonl", annotations)
+    done = evaluate(path, write_lines(tmp_path / "truth.jsonl", truth))
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+@pytest.mark.skipif(not PHOTOS.exists(), reason="the photographs are not here")
+def test_the_truth_judged_by_itself_is_perfect(tmp_path):
+    truth = [json.loads(line) for line in (PHOTOS / "captions.jsonl").read_text().splitlines()]
+    annotations = [{"image_path": "/data/" + record["image_path"], "caption": record["caption"],
+                    "cleaned_caption": record["caption"],
+                    "expressions": [{"text": gt["phrase"], "char_span": gt["span"],
+                                     "instances": [{"bbox": box, "score": 1} for box in gt["boxes"]]}
+                                    for gt in record["gt"] or []]} for record in truth]
+    done = evaluate(write_lines(tmp_path / "a.jsonl", annotations), PHOTOS / "captions.jsonl",
+                    "--json", "--strict")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["mean_iou"] == found["recall"]["0.9"] == found["precision"]["0.9"] == 1
+    assert found["spans"]["agree"] == found["spans"]["compared_with_truth"] == 77

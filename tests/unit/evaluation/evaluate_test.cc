@@ -1,0 +1,144 @@
+#include "auto_label_image_grounding/evaluation/evaluate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/evaluation/evaluation_report.h"
+#include "tests/unit/support/temporary_folder.h"
+
+namespace alig {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+json truth(const std::string& path, const std::string& caption, const json& boxes) {
+  return {
+      {"image_path", path}, {"caption", caption}, {"gt", {{{"phrase", "it"}, {"boxes", boxes}}}}};
+}
+
+json annotation(const std::string& path, const std::string& caption, const json& boxes) {
+  json instances = json::array();
+  for (const json& box : boxes) instances.push_back({{"bbox", box}, {"score", 0.9}});
+  return {{"image_path", path},
+          {"caption", caption},
+          {"cleaned_caption", caption},
+          {"expressions", {{{"text", "it"}, {"char_span", nullptr}, {"instances", instances}}}}};
+}
+
+class EvaluateTest : public ::testing::Test {
+ protected:
+  Result<Evaluation> judge(const std::vector<json>& truths, const std::vector<json>& annotations) {
+    write_lines("truth.jsonl", truths);
+    write_lines("annotations.jsonl", annotations);
+    return evaluate(folder_ / "annotations.jsonl", folder_ / "truth.jsonl", 2);
+  }
+  void write_lines(const std::string& name, const std::vector<json>& lines) {
+    std::string text;
+    for (const json& line : lines) text += line.dump() + "\n";
+    write_text(folder_ / name, text);
+  }
+  TemporaryFolder folder_;
+};
+
+const json kBox = {{0, 0, 10, 10}};
+const json kHalf = {{0, 0, 10, 5}};
+const json kNothing = json::array();
+
+TEST_F(EvaluateTest, CountsByHand) {
+  // Four boxes of truth: IoU 1, 0.5, a miss, and one in a record without annotation.
+  const auto out = judge({truth("a", "1", kBox),
+                          truth("b", "2", kBox),
+                          truth("c", "3", kBox),
+                          {{"image_path", "d"}, {"caption", "4"}, {"gt", nullptr}},
+                          truth("e", "5", kBox)},
+                         {annotation("/r/a", "1", kBox), annotation("/r/b", "2", kHalf),
+                          annotation("/r/c", "3", kNothing), annotation("/r/d", "4", kBox)});
+  ASSERT_TRUE(out) << out.error().message;
+  EXPECT_EQ(out->records, 5);
+  EXPECT_EQ(out->without_truth, 1);
+  EXPECT_EQ(out->missing, 1);
+  EXPECT_EQ(out->extra, 0);
+  EXPECT_TRUE(out->in_order);
+  EXPECT_EQ(out->phrases, 4);
+  EXPECT_EQ(out->missed_phrases, 1);
+  EXPECT_EQ(out->truth_boxes, 4);
+  EXPECT_EQ(out->predicted_boxes, 2);
+  EXPECT_DOUBLE_EQ(out->recall_at(0), 0.5);
+  EXPECT_DOUBLE_EQ(out->recall_at(1), 0.25);
+  EXPECT_DOUBLE_EQ(out->precision_at(0), 1);
+  EXPECT_DOUBLE_EQ(out->precision_at(2), 0.5);
+  EXPECT_DOUBLE_EQ(out->mean_iou(), 1.5 / 4);
+  EXPECT_DOUBLE_EQ(out->mean_matched_iou(), 0.75);
+  EXPECT_DOUBLE_EQ(out->pointing_accuracy(), 0.5);
+  EXPECT_EQ(out->null_spans, 4);
+  ASSERT_EQ(out->worst.size(), 2u);
+  EXPECT_EQ(out->worst[0].image_path, "c");
+  EXPECT_EQ(out->worst[1].image_path, "e");
+  EXPECT_EQ(out->worst[1].predicted_line, 0u);
+  EXPECT_TRUE(out->has_problems());
+  EXPECT_THAT(out->problems.at(0), HasSubstr("line 5 of the truth (e): no annotation"));
+}
+
+TEST_F(EvaluateTest, AnotherOrderIsFoundAllTheSame) {
+  const auto out =
+      judge({truth("x/a", "1", kBox), truth("y/a", "1", kHalf), truth("x/a", "2", kBox)},
+            {annotation("/r/x/a", "2", kBox), annotation("/r/z/a", "1", kNothing),
+             annotation("/r/y/a", "1", kHalf), annotation("/r/x/a", "1", kBox)});
+  ASSERT_TRUE(out) << out.error().message;
+  EXPECT_DOUBLE_EQ(out->mean_iou(), 1);
+  EXPECT_FALSE(out->in_order);
+  EXPECT_EQ(out->extra, 1);
+  EXPECT_EQ(out->missing, 0);
+}
+
+TEST_F(EvaluateTest, EqualRecordsHaveAnAnnotationEach) {
+  const std::vector<json> twice = {truth("a", "1", kBox), truth("a", "1", kBox)};
+  const auto good = judge(twice, {annotation("a", "1", kBox), annotation("a", "1", kBox)});
+  ASSERT_TRUE(good);
+  EXPECT_FALSE(good->has_problems());
+  const auto one = judge(twice, {annotation("b", "0", kBox), annotation("a", "1", kBox)});
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->missing, 1);
+  EXPECT_EQ(one->extra, 1);
+}
+
+TEST_F(EvaluateTest, APathIsComparedByWholeFolders) {
+  const auto out = judge({truth("a.jpg", "1", kBox)}, {annotation("/r/ba.jpg", "1", kBox)});
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->missing, 1);
+}
+
+TEST_F(EvaluateTest, ErrorsNameFileAndLine) {
+  write_text(folder_ / "truth.jsonl", "\n{\"image_path\": \"a\"}\n");
+  write_text(folder_ / "annotations.jsonl", "");
+  const auto bad = evaluate(folder_ / "annotations.jsonl", folder_ / "truth.jsonl", 1);
+  ASSERT_FALSE(bad);
+  EXPECT_THAT(bad.error().message, HasSubstr("truth.jsonl:2: \"caption\" is missing"));
+  const auto missing = evaluate(folder_ / "nowhere.jsonl", folder_ / "truth.jsonl", 1);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(EvaluateTest, NothingToJudgeIsNoDivisionByZero) {
+  const auto out = judge({}, {});
+  ASSERT_TRUE(out);
+  EXPECT_EQ(to_json(*out)["mean_iou"], 0);
+  EXPECT_FALSE(to_text(*out).empty());
+}
+
+TEST_F(EvaluateTest, TextAndJsonSayTheSame) {
+  const auto out = judge({truth("a", "1", kBox)}, {annotation("a", "1", kHalf)});
+  ASSERT_TRUE(out);
+  const auto data = to_json(*out);
+  EXPECT_EQ(data["mean_iou"], 0.5);
+  EXPECT_EQ(data["recall"]["0.5"], 1);
+  EXPECT_EQ(data["recall"]["0.75"], 0);
+  EXPECT_EQ(data["worst"][0]["phrase"], "it");
+  EXPECT_THAT(to_text(*out), HasSubstr("0.5                1.0000  1.0000"));
+  EXPECT_THAT(to_text(*out), HasSubstr("0.5000  a:1  \"it\"  1 boxes for 1"));
+}
+
+}  // namespace
+}  // namespace alig
