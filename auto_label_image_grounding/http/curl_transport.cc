@@ -258,8 +258,9 @@ class CurlTransport final : public HttpTransport {
 
 std::unique_ptr<HttpTransport> make_curl_transport(const CurlTransportOptions& options) {
   initialise_curl();
-  raise_file_limit(options.max_connections);
-  return std::make_unique<CurlTransport>(options);
+  CurlTransportOptions granted = options;
+  granted.max_connections = raise_file_limit(options.max_connections);
+  return std::make_unique<CurlTransport>(granted);
 }
 
 }  // namespace alig

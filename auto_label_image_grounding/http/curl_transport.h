@@ -24,7 +24,8 @@ struct CurlTransportOptions {
 // loopback). curl repeats a request by itself in one case: a kept-alive connection that had been
 // closed in the meantime and gave no byte of an answer.
 //
-// Raises this process's soft limit of open files where max_connections needs it. The destructor
+// Raises this process's soft limit of open files where max_connections needs it; where the hard
+// limit has no room for them, as many connections as it has room for are used. The destructor
 // cancels what is pending and joins the thread; it must not run on the I/O thread. Should the
 // thread fail by an exception (also one out of a `done`), every pending and later request ends with
 // kOther. Throws std::runtime_error where libcurl cannot be initialised.

@@ -10,7 +10,8 @@
 namespace alig {
 namespace {
 
-constexpr int kFilesForTheRest = 128;
+constexpr rlim_t kFilesPerConnection = 2;
+constexpr rlim_t kFilesForTheRest = 128;
 
 // Restores the calling thread's signal mask at the end of a scope.
 class SignalsBlocked {
@@ -35,12 +36,16 @@ std::thread start_without_signals(std::function<void()> body) {
   return std::thread(std::move(body));
 }
 
-void raise_file_limit(int max_connections) {
-  const rlim_t wanted = static_cast<rlim_t>(std::max(max_connections, 1)) * 2 + kFilesForTheRest;
+int raise_file_limit(int max_connections) {
+  const int connections = std::max(max_connections, 1);
+  const rlim_t wanted = static_cast<rlim_t>(connections) * kFilesPerConnection + kFilesForTheRest;
   rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
-  limit.rlim_cur = std::min(wanted, limit.rlim_max);
-  (void)setrlimit(RLIMIT_NOFILE, &limit);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return connections;
+  const rlim_t before = std::exchange(limit.rlim_cur, std::min(wanted, limit.rlim_max));
+  const rlim_t granted = setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : before;
+  if (granted >= wanted) return connections;
+  const rlim_t for_sockets = granted > kFilesForTheRest ? granted - kFilesForTheRest : 0;
+  return std::max(static_cast<int>(for_sockets / kFilesPerConnection), 1);
 }
 
 }  // namespace alig

@@ -11,8 +11,9 @@ namespace alig {
 std::thread start_without_signals(std::function<void()> body);
 
 // Raises the soft limit of open files, where it is lower, to a socket and a picture for each
-// connection and some more; at most to the hard limit. Failure is ignored: it shows as connect
-// errors under load, which are retried.
-void raise_file_limit(int max_connections);
+// connection and some more; at most to the hard limit. Returns for how many connections, at most
+// `max_connections` and at least one, there is room then: sockets must leave files for checkpoints,
+// for one that cannot be opened ends the run.
+int raise_file_limit(int max_connections);
 
 }  // namespace alig
