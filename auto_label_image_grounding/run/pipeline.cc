@@ -158,6 +158,7 @@ class PipelineRun {
                         coordinates_.automatic
                             ? fmt::format("model family: {}", coordinates_.family->name)
                             : "vlm.coordinates");
+    if (coordinates_.family->caution != nullptr) warn(coordinates_.family->caution);
   }
 
   void note_input(const Dataset& dataset) {

@@ -137,11 +137,20 @@ double normalise_score(const std::optional<double>& given, LabelCounts& counts) 
   return std::round(score * kDecimals) / kDecimals;
 }
 
+// What lies a little outside is clamped. What lies many pictures away is no box: clamped, it would
+// look like one that covers everything.
+bool is_sensible(const std::array<double, 4>& v, const PictureSize& upright) {
+  constexpr double kAbsurd = 10;
+  const auto near = [](double value, int side) { return std::abs(value) <= kAbsurd * side; };
+  return near(v[0], upright.width) && near(v[1], upright.height) && near(v[2], upright.width) &&
+         near(v[3], upright.height);
+}
+
 std::optional<BoundingBox> clean_box(const parse::RawBox& raw, const GroundingFrame& frame,
                                      LabelCounts& counts) {
   const std::array<double, 4> v =
       to_upright_pixels(raw, frame.convention, frame.sent, frame.upright);
-  if (!std::all_of(v.begin(), v.end(), [](double value) { return std::isfinite(value); })) {
+  if (!is_sensible(v, frame.upright)) {
     ++counts.boxes_dropped;
     return std::nullopt;
   }

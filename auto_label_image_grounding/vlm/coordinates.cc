@@ -36,6 +36,8 @@ const std::vector<FamilyRow>& family_rows() {
       {"qwen2vl", {"Qwen2-VL", kXyxy1000, {}}},
       {"qwen", {"Qwen3-VL and later", kXyxy1000, {}}},
       {"gemini", {"Gemini", kYxyx1000, {}}},
+      {"gemma3",
+       {"Gemma 3", kYxyx1000, {}, 0, "Gemma 3 was not trained to give boxes; Gemma 4 was"}},
       {"gemma", {"Gemma", kYxyx1000, {}}},
       {"internvl", {"InternVL", kXyxy1000, {}}},
       {"locateanything", {"LocateAnything", kXyxy1000, {}}},
@@ -51,6 +53,7 @@ const std::vector<FamilyRow>& family_rows() {
       {"grok", {"Grok", kXyxy100, {}}},
       {"moondream", {"Moondream", kXyxy1, {}}},
       {"ovis", {"Ovis", kXyxy1, {}}},
+      {"molmo", {"Molmo", kXyxy100, {}, 0, "Molmo answers with points, which are no boxes"}},
       {"gpt", {"GPT", kPixels, {}, 2048}},
       {"claude", {"Claude", kPixels, {}, 1568}},
   };

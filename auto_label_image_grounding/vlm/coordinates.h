@@ -36,8 +36,9 @@ struct ModelFamily {
   const char* name;
   CoordinateConvention convention;
   ResizeGrid grid;  // for pixel conventions alone
-  int max_side =
-      0;  // for pixel conventions: the client resizes to this before sending; 0: no limit
+  // For pixel conventions: the client resizes to this before sending; 0: no limit.
+  int max_side = 0;
+  const char* caution = nullptr;  // what speaks against labelling with it; mostly nothing
 };
 
 // By model name: letter case, vendor prefixes, quantisation suffixes and local names do not matter.

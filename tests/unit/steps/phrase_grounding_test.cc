@@ -134,7 +134,11 @@ TEST(PhraseGroundingTest, CleansAndCounts) {
             (BoundingBox{2, 2, 100, 50}))
       << "rounded to nearest";
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_TRUE(ground_one({box(nan, 1, 2, 3)}, kPixels, counts).empty());
+  const double infinity = std::numeric_limits<double>::infinity();
+  EXPECT_TRUE(ground_one({box(nan, 1, 2, 3), box(0, 0, infinity, 3)}, kPixels, counts).empty());
+  EXPECT_TRUE(ground_one({box(0, 0, 1e9, 1e9), box(-1e300, 0, 50, 50)}, kPixels, counts).empty())
+      << "clamped, these would cover the picture";
+  EXPECT_EQ(counts.boxes_dropped, 6);
 }
 
 TEST(PhraseGroundingTest, ScoresComeOutBetweenZeroAndOne) {

@@ -22,6 +22,8 @@ TEST(CoordinatesTest, FamiliesByNameHoweverItIsSpelled) {
            Case{"nvidia/cosmos-reason2-8b", "Cosmos-Reason2", "xyxy_1000"},
            Case{"OpenGVLab/InternVL3-8B", "InternVL", "xyxy_1000"},
            Case{"google/gemma-4-27b-it", "Gemma", "yxyx_1000"},
+           Case{"google/gemma-3-27b-it", "Gemma 3", "yxyx_1000"},
+           Case{"allenai/Molmo-7B-D-0924", "Molmo", "xyxy_100"},
            Case{"gpt-5.2", "GPT", "pixel"},
            Case{"claude-sonnet", "Claude", "pixel"},
            Case{"grok-4", "Grok", "xyxy_100"},
