@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "auto_label_image_grounding/data/image_codec.h"
+#include "auto_label_image_grounding/vlm/token_estimate.h"
 
 namespace alig {
 namespace {
@@ -54,6 +55,7 @@ Result<Picture> make_picture(const std::string& path, const ImageInfo& info, con
     // What the limit for inline pictures made smaller may have left the family's grid.
     picture.seen = size_to_send({prepared->size.width, prepared->size.height}, choice, 0);
   }
+  image.tokens = estimate_image_tokens(*choice.family, picture.seen);
   picture.downscaled_for_limit = prepared->downscaled_for_limit;
   picture.image = std::move(image);
   return picture;

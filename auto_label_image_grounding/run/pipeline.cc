@@ -21,6 +21,7 @@
 #include "auto_label_image_grounding/run/job_runner.h"
 #include "auto_label_image_grounding/run/output_writer.h"
 #include "auto_label_image_grounding/run/results_dir.h"
+#include "auto_label_image_grounding/run/run_inputs.h"
 #include "auto_label_image_grounding/run/thread_pool.h"
 #include "auto_label_image_grounding/run/vlm_caller.h"
 
@@ -55,29 +56,6 @@ Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& ste
                     dir.step_annotations(step).string(), keep));
   }
   return {};
-}
-
-Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir) {
-  if (spec.workflow.extract) {
-    auto dataset = Dataset::open(spec.data.input_jsonl, InputKind::kCaptions, spec.data.image_root);
-    if (!dataset) return fail_at("image_grounding.data.input_jsonl", dataset.error());
-    return dataset;
-  }
-  const auto path = dir.step_annotations(Step::kExtraction);
-  auto dataset = Dataset::open(path, InputKind::kExtracted, "");
-  if (!dataset && dataset.error().kind == ErrorKind::kNotFound) {
-    return fail(ErrorKind::kNotFound,
-                fmt::format("step 1 needs the output of step 0, and there is no {}: run with "
-                            "image_grounding.workflow.steps=[\"0\",\"1\"], or set results_dir to "
-                            "that of a finished step 0",
-                            path.string()));
-  }
-  return dataset;
-}
-
-Result<PromptTemplate> prompt_for(const std::string& path, const PromptTemplate& built_in,
-                                  const char* required) {
-  return path.empty() ? built_in : load_prompt(path, required);
 }
 
 std::string utc_now(const Clock& clock) {
@@ -132,16 +110,17 @@ class PipelineRun {
     auto dataset = open_dataset(spec_, dir_);
     if (!dataset) return tl::unexpected(dataset.error());
     note_input(*dataset);
-    auto extraction =
-        prompt_for(spec_.prompts.expression_extraction, built_in_extraction_prompt(), "{caption}");
-    if (!extraction) return tl::unexpected(extraction.error());
-    auto grounding =
-        prompt_for(spec_.prompts.phrase_grounding, built_in_grounding_prompt(), "{expressions}");
-    if (!grounding) return tl::unexpected(grounding.error());
+    auto prompts = load_prompts(spec_.prompts);
+    if (!prompts) return tl::unexpected(prompts.error());
     if (auto status = prepare_checkpoints(); !status) return status;
 
-    const RunContext context{spec_,       store_,     *dataset,         coordinates_,
-                             *extraction, *grounding, backend_->model()};
+    const RunContext context{spec_,
+                             store_,
+                             *dataset,
+                             coordinates_,
+                             std::move(prompts->extraction),
+                             std::move(prompts->grounding),
+                             backend_->model()};
     return label(context);
   }
 

@@ -6,18 +6,17 @@
 #include <fmt/format.h>
 
 #include "auto_label_image_grounding/http/redact.h"
+#include "auto_label_image_grounding/vlm/token_estimate.h"
 
 namespace alig {
 namespace {
 
 using Outcome = ConcurrencyLimiter::Outcome;
 
-// A guess at what a request costs before the endpoint says so: four characters a token, a picture
-// as most servers count one at high resolution, and a short answer.
 double estimated_tokens(const VlmQuery& query) {
-  constexpr double kPerCharacter = 0.25, kPicture = 1100, kAnswer = 300;
-  return static_cast<double>(query.prompt.size()) * kPerCharacter + kAnswer +
-         (query.image ? kPicture : 0);
+  constexpr double kAnswer = 300;
+  return estimate_text_tokens(static_cast<double>(query.prompt.size())) + kAnswer +
+         (query.image ? query.image->tokens : 0);
 }
 
 constexpr double kTemperatureStep = 0.1;

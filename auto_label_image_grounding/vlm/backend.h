@@ -22,6 +22,7 @@ struct VlmImage {
   std::string mime_type;
   BodyPart bytes;                       // Base64File or Base64Bytes
   std::optional<std::string> file_url;  // "file:///…" where the untouched file may be named instead
+  double tokens = 0;                    // estimated
 };
 
 struct VlmQuery {
@@ -70,6 +71,10 @@ class VlmBackend {
   virtual HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const = 0;
   // For answers with status 2xx. kData where the body is not what the API promises.
   virtual Result<VlmReply> read_reply(std::string_view body) const = 0;
+  // A request that costs nothing and tells whether endpoint, key and model are good.
+  virtual HttpRequest make_probe() const = 0;
+  // What its answer says, for people. kEndpoint where a run would fail, with what to do.
+  virtual Result<std::string> judge_probe(const HttpResponse& response) const = 0;
   // The largest answer in tokens that a request allows.
   virtual int max_output_tokens() const = 0;
 };

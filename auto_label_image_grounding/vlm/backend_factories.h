@@ -23,6 +23,9 @@ Result<nlohmann::json> parse_response(std::string_view body);
 // A number of tokens, 0 where absent or null: endpoints leave out what they do not count.
 std::int64_t token_count(const nlohmann::json& object, const char* key);
 
+// What is wrong where an endpoint does not answer a probe with 2xx; "" where it does.
+std::string refusal_of_probe(const HttpResponse& response, const std::string& base_url);
+
 double clamp_temperature(double temperature);
 
 }  // namespace alig

@@ -1,6 +1,9 @@
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/http/provider_error.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
 
 namespace alig {
@@ -31,6 +34,20 @@ std::int64_t token_count(const json& object, const char* key) {
   constexpr double kBelievable = 1e12;  // what is beyond would overflow a sum
   const double count = found->get<double>();
   return count >= 0 && count <= kBelievable ? static_cast<std::int64_t>(count) : 0;
+}
+
+std::string refusal_of_probe(const HttpResponse& response, const std::string& base_url) {
+  constexpr int kFirstGood = 200, kFirstBad = 300;
+  if (response.status >= kFirstGood && response.status < kFirstBad) return "";
+  const ProviderError error = parse_provider_error(response.body);
+  const bool about_key = response.status == 401 || response.status == 403 ||
+                         std::find(error.reasons.begin(), error.reasons.end(), "API_KEY_INVALID") !=
+                             error.reasons.end() ||
+                         ascii_lower(error.message).find("api key") != std::string::npos;
+  return fmt::format("{} answers with status {}: {}.{}", base_url, response.status, error.message,
+                     about_key ? " Check the API key (environment variable GOOGLE_API_KEY or "
+                                 "OPENAI_API_KEY)"
+                               : "");
 }
 
 double clamp_temperature(double temperature) { return std::clamp(temperature, 0.0, 2.0); }

@@ -28,18 +28,20 @@ struct FamilyRow {
 
 // The first row whose pattern occurs in the name wins, so the special stands before the general.
 // Sources: each vendor's documentation of grounding; roboflow/vlm-exam, configs/models.yaml.
+// Tokens: patches of 28 (Qwen2.5) or 32 pixels (Qwen3), Gemini's tiles of 768 pixels for 258
+// tokens, GPT's of 512 for 170, InternVL's of 448 for 256, Claude's w*h/750.
 const std::vector<FamilyRow>& family_rows() {
   static const std::vector<FamilyRow> kRows = {
-      {"cosmosreason1", {"Cosmos-Reason1", kPixels, kQwen25Grid}},
+      {"cosmosreason1", {"Cosmos-Reason1", kPixels, kQwen25Grid, 0, nullptr, 784}},
       {"cosmosreason", {"Cosmos-Reason2", kXyxy1000, {}}},
-      {"qwen25vl", {"Qwen2.5-VL", kPixels, kQwen25Grid}},
-      {"qwen2vl", {"Qwen2-VL", kXyxy1000, {}}},
+      {"qwen25vl", {"Qwen2.5-VL", kPixels, kQwen25Grid, 0, nullptr, 784}},
+      {"qwen2vl", {"Qwen2-VL", kXyxy1000, {}, 0, nullptr, 784}},
       {"qwen", {"Qwen3-VL and later", kXyxy1000, {}}},
-      {"gemini", {"Gemini", kYxyx1000, {}}},
+      {"gemini", {"Gemini", kYxyx1000, {}, 0, nullptr, 2286}},
       {"gemma3",
        {"Gemma 3", kYxyx1000, {}, 0, "Gemma 3 was not trained to give boxes; Gemma 4 was"}},
       {"gemma", {"Gemma", kYxyx1000, {}}},
-      {"internvl", {"InternVL", kXyxy1000, {}}},
+      {"internvl", {"InternVL", kXyxy1000, {}, 0, nullptr, 784}},
       {"locateanything", {"LocateAnything", kXyxy1000, {}}},
       {"nemotron", {"Nemotron-VL", kXyxy1000, {}}},
       {"glm", {"GLM-V", kXyxy1000, {}}},
@@ -54,8 +56,8 @@ const std::vector<FamilyRow>& family_rows() {
       {"moondream", {"Moondream", kXyxy1, {}}},
       {"ovis", {"Ovis", kXyxy1, {}}},
       {"molmo", {"Molmo", kXyxy100, {}, 0, "Molmo answers with points, which are no boxes"}},
-      {"gpt", {"GPT", kPixels, {}, 2048}},
-      {"claude", {"Claude", kPixels, {}, 1568}},
+      {"gpt", {"GPT", kPixels, {}, 2048, nullptr, 1542}},
+      {"claude", {"Claude", kPixels, {}, 1568, nullptr, 750}},
   };
   return kRows;
 }

@@ -39,6 +39,8 @@ struct ModelFamily {
   // For pixel conventions: the client resizes to this before sending; 0: no limit.
   int max_side = 0;
   const char* caution = nullptr;  // what speaks against labelling with it; mostly nothing
+  // What a picture costs, roughly: pixels as the model sees them for one token.
+  int pixels_per_token = 1024;
 };
 
 // By model name: letter case, vendor prefixes, quantisation suffixes and local names do not matter.

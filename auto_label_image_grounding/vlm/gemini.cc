@@ -2,6 +2,8 @@
 #include <set>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
 
@@ -51,13 +53,30 @@ class GeminiBackend final : public VlmBackend {
   int max_output_tokens() const override { return spec_.max_output_tokens; }
 
   HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const override {
-    HttpRequest request;
-    request.url = spec_.base_url + "/v1beta/models/" + spec_.model + ":generateContent";
-    // In a header, never in the URL: URLs end up in logs.
-    request.headers = {{"Content-Type", "application/json"}, {"x-goog-api-key", spec_.api_key}};
-    request.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
+    HttpRequest request = request_to_model(":generateContent");
+    request.headers.emplace_back("Content-Type", "application/json");
     request.body = body_of(query, quirks);
     return request;
+  }
+
+  // https://ai.google.dev/api/models#method:-models.get
+  HttpRequest make_probe() const override {
+    HttpRequest request = request_to_model("");
+    request.method = "GET";
+    return request;
+  }
+
+  Result<std::string> judge_probe(const HttpResponse& response) const override {
+    if (response.status == 404) {
+      return fail(ErrorKind::kEndpoint,
+                  fmt::format("{} has no model \"{}\": check vlm.gemini.model", spec_.base_url,
+                              spec_.model));
+    }
+    if (auto refused = refusal_of_probe(response, spec_.base_url); !refused.empty()) {
+      return fail(ErrorKind::kEndpoint, std::move(refused));
+    }
+    return fmt::format("{} answers, takes the key and has the model {}", spec_.base_url,
+                       spec_.model);
   }
 
   Result<VlmReply> read_reply(std::string_view body) const override {
@@ -85,6 +104,15 @@ class GeminiBackend final : public VlmBackend {
   }
 
  private:
+  HttpRequest request_to_model(const char* method) const {
+    HttpRequest request;
+    request.url = spec_.base_url + "/v1beta/models/" + spec_.model + method;
+    // In a header, never in the URL: URLs end up in logs.
+    request.headers = {{"x-goog-api-key", spec_.api_key}};
+    request.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
+    return request;
+  }
+
   RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
     Json generation = {
         {"temperature", clamp_temperature(spec_.temperature + query.raise_temperature)},

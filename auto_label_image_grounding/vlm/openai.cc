@@ -1,5 +1,9 @@
 // OpenAI-compatible chat completions: https://platform.openai.com/docs/api-reference/chat
+#include <algorithm>
 #include <utility>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
@@ -37,6 +41,26 @@ TokenUsage usage_of(const json& usage) {
           thinking, token_count(usage.value("prompt_tokens_details", json()), "cached_tokens")};
 }
 
+// The ids of {"data": [{"id": …}, …]}; none where the body is anything else.
+std::vector<std::string> listed_models(std::string_view body) {
+  std::vector<std::string> out;
+  const auto parsed = parse_response(body);
+  if (!parsed) return out;
+  const json data = parsed->value("data", json::array());
+  if (!data.is_array()) return out;
+  for (const json& model : data) {
+    if (auto id = string_or_empty(model, "id"); !id.empty()) out.push_back(std::move(id));
+  }
+  return out;
+}
+
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 5;
+  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(kShown, names.size()));
+  return fmt::format("{}{}", fmt::join(names.begin(), end, ", "),
+                     names.size() > kShown ? ", …" : "");
+}
+
 class OpenAiBackend final : public VlmBackend {
  public:
   explicit OpenAiBackend(const VlmSpec& spec)
@@ -46,15 +70,36 @@ class OpenAiBackend final : public VlmBackend {
   int max_output_tokens() const override { return spec_.max_tokens; }
 
   HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const override {
-    HttpRequest request;
-    request.url = spec_.base_url + "/chat/completions";
-    request.headers = {{"Content-Type", "application/json"}};
-    if (!spec_.api_key.empty()) {
-      request.headers.emplace_back("Authorization", "Bearer " + spec_.api_key);
-    }
-    request.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
+    HttpRequest request = request_to("/chat/completions");
+    request.headers.emplace_back("Content-Type", "application/json");
     request.body = body_of(query, quirks);
     return request;
+  }
+
+  // https://platform.openai.com/docs/api-reference/models/list; vLLM, NIM and others have it too.
+  HttpRequest make_probe() const override {
+    HttpRequest request = request_to("/models");
+    request.method = "GET";
+    return request;
+  }
+
+  Result<std::string> judge_probe(const HttpResponse& response) const override {
+    const std::string place = spec_.base_url;
+    // Gateways may offer chat alone.
+    if (response.status == 404 || response.status == 405) {
+      return place + " answers; it does not list its models";
+    }
+    if (auto refused = refusal_of_probe(response, place); !refused.empty()) {
+      return fail(ErrorKind::kEndpoint, std::move(refused));
+    }
+    const std::vector<std::string> models = listed_models(response.body);
+    if (models.empty()) return place + " answers; it does not list its models";
+    if (std::find(models.begin(), models.end(), spec_.model_name) == models.end()) {
+      return fail(ErrorKind::kEndpoint,
+                  fmt::format("{} has no model \"{}\"; it lists {}: check vlm.openai.model_name",
+                              place, spec_.model_name, some_of(models)));
+    }
+    return fmt::format("{} answers and has the model {}", place, spec_.model_name);
   }
 
   Result<VlmReply> read_reply(std::string_view body) const override {
@@ -79,6 +124,16 @@ class OpenAiBackend final : public VlmBackend {
   }
 
  private:
+  HttpRequest request_to(const char* path) const {
+    HttpRequest request;
+    request.url = spec_.base_url + path;
+    if (!spec_.api_key.empty()) {
+      request.headers.emplace_back("Authorization", "Bearer " + spec_.api_key);
+    }
+    request.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
+    return request;
+  }
+
   Json settings_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
     Json settings = {
         {"model", spec_.model_name},

@@ -49,25 +49,18 @@ class Teacher {
 
   void serve(httplib::Server& server) {
     server.Post("/v1/chat/completions", [this](const httplib::Request& in, httplib::Response& out) {
-      if (!authorised(in.get_header_value("Authorization"), "Bearer ")) {
-        return send(out, {401, openai_error("Incorrect API key provided", "invalid_api_key"), {}});
-      }
+      if (!has_openai_key(in)) return send(out, wrong_openai_key());
       pause();
       send(out, answer_openai(in.body, options_.teaching));
     });
     server.Post(R"(/v1(?:alpha|beta)/models/([^/:]+):generateContent)",
                 [this](const httplib::Request& in, httplib::Response& out) {
-                  if (!authorised(in.get_header_value("x-goog-api-key"), "")) {
-                    return send(
-                        out, {400,
-                              gemini_error(400, "API key not valid. Please pass a valid API key.",
-                                           "INVALID_ARGUMENT"),
-                              {}});
-                  }
+                  if (!has_gemini_key(in)) return send(out, wrong_gemini_key());
                   pause();
                   send(out, answer_gemini(in.matches[1].str(), in.body, options_.teaching));
                 });
-    server.Get("/v1/models", [this](const httplib::Request&, httplib::Response& out) {
+    server.Get("/v1/models", [this](const httplib::Request& in, httplib::Response& out) {
+      if (!has_openai_key(in)) return send(out, wrong_openai_key());
       send(out, {200,
                  {{"object", "list"},
                   {"data",
@@ -76,13 +69,27 @@ class Teacher {
     });
     server.Get(R"(/v1(?:alpha|beta)/models/([^/:]+))",
                [this](const httplib::Request& in, httplib::Response& out) {
+                 if (!has_gemini_key(in)) return send(out, wrong_gemini_key());
                  send(out, {200, {{"name", "models/" + in.matches[1].str()}}, {}});
                });
   }
 
  private:
-  bool authorised(const std::string& header, const std::string& prefix) const {
-    return options_.api_key.empty() || header == prefix + options_.api_key;
+  bool has_openai_key(const httplib::Request& in) const {
+    return options_.api_key.empty() ||
+           in.get_header_value("Authorization") == "Bearer " + options_.api_key;
+  }
+  bool has_gemini_key(const httplib::Request& in) const {
+    return options_.api_key.empty() || in.get_header_value("x-goog-api-key") == options_.api_key;
+  }
+  static Reply wrong_openai_key() {
+    return {401, openai_error("Incorrect API key provided", "invalid_api_key"), {}};
+  }
+  static Reply wrong_gemini_key() {
+    return {
+        400,
+        gemini_error(400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT"),
+        {}};
   }
   void pause() const { std::this_thread::sleep_for(std::chrono::milliseconds(options_.delay_ms)); }
   void send(httplib::Response& out, const Reply& reply) {

@@ -11,6 +11,7 @@
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/log.h"
 #include "auto_label_image_grounding/base/version.h"
+#include "auto_label_image_grounding/run/dry_run.h"
 #include "auto_label_image_grounding/run/pipeline.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "evaluate_command.h"
@@ -51,17 +52,25 @@ void print_outcome(const RunReport& report, const std::string& results_dir) {
       stdout);
 }
 
-int generate(const std::string& spec_path, const std::vector<std::string>& overrides) {
+int show_dry_run(const Spec& spec, const RunHooks& hooks) {
+  const auto dry = dry_run(spec, hooks);
+  if (!dry) return fail_with(dry.error());
+  std::fputs(to_text(*dry).c_str(), stdout);
+  return EXIT_SUCCESS;
+}
+
+int generate(const std::string& spec_path, const std::vector<std::string>& overrides, bool dry) {
   auto spec = load_spec_file(spec_path, overrides);
   if (!spec) return fail_with(spec.error());
   const auto environment = [](const char* name) -> const char* { return std::getenv(name); };
   if (auto status = resolve_environment(*spec, environment); !status) {
     return fail_with(status.error());
   }
-  catch_stop_signals();
+  if (!dry) catch_stop_signals();
   const auto logger = make_stderr_logger();
   RunHooks hooks;
   hooks.logger = logger.get();
+  if (dry) return show_dry_run(*spec, hooks);
   hooks.interrupt = received_interrupt;
   RunOutcome outcome;
   {
@@ -107,6 +116,10 @@ int main_of(int argc, char** argv) {
   std::vector<std::string> overrides;
   CLI::App* run = app.add_subcommand("generate", "Label a dataset, or go on where a run stopped");
   run->add_option("-e,--experiment_spec_file", spec_path, "The spec (YAML)")->required();
+  bool dry = false;
+  run->add_flag("--dry-run", dry,
+                "Check spec, input, pictures, endpoint, key and model; say what a run would ask. "
+                "Writes nothing, costs nothing");
   run->add_option("overrides", overrides, kOverrides)->type_name("KEY=VALUE");
 
   std::vector<std::string> arguments;
@@ -123,7 +136,7 @@ int main_of(int argc, char** argv) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   if (evaluate->parsed()) return run_evaluate(evaluation);
-  return run->parsed() ? generate(spec_path, overrides) : default_specs(arguments);
+  return run->parsed() ? generate(spec_path, overrides, dry) : default_specs(arguments);
 }
 
 }  // namespace

@@ -1,0 +1,225 @@
+#include "auto_label_image_grounding/run/dry_run.h"
+
+#include <algorithm>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/base/version.h"
+#include "auto_label_image_grounding/data/image_info.h"
+#include "auto_label_image_grounding/http/curl_transport.h"
+#include "auto_label_image_grounding/http/redact.h"
+#include "auto_label_image_grounding/run/image_job.h"
+#include "auto_label_image_grounding/run/run_inputs.h"
+#include "auto_label_image_grounding/run/thread_pool.h"
+#include "auto_label_image_grounding/vlm/backend.h"
+#include "auto_label_image_grounding/vlm/token_estimate.h"
+
+namespace alig {
+namespace {
+
+constexpr std::size_t kShownComplaints = 5;
+
+// One image of a group, and what its records still need.
+struct ImageNeed {
+  std::int64_t records = 0;
+  std::int64_t extractions = 0;
+  bool grounding = false;
+  double prompt_characters = 0;
+};
+
+void add_record(const RunContext& context, const RecordJob& record, ImageNeed& need,
+                DryRun& counts) {
+  ++need.records;
+  counts.finished_extractions += context.extracts() && record.extraction ? 1 : 0;
+  counts.finished_groundings += record.grounding ? 1 : 0;
+  if (record.failed_earlier) return;
+  const bool extracts = context.extracts() && !record.extraction;
+  const bool has_caption = !trim(record.sample.caption).empty();
+  if (extracts && has_caption) {
+    ++need.extractions;
+    need.prompt_characters += static_cast<double>(
+        fill_extraction_prompt(context.extraction_prompt, record.sample.caption).size());
+  }
+  const bool has_expressions = extracts ? has_caption : !record.texts.empty();
+  if (context.grounds() && !record.grounding && has_expressions) need.grounding = true;
+}
+
+void add_image(const RunContext& context, const std::string& path, const ImageNeed& need,
+               DryRun& counts) {
+  ++counts.images;
+  const std::int64_t requests = need.extractions + (need.grounding ? 1 : 0);
+  if (requests == 0) return;
+  const auto info = read_image_info(path, {context.spec.data.max_image_pixels});
+  const bool text_only = context.spec.data.on_missing_image == OnMissingImage::kTextOnly;
+  if (!info) {
+    ++counts.unreadable_images;
+    counts.affected_records += need.records;
+    counts.complaints.push_back(info.error().message);
+    if (!text_only) return;
+  } else {
+    const PictureSize sent = size_to_send({info->width, info->height}, context.coordinates,
+                                          context.spec.vlm.max_image_side);
+    counts.picture_tokens +=
+        static_cast<double>(requests) * estimate_image_tokens(*context.coordinates.family, sent);
+  }
+  counts.extraction_requests += need.extractions;
+  counts.grounding_requests += need.grounding ? 1 : 0;
+  const double template_size =
+      need.grounding ? static_cast<double>(context.grounding_prompt.text.size()) : 0;
+  counts.prompt_tokens += estimate_text_tokens(need.prompt_characters + template_size);
+}
+
+Status add_group(const RunContext& context, std::size_t group, DryRun& counts) {
+  std::map<std::string, ImageNeed> by_path;
+  RunReport ignored;
+  for (const std::uint32_t index : context.dataset.group(group)) {
+    auto record = load_record(context, index, ignored);
+    if (!record) return tl::unexpected(record.error());
+    add_record(context, *record, by_path[record->sample.image_path], counts);
+  }
+  for (const auto& [path, need] : by_path) add_image(context, path, need, counts);
+  return {};
+}
+
+void add_counts(DryRun& total, DryRun& part) {
+  total.images += part.images;
+  total.unreadable_images += part.unreadable_images;
+  total.affected_records += part.affected_records;
+  total.extraction_requests += part.extraction_requests;
+  total.grounding_requests += part.grounding_requests;
+  total.finished_extractions += part.finished_extractions;
+  total.finished_groundings += part.finished_groundings;
+  total.picture_tokens += part.picture_tokens;
+  total.prompt_tokens += part.prompt_tokens;
+  for (std::string& complaint : part.complaints) {
+    if (total.complaints.size() >= kShownComplaints) break;
+    total.complaints.push_back(std::move(complaint));
+  }
+}
+
+// All images, on all cores, a stretch of them at a time.
+Status look_at_images(const RunContext& context, unsigned threads, DryRun& total) {
+  constexpr std::size_t kStretch = 256;
+  std::mutex mutex;
+  Status status;
+  {
+    ThreadPool pool(threads);
+    for (std::size_t begin = 0; begin < context.dataset.groups(); begin += kStretch) {
+      pool.submit([&, begin] {
+        DryRun counts;
+        Status found;
+        const std::size_t end = std::min(begin + kStretch, context.dataset.groups());
+        for (std::size_t i = begin; i < end && found; ++i) found = add_group(context, i, counts);
+        const std::lock_guard lock(mutex);
+        add_counts(total, counts);
+        if (!found && status) status = found;
+      });
+    }
+  }
+  return status;
+}
+
+Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
+                                 HttpTransport& transport) {
+  // Shared: set_value() may still be at work when the answer is here already.
+  auto promise = std::make_shared<std::promise<HttpOutcome>>();
+  auto future = promise->get_future();
+  const HttpRequest probe = backend.make_probe();
+  const std::string host = probe.url;
+  transport.send(probe, [promise](HttpOutcome outcome) { promise->set_value(std::move(outcome)); });
+  const HttpOutcome outcome = future.get();
+  const std::vector<std::string> secrets = {spec.vlm.gemini.api_key, spec.vlm.openai.api_key};
+  if (!outcome) {
+    return fail(ErrorKind::kEndpoint,
+                redact(fmt::format("{} does not answer: {}. Check base_url, and that the server "
+                                   "is running",
+                                   host, outcome.error().message),
+                       secrets));
+  }
+  auto verdict = backend.judge_probe(*outcome);
+  if (!verdict) return fail(verdict.error().kind, redact(verdict.error().message, secrets));
+  return verdict;
+}
+
+Status judge_images(const Spec& spec, const DryRun& dry) {
+  const std::int64_t bad = dry.affected_records + dry.bad_lines;
+  const std::int64_t all = dry.records + dry.bad_lines;
+  const bool text_only = spec.data.on_missing_image == OnMissingImage::kTextOnly;
+  if (text_only ||
+      static_cast<double>(bad) <= spec.workflow.max_failure_ratio * static_cast<double>(all)) {
+    return {};
+  }
+  return fail(ErrorKind::kUnavailable,
+              fmt::format("{} of {} records would fail over their line or their picture, more than "
+                          "workflow.max_failure_ratio ({}) allows. The first: {}",
+                          bad, all, spec.workflow.max_failure_ratio,
+                          dry.complaints.empty() ? "" : dry.complaints.front()));
+}
+
+}  // namespace
+
+Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment) {
+  const ResultsDir dir{spec.results_dir};
+  auto prompts = load_prompts(spec.prompts);
+  if (!prompts) return tl::unexpected(prompts.error());
+  auto dataset = open_dataset(spec, dir);
+  if (!dataset) return tl::unexpected(dataset.error());
+
+  const auto backend = make_backend(spec.vlm);
+  const CheckpointStore store(dir);
+  const RunContext context{spec,
+                           store,
+                           *dataset,
+                           choose_coordinates(spec.vlm.coordinates, backend->model()),
+                           prompts->extraction,
+                           prompts->grounding,
+                           backend->model()};
+  DryRun dry;
+  dry.records = static_cast<std::int64_t>(dataset->size());
+  dry.bad_lines = static_cast<std::int64_t>(dataset->bad_lines().size());
+  for (const BadLine& bad : dataset->bad_lines()) {
+    if (dry.complaints.size() >= kShownComplaints) break;
+    dry.complaints.push_back(fmt::format("input line {}: {}", bad.number, bad.message));
+  }
+  const unsigned threads =
+      environment.pool_threads > 0 ? environment.pool_threads : std::thread::hardware_concurrency();
+  if (auto status = look_at_images(context, threads, dry); !status) {
+    return tl::unexpected(status.error());
+  }
+  for (const std::string& complaint : dry.complaints) hooks.logger->warning("{}", complaint);
+  if (auto status = judge_images(spec, dry); !status) return tl::unexpected(status.error());
+
+  std::unique_ptr<HttpTransport> transport = std::move(environment.transport);
+  if (!transport) {
+    CurlTransportOptions options;
+    options.user_agent = fmt::format("auto-label-image-grounding/{}", kVersion);
+    transport = make_curl_transport(options);
+  }
+  auto endpoint = ask_endpoint(spec, *backend, *transport);
+  if (!endpoint) return tl::unexpected(endpoint.error());
+  dry.endpoint = std::move(*endpoint);
+  return dry;
+}
+
+std::string to_text(const DryRun& dry) {
+  return fmt::format(
+      "records   {}, and {} lines that hold none\n"
+      "images    {}, {} of them cannot be read ({} records)\n"
+      "endpoint  {}\n"
+      "requests  about {}: {} for step 0 ({} records are done), {} for step 1 ({} are done)\n"
+      "tokens    about {:.0f} of pictures and {:.0f} of prompts; answers come on top\n"
+      "Nothing was written, and nothing was asked that costs.\n",
+      dry.records, dry.bad_lines, dry.images, dry.unreadable_images, dry.affected_records,
+      dry.endpoint, dry.extraction_requests + dry.grounding_requests, dry.extraction_requests,
+      dry.finished_extractions, dry.grounding_requests, dry.finished_groundings, dry.picture_tokens,
+      dry.prompt_tokens);
+}
+
+}  // namespace alig

@@ -1,0 +1,43 @@
+// What a run would do, without doing it: nothing is written, and nothing is asked that costs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/run/pipeline.h"
+#include "auto_label_image_grounding/spec/spec.h"
+
+namespace alig {
+
+struct DryRun {
+  std::int64_t records = 0;
+  std::int64_t bad_lines = 0;
+  std::int64_t images = 0;
+  std::int64_t unreadable_images = 0;
+  std::int64_t affected_records = 0;    // whose image cannot be read
+  std::vector<std::string> complaints;  // the first bad lines and unreadable images
+
+  // Requests that are still to be sent; step 1's are one an image where the expressions are not
+  // known yet. Failures, and long lists that are split, come on top.
+  std::int64_t extraction_requests = 0;
+  std::int64_t grounding_requests = 0;
+  std::int64_t finished_extractions = 0;  // taken from checkpoints
+  std::int64_t finished_groundings = 0;
+  double picture_tokens = 0;  // of all these requests, estimated from the sizes as sent
+  double prompt_tokens = 0;   // of all these requests, estimated from their lengths
+
+  std::string endpoint;  // what is known about it, for people
+};
+
+// Checks the input, every picture's header, the prompts, and with one free request the endpoint:
+// is it there, does it take the key, does it have the model. Errors: as run_pipeline() for input
+// and prompts; kEndpoint where the endpoint is not usable; kUnavailable where so many pictures
+// cannot be read that the run would fail. `environment` as for run_pipeline().
+Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment = {});
+
+// A table for people.
+std::string to_text(const DryRun& dry);
+
+}  // namespace alig

@@ -1,0 +1,23 @@
+// What a run reads before it asks anything: the dataset and the prompts that a spec names.
+#pragma once
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/run/dataset.h"
+#include "auto_label_image_grounding/run/image_job.h"
+#include "auto_label_image_grounding/run/results_dir.h"
+#include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/vlm/prompts.h"
+
+namespace alig {
+
+// The input, or step 0's output where step 1 runs alone. kNotFound and kIo say what to do.
+Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir);
+
+struct RunPrompts {
+  PromptTemplate extraction;
+  PromptTemplate grounding;
+};
+// The user's templates, else the built-in ones. Errors as load_prompt().
+Result<RunPrompts> load_prompts(const PromptsSpec& spec);
+
+}  // namespace alig

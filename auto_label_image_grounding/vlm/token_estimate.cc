@@ -1,0 +1,19 @@
+#include "auto_label_image_grounding/vlm/token_estimate.h"
+
+#include <algorithm>
+
+namespace alig {
+
+double estimate_image_tokens(const ModelFamily& family, const PictureSize& sent) {
+  // Servers cap the largest pictures by resizing them; small ones cost a least number.
+  constexpr double kLeast = 64, kMost = 16384;
+  const double pixels = static_cast<double>(sent.width) * sent.height;
+  return std::clamp(pixels / family.pixels_per_token, kLeast, kMost);
+}
+
+double estimate_text_tokens(double characters) {
+  constexpr double kCharactersPerToken = 4;
+  return characters / kCharactersPerToken;
+}
+
+}  // namespace alig

@@ -1,0 +1,82 @@
+"""`generate --dry-run`: everything is checked, nothing is written, nothing is asked that costs."""
+
+import shutil
+import subprocess
+
+import pytest
+from conftest import command, environment, overrides, run
+
+
+def dry_run(spec, arguments, **extra_environment):
+    program, generate, *rest = command(spec, arguments)
+    return subprocess.run([program, generate, "--dry-run", *rest], capture_output=True, text=True,
+                          timeout=60, env=environment(**extra_environment))
+
+
+@pytest.mark.parametrize("backend", ["openai", "gemini"])
+def test_says_what_a_run_would_ask(backend, teacher, scenes, spec, tmp_path):
+    results = tmp_path / "out"
+    done = dry_run(spec, overrides(results, scenes, teacher.url, backend))
+    assert done.returncode == 0, done.stderr
+    assert "records   60, and 0 lines" in done.stdout
+    assert "images    55, 0 of them cannot be read" in done.stdout
+    assert "requests  about 115: 60 for step 0 (0 records are done), 55 for step 1" in done.stdout
+    assert teacher.requests == 0
+    assert not results.exists()
+
+
+def test_counts_what_is_done(teacher, scenes, spec, tmp_path):
+    results = tmp_path / "out"
+    arguments = overrides(results, scenes, teacher.url)
+    assert run(spec, [*arguments, "image_grounding.workflow.steps=[0]"]).returncode == 0
+    before = {path: path.stat().st_mtime_ns for path in results.rglob("*")}
+    done = dry_run(spec, arguments)
+    assert "requests  about 55: 0 for step 0 (60 records are done), 55 for step 1" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in results.rglob("*")} == before
+
+
+def test_the_estimate_is_what_a_run_asks(teacher, scenes, spec, tmp_path):
+    arguments = overrides(tmp_path / "out", scenes, teacher.url)
+    assert "requests  about 115" in dry_run(spec, arguments).stdout
+    assert run(spec, arguments).returncode == 0
+    assert teacher.requests == 115
+
+
+def test_an_unknown_model_is_named_with_those_that_are_there(teacher, scenes, spec, tmp_path):
+    done = dry_run(spec, overrides(tmp_path / "out", scenes, teacher.url,
+                                   vlm__openai__model_name="other"))
+    assert done.returncode == 1
+    assert 'has no model "other"; it lists demo-teacher' in done.stderr
+
+
+@pytest.mark.parametrize("backend, variable", [("openai", "OPENAI_API_KEY"),
+                                               ("gemini", "GOOGLE_API_KEY")])
+def test_a_wrong_key_is_refused_and_not_printed(backend, variable, start_teacher, scenes, spec,
+                                                tmp_path):
+    teacher = start_teacher("--api-key", "right")
+    arguments = overrides(tmp_path / "out", scenes, teacher.url, backend)
+    wrong = dry_run(spec, arguments, **{variable: "wrong-secret-17"})
+    assert wrong.returncode == 1
+    assert "Check the API key" in wrong.stderr
+    assert "wrong-secret-17" not in wrong.stdout + wrong.stderr
+    assert dry_run(spec, arguments, **{variable: "right"}).returncode == 0
+
+
+def test_an_endpoint_that_is_not_there(scenes, spec, tmp_path):
+    done = dry_run(spec, overrides(tmp_path / "out", scenes, "http://127.0.0.1:9"))
+    assert done.returncode == 1
+    assert "http://127.0.0.1:9/v1/models does not answer" in done.stderr
+
+
+def test_pictures_that_cannot_be_read(teacher, scenes, spec, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    (data / "images" / "scene_0000.png").unlink()
+    (data / "images" / "scene_0001.webp").write_bytes(b"no picture")
+    arguments = overrides(tmp_path / "out", data, teacher.url)
+    done = dry_run(spec, arguments)
+    assert done.returncode == 0, done.stderr
+    assert "2 of them cannot be read (2 records)" in done.stdout
+    assert "scene_0000.png" in done.stderr and "scene_0001.webp" in done.stderr
+    strict = dry_run(spec, [*arguments, "image_grounding.workflow.max_failure_ratio=0"])
+    assert strict.returncode == 1 and "2 of 60 records would fail" in strict.stderr
