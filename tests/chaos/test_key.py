@@ -30,7 +30,8 @@ ECHOES = [
       for n in (-8, 0, 8)),
     body_of("refusal", json.dumps({"choices": [{"message": {"refusal": at_cut(200)}}]}).encode()),
     body_of("chatter", faults.answer_body(False, f"I was called with {API_KEY}!")),
-    *(body_of(f"chatter, cut at {n}", faults.answer_body(False, at_cut(n))) for n in (60, 80, 100, 120)),
+    *(body_of(f"chatter, cut at {n}", faults.answer_body(False, at_cut(n)))
+      for n in (60, 80, 100, 120, 200)),
 ]
 
 
@@ -52,7 +53,8 @@ def test_key_is_in_nothing_that_is_written(fault, always, make_job, endpoint):
         assert not found, (place, content[:2000])
 
 
-@pytest.mark.parametrize("backend, header", [("openai", "authorization"), ("gemini", "x-goog-api-key")])
+@pytest.mark.parametrize("backend, header", [("openai", "authorization"),
+                                             ("gemini", "x-goog-api-key")])
 def test_key_travels_in_its_header_alone(backend, header, make_job, endpoint):
     assert make_job(backend).run().returncode == 0
     for request in endpoint.requests:
