@@ -40,6 +40,12 @@ def pieces_of_key():
             for i in range(len(form) - TELLING + 1)}
 
 
+def assert_no_key(job, done):
+    for place, content in job.all_text(done).items():
+        found = [piece for piece in pieces_of_key() if piece in content]
+        assert not found, (place, content[:2000])
+
+
 @pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
 @pytest.mark.parametrize("fault", ECHOES, ids=lambda fault: fault.name)
 def test_key_is_in_nothing_that_is_written(fault, always, make_job, endpoint):
@@ -48,9 +54,21 @@ def test_key_is_in_nothing_that_is_written(fault, always, make_job, endpoint):
     done = job.run()
     assert endpoint.faults
     assert endpoint.requests[0].headers["authorization"] == f"Bearer {API_KEY}"
-    for place, content in job.all_text(done).items():
-        found = [piece for piece in pieces_of_key() if piece in content]
-        assert not found, (place, content[:2000])
+    assert_no_key(job, done)
+
+
+@pytest.mark.parametrize("fault", [
+    status(400, faults.gemini_error(400, f"API key not valid: {API_KEY}", "INVALID_ARGUMENT")),
+    status(429, faults.gemini_error(429, at_cut(500), "RESOURCE_EXHAUSTED"),
+           [("retry-after-ms", "1")]),
+    faults.body_of("blocked", json.dumps({"promptFeedback": {"blockReason": API_KEY}}).encode()),
+], ids=["invalid key", "rate limit", "blocked"])
+def test_key_is_in_nothing_that_gemini_makes_us_write(fault, make_job, endpoint):
+    endpoint.script = lambda request: fault
+    job = make_job("gemini", vlm__rate_limit_patience=0.2, workflow__max_failure_ratio=1)
+    done = job.run()
+    assert endpoint.faults
+    assert_no_key(job, done)
 
 
 @pytest.mark.parametrize("backend, header", [("openai", "authorization"),
