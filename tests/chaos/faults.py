@@ -16,6 +16,11 @@ def _fault(name):
     return lambda serve: Fault(name, serve)
 
 
+def head(length):
+    lines = "HTTP/1.1 200 OK", "Content-Type: application/json", f"Content-Length: {length}", "", ""
+    return "\r\n".join(lines).encode()
+
+
 # --- The connection ---
 
 @_fault("reset before the headers")
@@ -38,8 +43,7 @@ async def RESET_IN_HEADERS(exchange):
 @_fault("reset in the middle of the body")
 async def RESET_IN_BODY(exchange):
     body = good_body(exchange.request)
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    await exchange.send(head.encode() + body[:len(body) // 2])
+    await exchange.send(head(len(body)) + body[:len(body) // 2])
     await asyncio.sleep(0.01)
     await exchange.reset()
 
@@ -59,7 +63,7 @@ async def SILENCE(exchange):
 @_fault("slow drip")
 async def DRIP(exchange):
     """A byte now and then, for ever: no single pause is long."""
-    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    await exchange.send(head(100_000))
     while not exchange.reader.at_eof() and not exchange.writer.is_closing():
         await exchange.send(b" ")
         await asyncio.sleep(0.02)
@@ -85,14 +89,14 @@ async def CUT_CHUNKS(exchange):
 @_fault("Content-Length too long")
 async def LENGTH_TOO_LONG(exchange):
     body = good_body(exchange.request)
-    await exchange.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body) + 50}\r\n\r\n".encode() + body)
+    await exchange.send(head(len(body) + 50) + body)
     exchange.close()
 
 
 @_fault("Content-Length too short")
 async def LENGTH_TOO_SHORT(exchange):
     body = good_body(exchange.request)
-    await exchange.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body) - 20}\r\n\r\n".encode() + body)
+    await exchange.send(head(len(body) - 20) + body)
     exchange.close()
 
 
@@ -121,7 +125,7 @@ async def GIGANTIC(exchange):
 
 @_fault("gigantic Content-Length")
 async def GIGANTIC_LENGTH(exchange):
-    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n{")
+    await exchange.send(head(99_999_999_999) + b"{")
     exchange.close()
 
 
@@ -147,14 +151,15 @@ def deep_in_message(request):
     return b'{"choices":[{"message":{"content":' + deep + b"}}]}"
 
 
-HTML_PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+HTML_PAGE = (b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head>"
+             b"<body>nginx</body></html>")
 
 EMPTY = body_of("empty body", b"")
 HTML = body_of("HTML page with status 200", HTML_PAGE, content_type="text/html")
 DEEP = body_of("deep JSON", b"[" * 1_000_000)
 DEEP_MESSAGE = body_of("deep JSON for an answer", deep_in_message)
-DEEP_ANSWER = body_of("deep JSON in the answer's text",
-                      lambda request: answer_body(request.gemini, '{"groundings":' + "[" * 1_000_000))
+DEEP_ANSWER = body_of("deep JSON in the answer's text", lambda request: answer_body(
+    request.gemini, '{"groundings":' + "[" * 1_000_000))
 BAD_UTF8 = body_of("bad UTF-8", lambda request: good_body(request)[:-3] + b'"\xff\xfe\xc3"}')
 NO_CHOICES = body_of("neither choices nor candidates", b'{"object":"chat.completion"}')
 NO_TEXT = body_of("an answer without text", lambda request: answer_body(request.gemini, ""))
@@ -186,7 +191,7 @@ async def _early_hints(exchange):
 async def _bytewise(exchange):
     exchange.request.answered = True
     body = good_body(exchange.request)
-    await exchange.send(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+    await exchange.send(head(len(body)))
     for i in range(len(body)):
         await exchange.send(body[i:i + 1])
 
@@ -205,18 +210,19 @@ ODD_BUT_GOOD = [Fault("wrong content type", _plain_text), Fault("gzip", _gzip),
 # --- Statuses ---
 
 def openai_error(message, kind="error", code=None):
-    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}}).encode()
+    error = {"message": message, "type": kind, "param": None, "code": code}
+    return json.dumps({"error": error}).encode()
 
 
 def gemini_error(code, message, status, details=(), in_list=False):
-    document = {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
-    return json.dumps([document] if in_list else document).encode()
+    error = {"code": code, "message": message, "status": status, "details": list(details)}
+    return json.dumps([{"error": error}] if in_list else {"error": error}).encode()
 
 
 def status(code, body=None, headers=(), name=None, content_type="application/json"):
     async def serve(exchange):
-        await exchange.respond(code, openai_error("no luck today") if body is None else body, headers,
-                               content_type)
+        content = openai_error("no luck today") if body is None else body
+        await exchange.respond(code, content, headers, content_type)
     return Fault(name or str(code), serve)
 
 
@@ -233,23 +239,24 @@ def redirect(target, code=307):
     return status(code, b"", [("Location", target)], name=f"redirect {code}")
 
 
-def rate_limited(name, hint, wait):
-    """(fault, seconds that a repeat must not come before)"""
-    return status(429, hint.get("body"), hint.get("headers", ()), name=f"429, {name}"), wait
+def exhausted(delay, in_list):
+    details = [retry_info(delay)]
+    return gemini_error(429, "Resource exhausted.", "RESOURCE_EXHAUSTED", details, in_list)
 
 
 # Built anew for each test: an HTTP-date is about now.
 def rate_limits():
+    """name: (fault, seconds that a repeat must not come before)"""
+    def hinted(name, value):
+        return status(429, headers=[(name, value)])
     return {
-        "no hint": rate_limited("no hint", {}, 0),
-        "Retry-After": rate_limited("Retry-After", {"headers": [("Retry-After", "1")]}, 1),
+        "no hint": (status(429), 0),
+        "Retry-After": (hinted("Retry-After", "1"), 1),
         # Whole seconds: two from now may be hardly more than one.
-        "HTTP-date": rate_limited("HTTP-date", {"headers": [("Retry-After", http_date(2))]}, 0.9),
-        "retry-after-ms": rate_limited("retry-after-ms", {"headers": [("retry-after-ms", "600")]}, 0.6),
-        "RetryInfo": rate_limited("RetryInfo", {"body": gemini_error(
-            429, "Resource exhausted.", "RESOURCE_EXHAUSTED", [retry_info("0.5s")])}, 0.5),
-        "RetryInfo in a list": rate_limited("RetryInfo in a list", {"body": gemini_error(
-            429, "Resource exhausted.", "RESOURCE_EXHAUSTED", [retry_info("0.5s")], in_list=True)}, 0.5),
+        "HTTP-date": (hinted("Retry-After", http_date(2)), 0.9),
+        "retry-after-ms": (hinted("retry-after-ms", "600"), 0.6),
+        "RetryInfo": (status(429, exhausted("0.5s", in_list=False)), 0.5),
+        "RetryInfo in a list": (status(429, exhausted("0.5s", in_list=True)), 0.5),
     }
 
 

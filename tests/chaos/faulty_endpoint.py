@@ -15,6 +15,7 @@ import threading
 from dataclasses import dataclass, field
 
 MAX_HEAD = 1 << 20
+TLS_HANDSHAKE = b"\x16"
 
 
 @dataclass
@@ -43,9 +44,9 @@ def labels_of(request):
     """What the model would say: the text of its answer."""
     if request.step == "0":
         caption = request.asked[0]
-        expressions = [{"text": text, "char_span": [caption.find(text), caption.find(text) + len(text)],
-                        "noun_chunk": text.split()[-1]} for text in caption.rstrip(".").split(" and ")]
-        return json.dumps({"cleaned_caption": caption, "expressions": expressions})
+        return json.dumps({"cleaned_caption": caption, "expressions": [
+            {"text": text, "char_span": [caption.find(text), caption.find(text) + len(text)],
+             "noun_chunk": text.split()[-1]} for text in caption.rstrip(".").split(" and ")]})
     return json.dumps({"groundings": [
         {"id": i + 1, "text": text, "instances": [{"bbox": box_of(text), "score": 0.75}]}
         for i, text in enumerate(request.asked)]})
@@ -60,7 +61,8 @@ def box_of(text):
 
 def answer_body(gemini, text, finish=None):
     if gemini:
-        body = {"candidates": [{"content": {"parts": [{"text": text}]}, "finishReason": finish or "STOP"}],
+        body = {"candidates": [{"content": {"parts": [{"text": text}]},
+                                "finishReason": finish or "STOP"}],
                 "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 20}}
     else:
         body = {"choices": [{"message": {"content": text}, "finish_reason": finish or "stop"}],
@@ -75,7 +77,8 @@ def good_body(request):
 def read_question(request, body):
     """Fills in `step` and `asked` from the prompt of a request."""
     document = json.loads(body)
-    parts = document["contents"][0]["parts"] if request.gemini else document["messages"][0]["content"]
+    message = document["contents" if request.gemini else "messages"][0]
+    parts = message["parts" if request.gemini else "content"]
     prompt = parts[-1]["text"]
     caption = re.search(r'^Caption: (".*")$', prompt, re.M)
     if caption:
@@ -195,8 +198,8 @@ class FaultyEndpoint:
             self.exceptions.append(context)
 
     async def _listen(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._ssl,
-                                                  limit=MAX_HEAD, backlog=1024)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port,
+                                                  ssl=self._ssl, limit=MAX_HEAD, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _shut(self):
@@ -233,7 +236,11 @@ class FaultyEndpoint:
             writer.close()
 
     async def _serve_one(self, reader, writer):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        first = await reader.readexactly(1)
+        if first == TLS_HANDSHAKE:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            return False
+        head = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in
                    (line.partition(":") for line in head[1:] if line)}
         request = Request(len(self.requests) + 1, head[0].split()[1], headers,

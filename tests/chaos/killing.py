@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from faults import status
 from faulty_endpoint import FaultyEndpoint
-from labelling import WORKERS, Job, make_data
+from labelling import WORKERS, Job, make_data, read_jsonl
 
 # In the order in which they appear.
 FILES = (".state/lock", "step_0_expression_extraction/.ckpt", "step_1_grounding/.ckpt",
@@ -110,9 +110,11 @@ class Trial:
         for step in (0, 1):
             for path in self.job.checkpoints(step):
                 json.loads(path.read_text())
-        for path in self.job.results.glob("*.json*"):
-            for line in path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]:
-                json.loads(line)
+        for path in self.job.results.rglob("annotations.jsonl"):
+            assert len(read_jsonl(path)) == self.data.records
+        for name in ("failures.jsonl", "summary.json"):
+            if (path := self.job.results / name).exists():
+                json.loads(path.read_text()) if path.suffix == ".json" else read_jsonl(path)
 
     def publish_with_failures(self):
         """An earlier run whose outputs the killed ones replace: three records failed in it."""

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import struct
 import subprocess
+import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +23,12 @@ WORKERS = 4
 def png(width, height, colour):
     """One-coloured RGB picture."""
     def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     rows = (b"\0" + bytes(colour) * width) * height
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) +
+            chunk(b"IEND", b""))
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ def make_data(folder, images, captions_each):
         for image in range(images):
             (folder / f"{image}.png").write_bytes(png(64, 48, (image % 256, image // 256, 99)))
             for n in range(captions_each):
-                record = {"image_path": f"{image}.png", "caption": f"thing {image}.{n} and part {image}.{n}.",
-                          "weight": image + n}
+                caption = f"thing {image}.{n} and part {image}.{n}."
+                record = {"image_path": f"{image}.png", "caption": caption, "weight": image + n}
                 lines.write(json.dumps(record) + "\n")
     return Data(folder, images, captions_each)
 
@@ -90,13 +94,14 @@ class Job:
 
     @staticmethod
     def environment(**extra):
-        clean = {key: value for key, value in os.environ.items()
-                 if not key.endswith("API_KEY") and not key.lower().endswith("_proxy")}
+        ours = re.compile("API_KEY$|_PROXY$|^CURL_CA_BUNDLE$|^SSL_CERT_", re.I)
+        clean = {key: value for key, value in os.environ.items() if not ours.search(key)}
         return clean | {"GOOGLE_API_KEY": API_KEY, "OPENAI_API_KEY": API_KEY} | extra
 
-    def run(self, *, environment=(), settings=(), **options):
-        """A finished process with stdout and stderr. Fails if the run takes over a minute."""
-        return subprocess.run(self.command(**dict(settings)), capture_output=True, text=True, timeout=60,
+    def run(self, *, environment=(), settings=(), prefix=(), timeout=60, **options):
+        """A finished process with stdout and stderr. Raises if it takes over `timeout` seconds."""
+        command = [*prefix, *self.command(**dict(settings))]
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout,
                               env=self.environment(**dict(environment)), **options)
 
     def start(self, errors):
@@ -126,3 +131,20 @@ class Job:
             if path.is_file():
                 found[str(path.relative_to(self.results))] = path.read_bytes()
         return found
+
+
+def heals(job, endpoint, undisturbed, missing):
+    """The next run sends `missing` requests, all of them once, and ends as if nothing had been."""
+    endpoint.heal()
+    done = job.run()
+    assert done.returncode == 0, done.stderr
+    assert len(endpoint.requests) == missing, [request.key for request in endpoint.requests]
+    assert job.outputs() == undisturbed
+    assert job.failures() == []
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)

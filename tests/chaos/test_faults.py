@@ -10,12 +10,13 @@ import faults
 import pytest
 from faults import gemini_error, openai_error, redirect, status
 from faulty_endpoint import FaultyEndpoint
+from labelling import heals
 
 CAPTION = "thing 2.0 and part 2.0."  # the record that has bad luck
 QUESTIONS = {"0": lambda request: request.asked == (CAPTION,),
              "1": lambda request: "thing 2.0" in request.asked}
 LOST = {"0": 1, "1": 2}  # records that fail with one question: of step 1, all of the image
-MISSING = {"0": 2, "1": 1}  # requests that they need later: a record of step 0 has its image to come
+MISSING = {"0": 2, "1": 1}  # requests that they need later: after step 0 the image is to come
 QUICK = {"vlm__max_retries": 1}  # where the retries shall be used up
 
 
@@ -27,24 +28,14 @@ def unlucky(step, fault, times=10**9):
     return script
 
 
-def heals(job, endpoint, undisturbed, missing):
-    """The next run sends `missing` requests, all of them once, and ends as if nothing had been."""
-    endpoint.heal()
-    done = job.run()
-    assert done.returncode == 0, done.stderr
-    assert len(endpoint.requests) == missing, [request.key for request in endpoint.requests]
-    assert job.outputs() == undisturbed
-    assert job.failures() == []
-
-
 # --- What passes ---
 
-PASSING = [faults.RESET, faults.CLOSE, faults.RESET_IN_HEADERS, faults.RESET_IN_BODY, faults.GO_AWAY,
-           faults.SILENCE, faults.DRIP, faults.NOT_HTTP, faults.CUT_CHUNKS, faults.LENGTH_TOO_LONG,
-           faults.LENGTH_TOO_SHORT, faults.NO_GZIP, faults.CUT_GZIP, faults.BAD_GZIP, faults.GIGANTIC, faults.GIGANTIC_LENGTH,
-           faults.BOMB, faults.EMPTY, faults.HTML, faults.DEEP, faults.DEEP_MESSAGE,
-           faults.DEEP_ANSWER, faults.BAD_UTF8, faults.NO_CHOICES, faults.NO_TEXT, faults.CHATTER,
-           faults.HALF_ANSWER,
+PASSING = [faults.RESET, faults.CLOSE, faults.RESET_IN_HEADERS, faults.RESET_IN_BODY,
+           faults.GO_AWAY, faults.SILENCE, faults.DRIP, faults.NOT_HTTP, faults.CUT_CHUNKS,
+           faults.LENGTH_TOO_LONG, faults.LENGTH_TOO_SHORT, faults.NO_GZIP, faults.CUT_GZIP,
+           faults.BAD_GZIP, faults.GIGANTIC, faults.GIGANTIC_LENGTH, faults.BOMB, faults.EMPTY,
+           faults.HTML, faults.DEEP, faults.DEEP_MESSAGE, faults.DEEP_ANSWER, faults.BAD_UTF8,
+           faults.NO_CHOICES, faults.NO_TEXT, faults.CHATTER, faults.HALF_ANSWER,
            *(status(code) for code in (408, 409, 425, 429, 500, 502, 503, 504, 529)),
            status(503, headers=[("Retry-After", "0")], name="503 with a hint"),
            status(502, faults.HTML_PAGE, content_type="text/html", name="502 with an HTML page"),
@@ -120,7 +111,8 @@ STAYING = [
 def test_staying_fault_fails_its_records_alone(fault, kind, http_status, attempts, step, make_job,
                                                endpoint, data, undisturbed):
     endpoint.script = unlucky(step, fault)
-    job = make_job(**QUICK, vlm__openai__timeout=0.6 if kind == "timeout" and not http_status else 30)
+    timeout = 0.6 if kind == "timeout" and not http_status else 30
+    job = make_job(**QUICK, vlm__openai__timeout=timeout)
     done = job.run()
     assert done.returncode == 0, done.stderr
     assert "failures.jsonl" in done.stderr and f"{LOST[step]} {kind}" in done.stderr, done.stderr
@@ -136,7 +128,7 @@ def test_staying_fault_fails_its_records_alone(fault, kind, http_status, attempt
 
 @pytest.mark.parametrize("fault", [faults.RESET, faults.CLOSE], ids=lambda fault: fault.name)
 def test_connections_that_die_without_a_byte(fault, make_job, endpoint, data, undisturbed):
-    """libcurl repeats by itself what a kept-alive connection gave no byte for, five times at most."""
+    """libcurl repeats by itself, at most five times, what a kept connection gave no byte for."""
     endpoint.script = unlucky("0", fault)
     job = make_job(**QUICK)
     assert job.run().returncode == 0
@@ -146,14 +138,15 @@ def test_connections_that_die_without_a_byte(fault, make_job, endpoint, data, un
     heals(job, endpoint, undisturbed, MISSING["0"])
 
 
+BAD_PICTURE = gemini_error(400, "Unable to process input image.", "INVALID_ARGUMENT")
 GEMINI_STAYING = [(faults.GEMINI_SAFETY, "refused", 200), (faults.GEMINI_BLOCKED, "refused", 200),
-                  (status(400, gemini_error(400, "Unable to process input image.", "INVALID_ARGUMENT")),
-                   "client_error", 400)]
+                  (status(400, BAD_PICTURE), "client_error", 400)]
 
 
 @pytest.mark.parametrize("fault, kind, http_status", GEMINI_STAYING,
                          ids=[row[0].name for row in GEMINI_STAYING])
-def test_gemini_declines_one_record(fault, kind, http_status, make_job, endpoint, data, undisturbed):
+def test_gemini_declines_one_record(fault, kind, http_status, make_job, endpoint, data,
+                                    undisturbed):
     endpoint.script = unlucky("0", fault)
     job = make_job("gemini")
     assert job.run().returncode == 0
@@ -187,6 +180,8 @@ def test_too_many_failures_end_the_run_as_failed(make_job, endpoint, data, undis
 
 # --- What is fatal: the run ends, and goes on later ---
 
+DAILY_QUOTA = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel"}]}]
+
 # (backend, fault, words of the message). Served from the eighth request on.
 ENDING = [
     ("openai", status(401, name="bare 401 twice"), "API key"),
@@ -196,14 +191,13 @@ ENDING = [
                       name="invalid_api_key"), "API key"),
     ("openai", status(404, openai_error("The model `chaos` does not exist", code="model_not_found"),
                       name="model_not_found"), "model name (chaos)"),
-    ("openai", status(429, openai_error("You exceeded your current quota", "insufficient_quota",
-                                        "insufficient_quota"), name="insufficient_quota"), "billing"),
+    ("openai", status(429, openai_error("You exceeded your quota", code="insufficient_quota"),
+                      name="insufficient_quota"), "billing"),
     ("gemini", status(400, gemini_error(400, "API key not valid.", "INVALID_ARGUMENT",
                                         [{"reason": "API_KEY_INVALID"}]), name="API_KEY_INVALID"),
      "API key"),
-    ("gemini", status(429, gemini_error(429, "Quota exceeded", "RESOURCE_EXHAUSTED", [{"violations": [
-        {"quotaId": "GenerateRequestsPerDayPerProjectPerModel"}]}], in_list=True), name="daily quota"),
-     "billing"),
+    ("gemini", status(429, gemini_error(429, "Quota exceeded", "RESOURCE_EXHAUSTED", DAILY_QUOTA,
+                                        in_list=True), name="daily quota"), "billing"),
 ]
 
 
@@ -224,9 +218,8 @@ def test_fatal_fault_ends_the_run(backend, fault, words, make_job, endpoint, dat
 
 @pytest.mark.parametrize("code", [401, 403, 404])
 def test_two_apart_are_not_two_running(code, make_job, endpoint, data, undisturbed):
-    endpoint.script = lambda request: (
-        status(code) if request.step == "0" and "thing 0.0" in request.asked[0] or
-        "thing 3.0" in request.asked[0] and request.step == "0" else None)
+    unlucky_ones = ("thing 0.0 and part 0.0.",), ("thing 3.0 and part 3.0.",)
+    endpoint.script = lambda request: status(code) if request.asked in unlucky_ones else None
     job = make_job(workflow__max_workers=1)
     done = job.run()
     assert done.returncode == 0, done.stderr
@@ -250,7 +243,7 @@ def test_redirect_takes_no_key_along(code, backend, make_job, endpoint, data, un
         job = make_job(backend)
         done = job.run()
         assert done.returncode == 1
-        assert elsewhere.requests == [], "not even without the key: it would take the pictures along"
+        assert elsewhere.requests == [], "not even without the key: the pictures would go along"
         assert {(f["kind"], f["http_status"]) for f in job.failures()} == {("client_error", code)}
         assert elsewhere.url in job.failures()[0]["message"]
         assert len(endpoint.requests) == data.records
@@ -276,7 +269,8 @@ def test_rate_limit_waits_as_long_as_asked(name, make_job, endpoint, data, undis
 def test_storm_of_rate_limits_uses_up_no_retries(headers, make_job, endpoint, data, undisturbed):
     """Every question is turned away twice, by 429 and by a 503 that names a wait."""
     patient = status(503, headers=[("retry-after-ms", "20")])
-    endpoint.script = lambda request: {1: status(429, headers=headers), 2: patient}.get(request.attempt)
+    turns = {1: status(429, headers=headers), 2: patient}
+    endpoint.script = lambda request: turns.get(request.attempt)
     job = make_job(vlm__max_retries=0)
     done = job.run()
     assert done.returncode == 0, done.stderr

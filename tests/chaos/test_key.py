@@ -30,13 +30,20 @@ ECHOES = [
       for n in (-8, 0, 8)),
     body_of("refusal", json.dumps({"choices": [{"message": {"refusal": at_cut(200)}}]}).encode()),
     body_of("chatter", faults.answer_body(False, f"I was called with {API_KEY}!")),
-    *(body_of(f"chatter, cut at {n}", faults.answer_body(False, at_cut(n))) for n in (60, 80, 100, 120)),
+    *(body_of(f"chatter, cut at {n}", faults.answer_body(False, at_cut(n)))
+      for n in (60, 80, 100, 120, 200)),
 ]
 
 
 def pieces_of_key():
     return {form[i:i + TELLING].encode() for form in (API_KEY, PERCENT_ENCODED)
             for i in range(len(form) - TELLING + 1)}
+
+
+def assert_no_key(job, done):
+    for place, content in job.all_text(done).items():
+        found = [piece for piece in pieces_of_key() if piece in content]
+        assert not found, (place, content[:2000])
 
 
 @pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
@@ -47,12 +54,25 @@ def test_key_is_in_nothing_that_is_written(fault, always, make_job, endpoint):
     done = job.run()
     assert endpoint.faults
     assert endpoint.requests[0].headers["authorization"] == f"Bearer {API_KEY}"
-    for place, content in job.all_text(done).items():
-        found = [piece for piece in pieces_of_key() if piece in content]
-        assert not found, (place, content[:2000])
+    assert_no_key(job, done)
 
 
-@pytest.mark.parametrize("backend, header", [("openai", "authorization"), ("gemini", "x-goog-api-key")])
+@pytest.mark.parametrize("fault", [
+    status(400, faults.gemini_error(400, f"API key not valid: {API_KEY}", "INVALID_ARGUMENT")),
+    status(429, faults.gemini_error(429, at_cut(500), "RESOURCE_EXHAUSTED"),
+           [("retry-after-ms", "1")]),
+    faults.body_of("blocked", json.dumps({"promptFeedback": {"blockReason": API_KEY}}).encode()),
+], ids=["invalid key", "rate limit", "blocked"])
+def test_key_is_in_nothing_that_gemini_makes_us_write(fault, make_job, endpoint):
+    endpoint.script = lambda request: fault
+    job = make_job("gemini", vlm__rate_limit_patience=0.2, workflow__max_failure_ratio=1)
+    done = job.run()
+    assert endpoint.faults
+    assert_no_key(job, done)
+
+
+@pytest.mark.parametrize("backend, header", [("openai", "authorization"),
+                                             ("gemini", "x-goog-api-key")])
 def test_key_travels_in_its_header_alone(backend, header, make_job, endpoint):
     assert make_job(backend).run().returncode == 0
     for request in endpoint.requests:
