@@ -2,6 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
 
 namespace alig {
 
@@ -15,6 +18,13 @@ class Clock {
   virtual TimePoint now() const = 0;
   // Wall-clock time, for HTTP dates and reports alone. May be called from any thread.
   virtual std::chrono::system_clock::time_point wall_now() const = 0;
+  // Waits on `wake` until `ready()` (asked under `lock`) or `until`. A clock of a test's own need
+  // not wait: it sets itself forward instead.
+  virtual void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& wake,
+                    TimePoint until, const std::function<bool()>& ready) const {
+    const Duration rest = until - now();
+    if (rest > Duration::zero()) wake.wait_for(lock, rest, ready);
+  }
 };
 
 class SystemClock final : public Clock {

@@ -77,6 +77,14 @@ Status write_file_atomically(const fs::path& path, std::string_view bytes, Sync 
   return file->commit(sync);
 }
 
+Status sync_filesystem(const std::filesystem::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail_errno("open", folder, errno);
+  const int error = ::syncfs(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  return error == 0 ? Status() : fail_errno("sync", folder, error);
+}
+
 Status make_directories(const fs::path& path) {
   std::error_code code;
   fs::create_directories(path, code);

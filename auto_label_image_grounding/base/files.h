@@ -23,6 +23,10 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
                              Sync sync = Sync::kNo,
                              const std::filesystem::path& temporary_folder = {});
 
+// Waits until everything written to the file system of `folder` is on its disk: one call for any
+// number of files. kIo.
+Status sync_filesystem(const std::filesystem::path& folder);
+
 Status make_directories(const std::filesystem::path& path);
 
 // A growing file that replaces `path` when it is committed: the same promise as

@@ -208,19 +208,6 @@ bool is_too_large_for_any_minute(const ProviderError& error) {
 
 // --- How long the server wants us to wait ---
 
-// x-ratelimit-reset-*, where the matching x-ratelimit-remaining-* says that nothing is left.
-std::optional<Duration> reset_hint(const HttpResponse& response) {
-  std::optional<Duration> longest;
-  for (const char* what : {"requests", "tokens"}) {
-    const std::string* left = response.header(fmt::format("x-ratelimit-remaining-{}", what));
-    const std::string* reset = response.header(fmt::format("x-ratelimit-reset-{}", what));
-    if (left == nullptr || reset == nullptr || trim(*left) != "0") continue;
-    if (const auto wait = parse_duration(*reset))
-      longest = std::max(longest.value_or(*wait), *wait);
-  }
-  return longest;
-}
-
 std::optional<Duration> wait_hint(const HttpResponse& response, const ProviderError& error,
                                   std::chrono::system_clock::time_point wall_now) {
   if (const std::string* text = response.header("retry-after-ms")) {
@@ -230,7 +217,7 @@ std::optional<Duration> wait_hint(const HttpResponse& response, const ProviderEr
     if (const auto wait = parse_retry_after(*text, wall_now)) return wait;
   }
   if (error.retry_delay) return error.retry_delay;
-  return response.status == 429 ? reset_hint(response) : std::nullopt;
+  return response.status == 429 ? time_to_reset(response) : std::nullopt;
 }
 
 std::optional<bool> should_retry(const HttpResponse& response) {
@@ -394,6 +381,18 @@ bool means_overload(const Failure& failure) {
 }  // namespace
 
 const char* name_of(FailureKind kind) { return row_of(kind).name; }
+
+std::optional<Duration> time_to_reset(const HttpResponse& response) {
+  std::optional<Duration> longest;
+  for (const char* what : {"requests", "tokens"}) {
+    const std::string* left = response.header(fmt::format("x-ratelimit-remaining-{}", what));
+    const std::string* reset = response.header(fmt::format("x-ratelimit-reset-{}", what));
+    if (left == nullptr || reset == nullptr || trim(*left) != "0") continue;
+    if (const auto wait = parse_duration(*reset))
+      longest = std::max(longest.value_or(*wait), *wait);
+  }
+  return longest;
+}
 
 Failure classify(const HttpOutcome& outcome, std::chrono::system_clock::time_point wall_now) {
   if (outcome) return classify_response(*outcome, wall_now);

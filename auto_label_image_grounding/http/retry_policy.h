@@ -47,6 +47,10 @@ struct Failure {
 // For outcomes that are not a 2xx (those give kNone). `wall_now` is for HTTP-dates.
 Failure classify(const HttpOutcome& outcome, std::chrono::system_clock::time_point wall_now);
 
+// How long an answer's x-ratelimit headers say that nothing is left for another request: the
+// longest x-ratelimit-reset-* whose x-ratelimit-remaining-* is 0. Also of good answers.
+std::optional<Duration> time_to_reset(const HttpResponse& response);
+
 struct RetrySettings {
   int max_retries = 5;  // after the first attempt
   Duration backoff_base = std::chrono::milliseconds(500);

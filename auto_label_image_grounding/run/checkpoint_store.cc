@@ -111,8 +111,14 @@ std::optional<GroundingCheckpoint> CheckpointStore::find_grounding(
 }
 
 Status CheckpointStore::save(Step step, const SampleName& name, std::string_view text) const {
+  ++unsynced_;
   return write_file_atomically(file_of(dir_.checkpoints(step), checkpoint_name(name)), text,
                                Sync::kNo, dir_.temporaries());
+}
+
+Status CheckpointStore::sync() const {
+  unsynced_ = 0;  // before: what is saved meanwhile belongs to the next call
+  return sync_filesystem(dir_.root);
 }
 
 }  // namespace alig

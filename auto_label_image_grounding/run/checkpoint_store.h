@@ -1,6 +1,7 @@
 // Finished samples on disk: <step folder>/.ckpt/<sample_id>.json, one file each.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -51,12 +52,17 @@ class CheckpointStore {
   std::optional<GroundingCheckpoint> find_grounding(const SampleName& name,
                                                     const std::string& fingerprint) const;
 
-  // Atomic; durable against a crash of the process.
+  // Atomic; durable against a crash of the process at once, against a loss of power once sync() has
+  // been called.
   Status save(Step step, const SampleName& name, std::string_view text) const;
+  // What was saved since the last sync().
+  std::int64_t unsynced() const { return unsynced_; }
+  Status sync() const;
 
  private:
   std::vector<std::filesystem::path> candidates(Step step, const SampleName& name) const;
   ResultsDir dir_;
+  mutable std::atomic<std::int64_t> unsynced_{0};
 };
 
 }  // namespace alig

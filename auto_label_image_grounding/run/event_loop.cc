@@ -25,8 +25,7 @@ void EventLoop::clear() {
 
 std::deque<std::function<void()>> EventLoop::take_posted(TimePoint wake_at) {
   std::unique_lock lock(mutex_);
-  const Duration wait = wake_at - clock_.now();
-  if (wait > Duration::zero()) wake_.wait_for(lock, wait, [this] { return !posted_.empty(); });
+  clock_.wait(lock, wake_, wake_at, [this] { return !posted_.empty(); });
   return std::exchange(posted_, {});
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <optional>
 #include <string>
 #include <thread>
@@ -32,6 +33,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kTick = milliseconds(100);
+constexpr Duration kSyncInterval = seconds(10);
 constexpr Duration kGrace = seconds(10);  // for what is in flight when a run ends early
 
 std::vector<Step> selected_steps(const Spec& spec) {
@@ -268,8 +270,26 @@ class PipelineRun {
     return end_ && (caller.in_flight() == 0 || clock_.now() >= deadline_);
   }
 
+  // Checkpoints survive a crash of the process at once, and a loss of power in batches. On a thread
+  // of its own: a slow disk must not hold up the work.
+  void sync_checkpoints() {
+    if (clock_.now() < next_sync_) return;
+    next_sync_ = clock_.now() + kSyncInterval;
+    const bool busy = sync_.valid() && sync_.wait_for(seconds(0)) != std::future_status::ready;
+    if (busy || store_.unsynced() == 0) return;
+    if (sync_.valid()) note_sync(sync_.get());
+    sync_ = std::async(std::launch::async, [this] { return store_.sync(); });
+  }
+
+  void note_sync(const Status& status) {
+    if (status || sync_failed_) return;
+    sync_failed_ = true;
+    warn("checkpoints would not survive a loss of power: " + status.error().message);
+  }
+
   void tick(const VlmCaller& caller) {
     watch_convention();
+    sync_checkpoints();
     if (hooks_.on_progress) {
       hooks_.on_progress({report_.records, report_.done + report_.failed, report_.failed,
                           report_.requests(), caller.in_flight()});
@@ -402,6 +422,9 @@ class PipelineRun {
   std::optional<RunLock> lock_;
   std::unique_ptr<VlmBackend> backend_;
   CoordinateChoice coordinates_;
+  std::future<Status> sync_;
+  TimePoint next_sync_ = TimePoint::min();
+  bool sync_failed_ = false;
   std::int64_t next_convention_check_ = 100;  // boxes
   bool early_doubt_ = false;
   std::function<void(bool)> stop_parts_;  // true: requests in flight are cancelled too

@@ -19,6 +19,7 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::submit(std::function<void()> task) {
+  ++pending_;
   {
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
@@ -31,10 +32,12 @@ void ThreadPool::work() {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
     if (tasks_.empty()) return;
-    const std::function<void()> task = std::move(tasks_.front());
+    std::function<void()> task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
     task();
+    task = nullptr;  // what it holds goes before it counts as ended
+    --pending_;
   }
 }
 

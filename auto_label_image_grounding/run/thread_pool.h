@@ -1,7 +1,9 @@
 // A small pool for CPU work and file access: threads are for cores, not for requests in flight.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -20,6 +22,8 @@ class ThreadPool {
 
   // `task` must not throw.
   void submit(std::function<void()> task);
+  // Tasks that were submitted and have not ended. Any thread.
+  std::size_t pending() const { return pending_; }
 
  private:
   void work();
@@ -28,6 +32,7 @@ class ThreadPool {
   std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;
   bool stopping_ = false;
+  std::atomic<std::size_t> pending_{0};
   std::vector<std::thread> threads_;
 };
 

@@ -57,7 +57,8 @@ void VlmCaller::release(ConcurrencyLimiter::Ticket ticket, Outcome outcome) {
 // Whether the limits per minute let the call go now; otherwise looks again when they will.
 bool VlmCaller::paced(const Call& call) {
   const double tokens = estimated_tokens(call.query);
-  const TimePoint ready_at = std::max(request_bucket_.ready_at(1), token_bucket_.ready_at(tokens));
+  const TimePoint ready_at =
+      std::max({request_bucket_.ready_at(1), token_bucket_.ready_at(tokens), paused_until_});
   const TimePoint now = parts_.clock.now();
   if (ready_at <= now) {
     request_bucket_.take(1, now);
@@ -136,11 +137,21 @@ void VlmCaller::on_outcome(const std::shared_ptr<Call>& call, std::shared_ptr<Sl
   const Failure failure = classify(outcome, parts_.clock.wall_now());
   if (failure.kind == FailureKind::kNone) {
     slot->set_outcome(Outcome::kSuccess);
+    note_limits(*outcome);
     judge(call, std::move(slot), std::move(*outcome));
     return;
   }
   if (outcome && adapt(call, *outcome)) return;
   handle_failure(call, slot, failure);
+}
+
+// A good answer may say that it was the last for now: the next one waits, instead of being refused.
+// Limits are per minute; what claims to last longer is found out by asking.
+void VlmCaller::note_limits(const HttpResponse& response) {
+  constexpr Duration kLongest = std::chrono::seconds(60);
+  const auto pause = time_to_reset(response);
+  if (!pause) return;
+  paused_until_ = std::max(paused_until_, parts_.clock.now() + std::min(*pause, kLongest));
 }
 
 // A request that the endpoint refused for something that can be had otherwise goes out again.

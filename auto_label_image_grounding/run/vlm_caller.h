@@ -129,6 +129,7 @@ class VlmCaller {
                const std::string& reason);
   bool adapt(const std::shared_ptr<Call>& call, const HttpResponse& response);
   void learn(const EndpointQuirks& taught);
+  void note_limits(const HttpResponse& response);
   Duration since_progress() const { return parts_.clock.now() - last_progress_; }
   StepReport& step_report(const Call& call);
   std::string endpoint_advice(FailureKind kind) const;
@@ -144,6 +145,7 @@ class VlmCaller {
   // By step, each in the order of submission; calls that are sent again stand before the others.
   std::array<std::deque<std::shared_ptr<Call>>, 2> ready_;
   TimePoint last_progress_;
+  TimePoint paused_until_;  // the endpoint said that nothing is left until then
   bool stopped_ = false;
   bool pacing_timer_set_ = false;
   bool answered_once_ = false;  // any HTTP response at all

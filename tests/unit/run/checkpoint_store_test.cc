@@ -106,5 +106,16 @@ TEST_F(CheckpointStoreTest, ALockEndsWithItsHolder) {
   EXPECT_TRUE(RunLock::acquire(dir_));
 }
 
+TEST_F(CheckpointStoreTest, CountsWhatALossOfPowerWouldCost) {
+  EXPECT_EQ(store_.unsynced(), 0);
+  save("x", name("x", false));
+  save("y", name("y", true));
+  EXPECT_EQ(store_.unsynced(), 2);
+  EXPECT_TRUE(store_.sync());
+  EXPECT_EQ(store_.unsynced(), 0);
+  const CheckpointStore nowhere(ResultsDir{folder_ / "nowhere"});
+  EXPECT_FALSE(nowhere.sync());
+}
+
 }  // namespace
 }  // namespace alig
