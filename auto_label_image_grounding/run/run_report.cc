@@ -23,6 +23,7 @@ Json to_json(const StepReport& step) {
           {"failed", step.failed},
           {"requests", step.requests},
           {"retries", step.retries},
+          {"failed_attempts", step.failed_attempts},
           {"tokens", to_json(step.tokens)}};
 }
 

@@ -18,8 +18,9 @@ namespace alig {
 struct StepReport {
   std::int64_t from_checkpoint = 0;  // records that were done before
   std::int64_t failed = 0;
-  std::int64_t requests = 0;  // sent, retries included
-  std::int64_t retries = 0;   // requests sent again after a failure
+  std::int64_t requests = 0;         // sent, retries included
+  std::int64_t retries = 0;          // requests sent again after a failure
+  std::int64_t failed_attempts = 0;  // requests that brought no usable answer
   TokenUsage tokens;
 };
 

@@ -162,6 +162,7 @@ bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& res
   const auto taught =
       quirks_after_refusal(response, EndpointQuirks{}, limits_.structured_output, image_type);
   if (!taught) return false;
+  ++step_report(*call).failed_attempts;
   const EndpointQuirks before = quirks_;
   learn(*taught);
   constexpr int kMaxAdaptations = 3;
@@ -257,6 +258,7 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
 
 void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::shared_ptr<Slot>& slot,
                                Failure failure) {
+  if (failure.kind != FailureKind::kCancelled) ++step_report(*call).failed_attempts;
   failure.message = redact(std::move(failure.message), parts_.secrets);
   const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
   const Decision decision =

@@ -325,6 +325,7 @@ TEST_F(PipelineTest, UnusableAnswersAreAskedAgainTwiceAtMost) {
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(outcome.report.failures_by_kind.at("unusable_answer"), 1);
   EXPECT_EQ(outcome.report.step[0].retries, 2);
+  EXPECT_EQ(outcome.report.step[0].failed_attempts, 3);
 }
 
 TEST_F(PipelineTest, AnAnswerCutOffIsSplitAndAskedAgain) {
