@@ -162,11 +162,11 @@ bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& res
   const auto taught =
       quirks_after_refusal(response, EndpointQuirks{}, limits_.structured_output, image_type);
   if (!taught) return false;
-  ++step_report(*call).failed_attempts;
   const EndpointQuirks before = quirks_;
   learn(*taught);
   constexpr int kMaxAdaptations = 3;
   if (quirks_ == before && call->attempts > kMaxAdaptations) return false;
+  ++step_report(*call).failed_attempts;
   if (!taught->refused_image_types.empty()) {
     call->done(CallFailure{FailureKind::kImageFormat, "the endpoint does not take " + image_type,
                            response.status, call->attempts},
