@@ -2,6 +2,7 @@
 // Result<T>; exceptions are left to the libraries below us and are caught where they are called.
 #pragma once
 
+#include <exception>
 #include <string>
 #include <utility>
 
@@ -37,6 +38,16 @@ inline tl::unexpected<Error> fail(ErrorKind kind, std::string message) {
 // Puts "<where>: " in front of an error's message on its way up.
 inline tl::unexpected<Error> fail_at(const std::string& where, const Error& error) {
   return fail(error.kind, where + ": " + error.message);
+}
+
+// An exception of `work` (a library's: no memory, an impossible value) as an error of kind kIo.
+template <typename Work>
+Status without_exceptions(Work work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    return fail(ErrorKind::kIo, std::string("unexpected: ") + error.what());
+  }
 }
 
 }  // namespace alig

@@ -23,7 +23,7 @@ FieldHasher hash_of(const char* step, const FingerprintInput& input) {
 
 Json header_json(const CheckpointHeader& header) {
   return {{"fingerprint", header.fingerprint},
-          {"model", header.model},
+          {"model", scrub_utf8(header.model)},
           {"image_path", scrub_utf8(header.image_path)},
           {"caption", header.caption}};
 }
@@ -106,7 +106,7 @@ std::string encode_checkpoint(const CheckpointHeader& header, const ExtractionRe
   for (const Expression& expression : result.expressions) {
     out["expressions"].push_back(expression_json(expression));
   }
-  return out.dump() + "\n";
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string encode_checkpoint(const CheckpointHeader& header,
@@ -121,7 +121,7 @@ std::string encode_checkpoint(const CheckpointHeader& header,
       instances.push_back(instance_json(instance));
     out["groundings"].push_back({{"text", expression_texts.at(i)}, {"instances", instances}});
   }
-  return out.dump() + "\n";
+  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text) {

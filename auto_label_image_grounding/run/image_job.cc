@@ -18,7 +18,8 @@ FingerprintInput fingerprint_input(const RecordJob& record, const PromptTemplate
 
 CheckpointHeader extraction_header(const RunContext& context, const RecordJob& record) {
   return {extraction_fingerprint(fingerprint_input(record, context.extraction_prompt)),
-          context.model, record.sample.image_path, record.sample.caption};
+          record.extraction_model.empty() ? context.model : record.extraction_model,
+          record.sample.image_path, record.sample.caption};
 }
 
 CheckpointHeader grounding_header(const RunContext& context, const RecordJob& record) {
@@ -39,7 +40,7 @@ void take_extraction_checkpoint(const RunContext& context, RecordJob& record, Ru
   } else if (checkpoint.header.model != context.model) {
     ++report.other_model;
   }
-  set_extraction(record, std::move(checkpoint.result));
+  set_extraction(record, std::move(checkpoint.result), checkpoint.header.model);
   // A foreign checkpoint without a size waits for the picture's header before it counts as done.
   if (!found->foreign) ++report.step[0].from_checkpoint;
 }
@@ -59,8 +60,10 @@ bool is_settled(const RunContext& context, const RecordJob& record) {
   return extracted && (!context.grounds() || record.grounding);
 }
 
-RecordError image_error(const RunContext& context, const Error& error) {
-  return image_error(context.extracts() ? Step::kExtraction : Step::kGrounding, error);
+// The step that a record fails in over its picture: what step 0 found earlier is not lost.
+Step failing_step(const RunContext& context, const RecordJob& record) {
+  const bool extracted = record.extraction && record.extraction->size;
+  return context.extracts() && !extracted ? Step::kExtraction : Step::kGrounding;
 }
 
 // Whether any record of the image needs the model, so that its picture must be made ready.
@@ -70,21 +73,20 @@ bool needs_request(const RunContext& context, const RecordJob& record) {
   return context.grounds() && !record.texts.empty();
 }
 
-void note_size(RecordJob& record, PictureSize upright, RunReport& report) {
+void note_size(const RecordJob& record, PictureSize upright, RunReport& report) {
   const auto& declared = record.sample.declared_size;
   if (declared && *declared != upright) ++report.size_mismatches;
-  if (record.extraction) record.extraction->size = upright;
 }
 
 struct OpenedPicture {
   std::optional<Picture> picture;
   std::optional<PictureSize> upright;
-  std::optional<RecordError> error;
+  std::optional<Error> error;
 };
 
 OpenedPicture open_picture(const RunContext& context, const ImageJob& job, RunReport& report) {
   OpenedPicture out;
-  const std::string& path = job.records.front().sample.image_path;
+  const std::string& path = job.image_path;
   const auto requests =
       std::any_of(job.records.begin(), job.records.end(),
                   [&](const RecordJob& record) { return needs_request(context, record); });
@@ -104,7 +106,7 @@ OpenedPicture open_picture(const RunContext& context, const ImageJob& job, RunRe
     error = picture.error();
   }
   if (context.spec.data.on_missing_image == OnMissingImage::kFail) {
-    out.error = image_error(context, *error);
+    out.error = *error;
   }
   return out;
 }
@@ -119,6 +121,24 @@ Status settle_empty_caption(const RunContext& context, RecordJob& record, Pictur
   return save_extraction(context, record);
 }
 
+// A checkpoint without a size (the stock pipeline's), or of a picture that has changed since.
+Status save_size(const RunContext& context, RecordJob& record, PictureSize upright) {
+  if (!context.extracts() || !record.extraction || record.extraction->size == upright) return {};
+  record.extraction->size = upright;
+  return save_extraction(context, record);
+}
+
+// `upright` is absent where the picture's header cannot be read.
+Status settle_record(const RunContext& context, RecordJob& record,
+                     const std::optional<PictureSize>& upright, bool has_picture,
+                     RunReport& report) {
+  if (!has_picture && needs_request(context, record)) ++report.text_only;
+  const PictureSize size = upright.value_or(text_only_picture(record.sample.declared_size).upright);
+  note_size(record, size, report);
+  if (auto status = settle_empty_caption(context, record, size, report); !status) return status;
+  return save_size(context, record, size);
+}
+
 Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
   const bool all_settled =
       std::all_of(job.records.begin(), job.records.end(),
@@ -128,30 +148,49 @@ Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
   for (RecordJob& record : job.records) {
     if (is_settled(context, record)) continue;
     if (opened.error) {
-      record.error = opened.error;
+      record.error = image_error(failing_step(context, record), *opened.error);
       continue;
     }
-    if (!opened.upright) ++report.text_only;
-    const PictureSize upright =
-        opened.upright.value_or(text_only_picture(record.sample.declared_size).upright);
-    note_size(record, upright, report);
-    if (auto status = settle_empty_caption(context, record, upright, report); !status)
-      return status;
-    if (context.extracts() && record.extraction) {
-      if (auto status = save_extraction(context, record); !status) return status;
-    }
+    auto status =
+        settle_record(context, record, opened.upright, opened.picture.has_value(), report);
+    if (!status) return status;
   }
-  if (!opened.error && !opened.picture) {
-    opened.picture = text_only_picture(opened.upright ? opened.upright
-                                                      : job.records.front().sample.declared_size);
+  // Without a header the sizes are the records' own: see split_by_size().
+  if (!opened.error && !opened.picture && opened.upright) {
+    opened.picture = text_only_picture(opened.upright);
   }
   job.picture = std::move(opened.picture);
   return {};
 }
 
+// The records of a picture that cannot be read may state different sizes: boxes are asked for, and
+// read, in each record's own.
+std::vector<std::shared_ptr<ImageJob>> split_by_size(const RunContext& context,
+                                                     std::shared_ptr<ImageJob> job) {
+  const bool all_settled =
+      std::all_of(job->records.begin(), job->records.end(),
+                  [&](const RecordJob& record) { return is_settled(context, record); });
+  if (job->picture || all_settled) return {std::move(job)};
+  std::map<std::pair<int, int>, std::shared_ptr<ImageJob>> by_size;
+  for (RecordJob& record : job->records) {
+    const Picture picture = text_only_picture(record.sample.declared_size);
+    std::shared_ptr<ImageJob>& part = by_size[{picture.upright.width, picture.upright.height}];
+    if (!part) {
+      part = std::make_shared<ImageJob>();
+      part->image_path = job->image_path;
+      part->picture = picture;
+    }
+    part->records.push_back(std::move(record));
+  }
+  std::vector<std::shared_ptr<ImageJob>> parts;
+  for (auto& [size, part] : by_size) parts.push_back(std::move(part));
+  return parts;
+}
+
 }  // namespace
 
-void set_extraction(RecordJob& record, ExtractionResult result) {
+void set_extraction(RecordJob& record, ExtractionResult result, std::string model) {
+  record.extraction_model = std::move(model);
   record.texts.clear();
   for (const Expression& expression : result.expressions) record.texts.push_back(expression.text);
   record.extraction = std::move(result);
@@ -194,21 +233,25 @@ Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& conte
   for (const std::uint32_t index : context.dataset.group(group)) {
     auto record = load_record(context, index, report);
     if (!record) return tl::unexpected(record.error());
-    std::shared_ptr<ImageJob>& job = by_path[record->sample.image_path];
-    if (!job) job = std::make_shared<ImageJob>();
+    const std::string& path = record->sample.image_path;
+    std::shared_ptr<ImageJob>& job = by_path[path];
+    if (!job) {
+      job = std::make_shared<ImageJob>();
+      job->image_path = path;
+    }
     job->records.push_back(std::move(*record));
   }
   std::vector<std::shared_ptr<ImageJob>> jobs;
   for (auto& [path, job] : by_path) {
     if (auto status = settle(context, *job, report); !status) return tl::unexpected(status.error());
-    jobs.push_back(std::move(job));
+    for (auto& part : split_by_size(context, std::move(job))) jobs.push_back(std::move(part));
   }
   return jobs;
 }
 
 Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
                                const std::set<std::string>& refused) {
-  const std::string& path = job.records.front().sample.image_path;
+  const std::string& path = job.image_path;
   Result<ImageInfo> info = read_image_info(path, {context.spec.data.max_image_pixels});
   if (!info) return tl::unexpected(info.error());
   return make_picture(path, *info, context.spec.vlm, context.coordinates, refused);

@@ -27,6 +27,7 @@ struct RecordJob {
   Sample sample;
   SampleName name;
   std::optional<ExtractionResult> extraction;
+  std::string extraction_model;    // that of its checkpoint; "" where this run asked
   std::vector<std::string> texts;  // of its expressions, once they are known
   std::optional<GroundingResult> grounding;
   std::optional<RecordError> error;
@@ -36,6 +37,7 @@ struct RecordJob {
 };
 
 struct ImageJob {
+  std::string image_path;
   std::vector<RecordJob> records;  // ascending
   std::optional<Picture> picture;  // absent where no request is needed
   std::size_t pending = 0;         // calls whose result is still to come
@@ -71,8 +73,8 @@ Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
 // One record with what its checkpoints hold; nothing else is done for it.
 Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunReport& report);
 
-// `record.texts` follow the extraction.
-void set_extraction(RecordJob& record, ExtractionResult result);
+// `record.texts` follow the extraction. `model`: whose it is, "" for this run's.
+void set_extraction(RecordJob& record, ExtractionResult result, std::string model = {});
 
 // A record's failure over its picture.
 RecordError image_error(Step step, const Error& error);

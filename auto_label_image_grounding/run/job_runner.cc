@@ -62,17 +62,19 @@ JobRunner::JobRunner(Parts parts, int max_output_tokens, std::function<void(Erro
   max_active_ = 2 * static_cast<std::size_t>(parts_.context.spec.workflow.max_workers) + kSpare;
 }
 
-void JobRunner::in_pool(std::function<Status(RunReport&)> work, std::function<void()> then) {
-  parts_.pool.submit([this, work = std::move(work), then = std::move(then)]() mutable {
+void JobRunner::in_pool(std::function<Status(RunReport&)> work, std::function<void()> then,
+                        ThreadPool::Priority priority) {
+  auto task = [this, work = std::move(work), then = std::move(then)]() mutable {
     auto counts = std::make_shared<RunReport>();
-    Status status = work(*counts);
+    Status status = without_exceptions([&] { return work(*counts); });
     // What the work holds (a slot, perhaps) is let go on the loop's thread.
     parts_.loop.post([this, counts, status, work = std::move(work), then = std::move(then)] {
       add_counts(parts_.report, *counts);
       if (!status) return end_run_(status.error());
       then();
     });
-  });
+  };
+  parts_.pool.submit(std::move(task), priority);
 }
 
 void JobRunner::load_more() {
@@ -82,18 +84,21 @@ void JobRunner::load_more() {
     auto jobs = std::make_shared<std::vector<Job>>();
     in_pool(
         [this, group, jobs](RunReport& counts) -> Status {
+          if (stopped_) return {};
           auto loaded = load_jobs(parts_.context, group, counts);
           if (!loaded) return tl::unexpected(loaded.error());
           *jobs = std::move(*loaded);
           return {};
         },
         [this, jobs] {
-          active_ += jobs->size() - 1;
+          active_ += jobs->size();
+          --active_;  // the group itself
           for (const Job& job : *jobs) {
             ++parts_.report.images;
             start_extraction(job);
           }
-        });
+        },
+        ThreadPool::Priority::kNormal);
   }
 }
 
@@ -167,8 +172,10 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     if (failure && failure->kind == FailureKind::kImageFormat) return extract(job, index);
     RecordJob& record = job->records[index];
     if (failure) record.error = to_record_error(Step::kExtraction, *failure);
-    if (!failure) parts_.report.labels += *counts;
-    parts_.caller.note_progress();
+    if (!failure) {
+      parts_.report.labels += *counts;
+      parts_.caller.note_progress();
+    }
     on_extracted(job);
   };
   parts_.caller.submit(std::move(call));
@@ -279,8 +286,11 @@ void JobRunner::on_grounded(const Job& job, const Texts& texts,
     ground(job, Texts(middle, texts.end()));
     return;
   }
-  if (failure) fail_texts(job, texts, to_record_error(Step::kGrounding, *failure));
-  parts_.caller.note_progress();
+  if (failure) {
+    fail_texts(job, texts, to_record_error(Step::kGrounding, *failure));
+  } else {
+    parts_.caller.note_progress();
+  }
   settle_grounded(job, slot);
 }
 

@@ -5,6 +5,7 @@
 // meanwhile, so that the endpoint never waits for a step to end.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -34,6 +35,7 @@ class JobRunner {
 
   // Loads the first images; the rest follows by itself.
   void start() { load_more(); }
+  // Any thread may be at work; what is only queued does nothing any more.
   void stop() { stopped_ = true; }
 
  private:
@@ -64,8 +66,10 @@ class JobRunner {
 
   void report_finished(const Job& job);
   void finish(const Job& job);
-  // Runs `work` on the pool and `then` on the loop. An error of `work` ends the run.
-  void in_pool(std::function<Status(RunReport&)> work, std::function<void()> then);
+  // Runs `work` on the pool and `then` on the loop. An error of `work`, or an exception, ends the
+  // run.
+  void in_pool(std::function<Status(RunReport&)> work, std::function<void()> then,
+               ThreadPool::Priority priority = ThreadPool::Priority::kFirst);
 
   Parts parts_;
   std::size_t max_expressions_;  // per call, so that the answer fits the token limit
@@ -73,7 +77,7 @@ class JobRunner {
   std::size_t max_active_;
   std::size_t next_group_ = 0;
   std::size_t active_ = 0;  // groups being loaded and images being worked on
-  bool stopped_ = false;
+  std::atomic<bool> stopped_{false};
 };
 
 }  // namespace alig

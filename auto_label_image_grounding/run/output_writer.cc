@@ -120,6 +120,7 @@ Status OutputWriter::open(Step step) {
 }
 
 Status OutputWriter::put(std::size_t record, std::uint32_t line, FinishedRecord finished) {
+  if (!broken_) return broken_;
   note_failure(line, finished);
   const bool has_checkpoint = !finished.error && !finished.failed_earlier;
   if (has_checkpoint && record != next_ && in_memory_.size() >= kMaxInMemory) {
@@ -128,7 +129,8 @@ Status OutputWriter::put(std::size_t record, std::uint32_t line, FinishedRecord 
   }
   states_[record] = State::kInMemory;
   in_memory_.emplace(record, std::move(finished));
-  return write_ready();
+  broken_ = write_ready();
+  return broken_;
 }
 
 Status OutputWriter::write_ready() {
@@ -247,6 +249,17 @@ Result<bool> edited_since_published(const ResultsDir& dir, Step step) {
   if (!digest) return tl::unexpected(digest.error());
   const Json ours = digests_of(published);
   return std::find(ours.begin(), ours.end(), *digest) == ours.end();
+}
+
+Status give_up_edits(const ResultsDir& dir, Step step) {
+  auto edited = edited_since_published(dir, step);
+  if (!edited) return tl::unexpected(edited.error());
+  if (!*edited) return {};
+  auto digest = sha256_of_file(dir.step_annotations(step));
+  if (!digest) return tl::unexpected(digest.error());
+  const Json ours = {{"sha256", *digest}, {"previous", digests_of(published_digest(dir, step))}};
+  return write_file_atomically(digest_path(dir, step), ours.dump() + "\n", Sync::kYes,
+                               dir.temporaries());
 }
 
 }  // namespace alig

@@ -46,7 +46,7 @@ class OutputWriter {
   static Result<OutputWriter> create(Settings settings, std::size_t records, RunReport& report,
                                      Reload reload);
 
-  // Each record once, in any order.
+  // Each record once, in any order. After an error nothing is taken any more: the same error again.
   Status put(std::size_t record, std::uint32_t line, FinishedRecord finished);
   bool complete() const { return next_ == states_.size(); }
 
@@ -78,6 +78,7 @@ class OutputWriter {
   Settings settings_;
   RunReport* report_;
   Reload reload_;
+  Status broken_;  // the first error
   std::vector<State> states_;
   std::unordered_map<std::size_t, FinishedRecord> in_memory_;
   std::size_t next_ = 0;
@@ -89,5 +90,9 @@ class OutputWriter {
 // Whether a step's annotations.jsonl was changed by somebody else since it was published. False
 // where there is no such file or it was not published by this program.
 Result<bool> edited_since_published(const ResultsDir& dir, Step step);
+
+// The step's annotations.jsonl as it stands, edited or not, may be replaced from now on; also by a
+// later run, where this one does not come to its end. kIo.
+Status give_up_edits(const ResultsDir& dir, Step step);
 
 }  // namespace alig

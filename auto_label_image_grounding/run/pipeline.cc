@@ -159,6 +159,9 @@ class PipelineRun {
   Status prepare_checkpoints() {
     if (auto status = store_.finish_discard(); !status) return status;
     if (spec_.workflow.force_reprocess) {
+      for (const Step step : steps_) {
+        if (auto status = give_up_edits(dir_, step); !status) return status;
+      }
       if (auto status = store_.discard(steps_); !status) return status;
     } else if (auto status = refuse_edited_outputs(dir_, steps_); !status) {
       return status;
@@ -187,13 +190,23 @@ class PipelineRun {
       runner.stop();
       if (cancel) transport->cancel_all();
     };
-    runner.start();
-    loop.run([&] { return writer->complete() || has_ended(caller); }, kTick, [&] { tick(caller); });
-    // Whoever still works on another thread comes to an end before anything that it uses goes.
-    stop_parts_(true);
-    transport.reset();
-    pool.reset();
-    loop.clear();
+    // Whoever still works on another thread comes to an end before anything that it uses goes, also
+    // where an exception leaves this function.
+    const auto finish_parts = [&] {
+      stop_parts_(true);
+      transport.reset();
+      pool.reset();
+      loop.clear();
+    };
+    try {
+      runner.start();
+      loop.run([&] { return writer->complete() || has_ended(caller); }, kTick,
+               [&] { tick(caller); });
+    } catch (...) {
+      finish_parts();
+      throw;
+    }
+    finish_parts();
     if (!writer->complete()) return tl::unexpected(*end_);
     if (auto status = writer->publish(context.dataset.bad_lines()); !status) return status;
     return judge_failures();
@@ -405,8 +418,9 @@ class PipelineRun {
 
   // An error of the run itself is the more important one.
   Status write_summary(const Status& status) {
-    auto written = write_file_atomically(dir_.summary(), to_json(report_).dump(2) + "\n",
-                                         Sync::kYes, dir_.temporaries());
+    const std::string text =
+        to_json(report_).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    auto written = write_file_atomically(dir_.summary(), text, Sync::kYes, dir_.temporaries());
     return status ? written : status;
   }
 

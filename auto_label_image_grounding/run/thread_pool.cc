@@ -18,23 +18,34 @@ ThreadPool::~ThreadPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadPool::submit(std::function<void()> task) {
+void ThreadPool::submit(std::function<void()> task, Priority priority) {
   ++pending_;
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
+    tasks_[static_cast<std::size_t>(priority)].push_back(std::move(task));
   }
   wake_.notify_one();
 }
 
+std::function<void()> ThreadPool::next_task() {
+  for (const Priority priority : {Priority::kFirst, Priority::kNormal}) {
+    auto& queue = tasks_[static_cast<std::size_t>(priority)];
+    if (queue.empty()) continue;
+    std::function<void()> task = std::move(queue.front());
+    queue.pop_front();
+    return task;
+  }
+  return {};
+}
+
 void ThreadPool::work() {
   for (;;) {
-    std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-    if (tasks_.empty()) return;
-    std::function<void()> task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
+    std::function<void()> task;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return (task = next_task()) || stopping_; });
+    }
+    if (!task) return;
     task();
     task = nullptr;  // what it holds goes before it counts as ended
     --pending_;

@@ -1,6 +1,7 @@
 // A small pool for CPU work and file access: threads are for cores, not for requests in flight.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -20,17 +21,22 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // `task` must not throw.
-  void submit(std::function<void()> task);
+  enum class Priority {
+    kNormal,
+    kFirst,  // before everything normal: an answer that is paid for, say
+  };
+  // In the order of submission within a priority. `task` must not throw.
+  void submit(std::function<void()> task, Priority priority = Priority::kNormal);
   // Tasks that were submitted and have not ended. Any thread.
   std::size_t pending() const { return pending_; }
 
  private:
   void work();
+  std::function<void()> next_task();  // empty where there is none; mutex_ is held
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::function<void()>> tasks_;
+  std::array<std::deque<std::function<void()>>, 2> tasks_;  // by priority
   bool stopping_ = false;
   std::atomic<std::size_t> pending_{0};
   std::vector<std::thread> threads_;

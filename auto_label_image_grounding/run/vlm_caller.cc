@@ -199,12 +199,14 @@ void VlmCaller::learn(const EndpointQuirks& taught) {
 void VlmCaller::judge(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
                       HttpResponse response) {
   auto body = std::make_shared<std::string>(std::move(response.body));
-  parts_.pool.submit([this, call, slot = std::move(slot), body]() mutable {
+  auto task = [this, call, slot = std::move(slot), body]() mutable {
     auto reply = parts_.backend.read_reply(*body);
     Status verdict;
     std::optional<VlmReply> kept;
     if (reply) {
-      if (reply->finish == Finish::kComplete) verdict = call->judge(*reply);
+      if (reply->finish == Finish::kComplete) {
+        verdict = without_exceptions([&] { return call->judge(*reply); });
+      }
       reply->text.clear();
       kept = std::move(*reply);
     } else {
@@ -213,7 +215,9 @@ void VlmCaller::judge(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> s
     parts_.loop.post([this, call, slot = std::move(slot), kept, verdict]() mutable {
       on_judged(call, std::move(slot), kept, verdict);
     });
-  });
+  };
+  // Before pictures that are to be loaded: this one is paid for.
+  parts_.pool.submit(std::move(task), ThreadPool::Priority::kFirst);
 }
 
 void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
@@ -267,7 +271,7 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::sha
   parts_.logger.debug("attempt {}: {} ({}), {}", call->attempts, failure.message,
                       name_of(failure.kind), decision.reason);
   if (decision.verdict == Verdict::kRetry) {
-    retry_later(call, parts_.clock.now() + decision.delay, decision.waits_for_progress);
+    retry_later(call, failure, parts_.clock.now() + decision.delay, decision.waits_for_progress);
     return;
   }
   const bool fatal = decision.verdict == Verdict::kFatal || fatal_tracker_.on_failure(failure);
@@ -297,15 +301,15 @@ void VlmCaller::give_up(const std::shared_ptr<Call>& call, const Failure& failur
 
 // A request that waits for progress of the run looks at it before its time comes, so that it never
 // waits for ever behind a server's hint.
-void VlmCaller::retry_later(const std::shared_ptr<Call>& call, TimePoint ready_at,
-                            bool waits_for_progress) {
+void VlmCaller::retry_later(const std::shared_ptr<Call>& call, const Failure& failure,
+                            TimePoint ready_at, bool waits_for_progress) {
   if (stopped_) return;
   TimePoint look_at = ready_at;
   if (waits_for_progress) {
     look_at = std::min(
         ready_at, std::max(last_progress_ + limits_.retry.rate_limit_patience, parts_.clock.now()));
   }
-  parts_.loop.at(look_at, [this, call, ready_at, waits_for_progress] {
+  parts_.loop.at(look_at, [this, call, failure, ready_at, waits_for_progress] {
     if (stopped_) return;
     if (parts_.clock.now() >= ready_at) {
       queue_of(*call).push_front(call);
@@ -313,15 +317,14 @@ void VlmCaller::retry_later(const std::shared_ptr<Call>& call, TimePoint ready_a
       return;
     }
     if (since_progress() < limits_.retry.rate_limit_patience) {
-      retry_later(call, ready_at, waits_for_progress);
+      retry_later(call, failure, ready_at, waits_for_progress);
       return;
     }
-    Failure failure;
-    failure.kind = FailureKind::kRateLimited;
-    failure.message =
+    Failure last = failure;
+    last.message =
         "rate-limited, and nothing of the run has progressed for "
         "vlm.rate_limit_patience seconds";
-    give_up(call, failure, "exhausted");
+    give_up(call, last, "exhausted");
   });
 }
 

@@ -100,7 +100,7 @@ class VlmCaller {
   void submit(std::shared_ptr<Call> call);
   // No new requests; calls that wait are dropped without a word. What is in flight may finish.
   void stop();
-  // A record is finished: rate-limited calls may wait on.
+  // A record got on, and did not fail: rate-limited calls may wait on.
   void note_progress() { last_progress_ = parts_.clock.now(); }
 
   // MIME types that the endpoint has refused so far. A call with such a picture fails with
@@ -124,7 +124,8 @@ class VlmCaller {
                  const std::optional<VlmReply>& reply, const Status& verdict);
   void handle_failure(const std::shared_ptr<Call>& call, const std::shared_ptr<Slot>& slot,
                       Failure failure);
-  void retry_later(const std::shared_ptr<Call>& call, TimePoint ready_at, bool waits_for_progress);
+  void retry_later(const std::shared_ptr<Call>& call, const Failure& failure, TimePoint ready_at,
+                   bool waits_for_progress);
   void give_up(const std::shared_ptr<Call>& call, const Failure& failure,
                const std::string& reason);
   bool adapt(const std::shared_ptr<Call>& call, const HttpResponse& response);

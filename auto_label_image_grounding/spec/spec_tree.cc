@@ -249,12 +249,10 @@ class OverrideValue {
   std::size_t at_ = 0;
 };
 
-// What may be repeated of an override in a message: never the value of a key.
+// What may be repeated of an override in a message: its key, never a value. A misspelled key may
+// have an API key for its value.
 std::string shown(const std::string& override_text) {
-  const std::size_t equals = override_text.find('=');
-  if (equals == std::string::npos) return shorten(override_text, 100);
-  const std::string key = override_text.substr(0, equals);
-  return key.ends_with("api_key") ? key + "=***" : shorten(override_text, 100);
+  return shorten(override_text.substr(0, override_text.find('=')), 100);
 }
 
 }  // namespace
@@ -328,10 +326,10 @@ Result<std::string> interpolate(const std::string& text) {
     const std::string body = text.substr(
         begin + kBegin.size(), end == std::string::npos ? end : end - begin - kBegin.size());
     if (end == std::string::npos || body.rfind(kEnvironment, 0) != 0) {
+      // Not quoted: what stands there may be a key.
       return fail(ErrorKind::kInvalidArgument,
-                  fmt::format("the interpolation ${{{}}} is not known here: only "
-                              "${{oc.env:NAME}} and ${{oc.env:NAME,default}}",
-                              shorten(body, 60)));
+                  "an interpolation ${…} is not known here: only ${oc.env:NAME} and "
+                  "${oc.env:NAME,default}");
     }
     const std::string arguments = body.substr(kEnvironment.size());
     const std::size_t comma = arguments.find(',');

@@ -37,8 +37,11 @@ TokenUsage usage_of(const json& usage) {
   if (!usage.is_object()) return {};
   const std::int64_t thinking =
       token_count(usage.value("completion_tokens_details", json()), "reasoning_tokens");
-  return {token_count(usage, "prompt_tokens"), token_count(usage, "completion_tokens") - thinking,
-          thinking, token_count(usage.value("prompt_tokens_details", json()), "cached_tokens")};
+  // Some endpoints count reasoning within the completion, others apart.
+  const std::int64_t completion = token_count(usage, "completion_tokens");
+  const std::int64_t output = completion >= thinking ? completion - thinking : completion;
+  return {token_count(usage, "prompt_tokens"), output, thinking,
+          token_count(usage.value("prompt_tokens_details", json()), "cached_tokens")};
 }
 
 // The ids of {"data": [{"id": …}, …]}; none where the body is anything else.

@@ -45,7 +45,10 @@ int run_evaluate(const EvaluateOptions& options) {
     return EXIT_FAILURE;
   }
   const std::string text =
-      options.json ? to_json(*evaluation).dump(2) + "\n" : to_text(*evaluation);
+      options.json
+          ? to_json(*evaluation).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+                "\n"
+          : to_text(*evaluation);
   std::fputs(text.c_str(), stdout);
   const bool too_low = evaluation->mean_iou() < options.min_iou;
   const bool broken = options.strict && evaluation->has_problems();

@@ -1,8 +1,10 @@
 // The native program: the same spec, overrides and outputs as through the dispatcher, without it.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -107,6 +109,17 @@ int default_specs(const std::vector<std::string>& arguments) {
   return EXIT_SUCCESS;
 }
 
+// Overrides were copied while they were parsed: what the process list shows of a key is wiped.
+void hide_keys(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    const std::size_t equals = argument.find("api_key=");
+    if (equals == std::string_view::npos) continue;
+    std::fill(argv[i] + equals + std::string_view("api_key=").size(), argv[i] + argument.size(),
+              '*');
+  }
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app(kAbout, "auto-label-image-grounding");
   app.set_version_flag("--version", std::string("auto-label-image-grounding ") + kVersion);
@@ -136,6 +149,7 @@ int main_of(int argc, char** argv) {
     return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   if (evaluate->parsed()) return run_evaluate(evaluation);
+  hide_keys(argc, argv);
   return run->parsed() ? generate(spec_path, overrides, dry) : default_specs(arguments);
 }
 

@@ -163,7 +163,7 @@ std::string run(const std::string& spec_yaml, const std::optional<std::string>& 
   }
   python.finish();
   if (!outcome.status) raise(outcome.status.error());
-  return to_json(outcome.report).dump();
+  return to_json(outcome.report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace

@@ -1,5 +1,10 @@
 #include "auto_label_image_grounding/run/output_writer.h"
 
+#include <sys/resource.h>
+
+#include <csignal>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "tests/unit/support/temporary_folder.h"
@@ -47,6 +52,31 @@ TEST_F(OutputWriterTest, PublishingThatFailsSeveralTimesIsNoEdit) {
   const auto path = dir_.step_annotations(Step::kExtraction);
   write_text(path, read_text(path) + "\n");
   EXPECT_TRUE(edited());
+}
+
+// A limit on the size of files stands for a full disk.
+TEST_F(OutputWriterTest, AfterAnErrorNothingIsTakenAnyMore) {
+  constexpr int kRecords = 5;
+  auto writer = OutputWriter::create({dir_, true, false, 0}, kRecords, report_, {});
+  ASSERT_TRUE(writer);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const auto ignored = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{1000, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  std::vector<Status> statuses;
+  for (std::uint32_t i = 0; i < kRecords; ++i) {
+    FinishedRecord finished;
+    finished.sample = *read_input_sample(R"({"image_path": "a.png", "caption": "c"})", "");
+    finished.extraction = {std::string(5'000'000, 'c'), {}, PictureSize{1, 1}};
+    statuses.push_back(writer->put(i, i + 1, std::move(finished)));
+  }
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, ignored);
+  for (const Status& status : statuses) {
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().message, statuses.front().error().message);
+  }
 }
 
 }  // namespace

@@ -463,20 +463,22 @@ TEST_F(PipelineTest, AServerThatComesBackIsWaitedFor) {
   EXPECT_EQ(endpoint.requests(), 8);
 }
 
-// Refuses requests that hold some text; the others reach the endpoint.
+// Refuses requests whose body holds all of some texts; the others reach the endpoint.
 class RefusingTransport final : public HttpTransport {
  public:
-  RefusingTransport(FakeEndpoint& endpoint, std::string refused, std::string message,
+  RefusingTransport(FakeEndpoint& endpoint, std::vector<std::string> refused, std::string message,
                     std::atomic<int>& refusals)
       : inner_(endpoint),
         refused_(std::move(refused)),
         message_(std::move(message)),
         refusals_(refusals) {}
   void send(HttpRequest request, Done done) override {
-    const auto& head = std::get<std::string>(request.body.front());
-    if (head.find(refused_) == std::string::npos) {
-      return inner_.send(std::move(request), std::move(done));
-    }
+    const std::string body =
+        std::get<std::string>(request.body.front()) + std::get<std::string>(request.body.back());
+    const bool refuse = std::all_of(refused_.begin(), refused_.end(), [&](const auto& text) {
+      return body.find(text) != std::string::npos;
+    });
+    if (!refuse) return inner_.send(std::move(request), std::move(done));
     ++refusals_;
     done(status(400, json{{"error", {{"message", message_}}}}.dump().c_str()));
   }
@@ -484,7 +486,8 @@ class RefusingTransport final : public HttpTransport {
 
  private:
   FakeTransport inner_;
-  std::string refused_, message_;
+  std::vector<std::string> refused_;
+  std::string message_;
   std::atomic<int>& refusals_;
 };
 
@@ -496,8 +499,9 @@ TEST_F(PipelineTest, StructuredOutputIsGivenUpOnceWhereItIsRefused) {
   RunHooks hooks;
   hooks.logger = &logger_;
   RunEnvironment environment;
-  environment.transport = std::make_unique<RefusingTransport>(
-      endpoint, "response_format", "response_format is not supported", refusals);
+  environment.transport =
+      std::make_unique<RefusingTransport>(endpoint, std::vector<std::string>{"response_format"},
+                                          "response_format is not supported", refusals);
   const RunOutcome outcome = run_pipeline(one, hooks, std::move(environment));
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(refusals, 1);
@@ -527,8 +531,8 @@ TEST_F(PipelineTest, APictureFormatThatIsRefusedIsTranscoded) {
   RunHooks hooks;
   hooks.logger = &logger_;
   RunEnvironment environment;
-  environment.transport = std::make_unique<RefusingTransport>(endpoint, "data:image/gif",
-                                                              "Unsupported image format", refusals);
+  environment.transport = std::make_unique<RefusingTransport>(
+      endpoint, std::vector<std::string>{"data:image/gif"}, "Unsupported image format", refusals);
   const RunOutcome outcome = run_pipeline(one, hooks, std::move(environment));
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(outcome.report.done, 3);
@@ -537,6 +541,121 @@ TEST_F(PipelineTest, APictureFormatThatIsRefusedIsTranscoded) {
   EXPECT_EQ(endpoint.requests(), 5) << "three captions, two pictures";
   ASSERT_EQ(outcome.report.warnings.size(), 1u);
   EXPECT_THAT(outcome.report.warnings[0], HasSubstr("image/gif"));
+}
+
+// The first record is done and gone when the picture has to be made again for the second.
+TEST_F(PipelineTest, ARefusedFormatIsTranscodedForTheRecordsThatAreLeft) {
+  write_text(folder_ / "d.gif", tiny_gif());
+  write_text(folder_ / "in.jsonl", R"({"image_path": "d.gif", "caption": "nothing of note"}
+{"image_path": "d.gif", "caption": "a cat"}
+)");
+  std::atomic<int> refusals{0};
+  FakeEndpoint endpoint(good_answer);
+  RunHooks hooks;
+  hooks.logger = &logger_;
+  RunEnvironment environment;
+  environment.transport = std::make_unique<RefusingTransport>(
+      endpoint, std::vector<std::string>{"data:image/gif", "Expressions: "},
+      "Unsupported image format", refusals);
+  const RunOutcome outcome = run_pipeline(spec(), hooks, std::move(environment));
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.done, 2);
+  EXPECT_EQ(refusals, 1);
+}
+
+TEST_F(PipelineTest, RateLimitedRecordsFailTogetherAfterThePatience) {
+  std::string lines;
+  for (int i = 0; i < 12; ++i) {
+    lines += json{{"image_path", "a.png"}, {"caption", "cat " + std::to_string(i)}}.dump() + "\n";
+  }
+  write_text(folder_ / "in.jsonl", lines);
+  FakeEndpoint endpoint([](const std::string&) { return status(429); });
+  Spec impatient = spec();
+  impatient.vlm.rate_limit_patience = 0.5;
+  impatient.workflow.max_workers = 12;
+  const RunOutcome outcome = run(impatient, endpoint);
+  EXPECT_EQ(outcome.report.failures_by_kind.at("rate_limited"), 12);
+  EXPECT_LT(outcome.report.seconds, 3) << "one after the other they would need six";
+  const std::string failures = read_text(folder_ / "out" / "failures.jsonl");
+  EXPECT_EQ(json::parse(failures.substr(0, failures.find('\n')))["http_status"], 429);
+}
+
+TEST_F(PipelineTest, AnInterruptedForceReprocessGoesOnOverAnEditedOutput) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  const auto edited = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
+  write_text(edited, read_text(edited) + " \n");
+  Spec force = spec();
+  force.workflow.force_reprocess = true;
+  force.workflow.max_requests = 2;
+  ASSERT_FALSE(run(force, endpoint).status);
+  FakeEndpoint rest(good_answer);
+  const RunOutcome outcome = run(spec(), rest);
+  ASSERT_TRUE(outcome.status) << outcome.status.error().message;
+  EXPECT_EQ(rest.requests(), 3) << "five in all, of which two were kept";
+}
+
+TEST_F(PipelineTest, ACheckpointKeepsTheNameOfItsModel) {
+  FakeEndpoint endpoint(good_answer);
+  Spec first = spec();
+  first.workflow.ground = false;
+  ASSERT_TRUE(run(first, endpoint).status);
+  Spec second = spec();
+  second.vlm.openai.model_name = "another";
+  EXPECT_EQ(run(second, endpoint).report.other_model, 4);
+  EXPECT_EQ(run(second, endpoint).report.other_model, 4) << "and once more";
+}
+
+TEST_F(PipelineTest, WithoutAPictureEachRecordHasItsOwnSize) {
+  write_text(folder_ / "in.jsonl",
+             R"({"image_path": "no.png", "caption": "a cat", "width": 100, "height": 100}
+{"image_path": "no.png", "caption": "a dog", "width": 1000, "height": 800}
+)");
+  FakeEndpoint endpoint(good_answer);
+  Spec text_only = spec();
+  text_only.data.on_missing_image = OnMissingImage::kTextOnly;
+  const RunOutcome outcome = run(text_only, endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.text_only, 2);
+  EXPECT_EQ(records()[0]["width"], 100);
+  EXPECT_EQ(records()[1]["width"], 1000);
+  EXPECT_EQ(records()[1]["height"], 800);
+}
+
+TEST_F(PipelineTest, AnUndecodablePictureThatIsLeftOutIsCounted) {
+  std::string damaged = tiny_png();
+  damaged[45] = static_cast<char>(damaged[45] ^ 0x55);  // within the pixels
+  write_text(folder_ / "d.png", damaged);
+  write_text(folder_ / "in.jsonl", "{\"image_path\": \"d.png\", \"caption\": \"a cat\"}\n");
+  FakeEndpoint endpoint(good_answer);
+  Spec text_only = spec();
+  text_only.data.on_missing_image = OnMissingImage::kTextOnly;
+  text_only.vlm.max_image_side = 2;  // so that it has to be decoded
+  const RunOutcome outcome = run(text_only, endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.text_only, 1);
+}
+
+TEST_F(PipelineTest, APictureThatVanishesBeforeStepOneKeepsWhatStepZeroFound) {
+  FakeEndpoint endpoint(good_answer);
+  Spec first = spec();
+  first.workflow.ground = false;
+  ASSERT_TRUE(run(first, endpoint).status);
+  std::filesystem::remove(folder_ / "b.png");
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  const json failed = records()[1];
+  EXPECT_EQ(failed["error"]["step"], "1");
+  EXPECT_EQ(failed["expressions"][0]["text"], "dog");
+  EXPECT_EQ(failed["expressions"][0]["instances"], json::array());
+}
+
+TEST_F(PipelineTest, NamesThatAreNoUtf8EndNothing) {
+  FakeEndpoint endpoint(good_answer);
+  Spec odd = spec("out\xff");
+  odd.vlm.openai.model_name = "bad\xff";
+  const RunOutcome outcome = run(odd, endpoint);
+  ASSERT_TRUE(outcome.status) << outcome.status.error().message;
+  EXPECT_EQ(json::parse(read_text(folder_ / "out\xff" / "summary.json"))["status"], "succeeded");
 }
 
 TEST_F(PipelineTest, BoxesInAnotherScaleAreDoubtedInTheSummary) {
