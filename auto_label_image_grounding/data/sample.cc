@@ -89,6 +89,21 @@ Result<Sample> read_input_sample(std::string_view line, std::string_view image_r
   return sample;
 }
 
+namespace {
+
+// The error as render.cc writes it; any other value counts as one too.
+std::optional<RecordError> error_of(const json& error) {
+  if (error.is_null()) return std::nullopt;
+  const auto text = [&](const char* key, const char* otherwise) {
+    const json value = error.is_object() ? error.value(key, json()) : json();
+    return value.is_string() ? value.get<std::string>() : std::string(otherwise);
+  };
+  return RecordError{text("step", "0"), text("kind", "unknown"),
+                     text("message", "failed in an earlier step"), 0, 0};
+}
+
+}  // namespace
+
 Result<ExtractedSample> read_extracted_sample(std::string_view line) {
   auto record = Record::parse(line);
   if (!record) return tl::unexpected(record.error());
@@ -100,7 +115,7 @@ Result<ExtractedSample> read_extracted_record(Record record) {
   if (!sample) return tl::unexpected(sample.error());
   ExtractedSample out;
   out.sample = std::move(*sample);
-  out.failed = !record.value("error").is_null();
+  out.error = error_of(record.value("error"));
   const json expressions = record.value("expressions");
   if (!expressions.is_array()) {
     return fail(ErrorKind::kData, "no list \"expressions\": run step 0 first");

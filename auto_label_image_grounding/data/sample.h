@@ -27,8 +27,8 @@ Result<Sample> read_input_sample(std::string_view line, std::string_view image_r
 // A line of step 0's output as input of step 1: paths are taken as they stand.
 struct ExtractedSample {
   Sample sample;
-  std::vector<std::string> texts;  // of its expressions, in order
-  bool failed = false;             // it holds an error of step 0
+  std::vector<std::string> texts;    // of its expressions, in order
+  std::optional<RecordError> error;  // of step 0: there is nothing to ground
 };
 Result<ExtractedSample> read_extracted_sample(std::string_view line);
 Result<ExtractedSample> read_extracted_record(Record record);

@@ -39,7 +39,7 @@ void add_record(const RunContext& context, const RecordJob& record, ImageNeed& n
   ++need.records;
   counts.finished_extractions += context.extracts() && record.extraction ? 1 : 0;
   counts.finished_groundings += record.grounding ? 1 : 0;
-  if (record.failed_earlier) return;
+  if (record.earlier_error) return;
   const bool extracts = context.extracts() && !record.extraction;
   const bool has_caption = !trim(record.sample.caption).empty();
   if (extracts && has_caption) {

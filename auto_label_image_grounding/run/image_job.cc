@@ -55,7 +55,7 @@ void take_grounding_checkpoint(const RunContext& context, RecordJob& record, Run
 }
 
 bool is_settled(const RunContext& context, const RecordJob& record) {
-  if (record.error || record.failed_earlier) return true;
+  if (record.error || record.earlier_error) return true;
   const bool extracted = !context.extracts() || (record.extraction && record.extraction->size);
   return extracted && (!context.grounds() || record.grounding);
 }
@@ -217,10 +217,10 @@ Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunR
       return fail(ErrorKind::kIo, "the input changed during the run: " + sample.error().message);
     record.sample = std::move(sample->sample);
     record.texts = std::move(sample->texts);
-    record.failed_earlier = sample->failed;
+    record.earlier_error = std::move(sample->error);
   }
   record.name = context.dataset.name_of(index, record.sample);
-  if (record.failed_earlier) return record;
+  if (record.earlier_error) return record;
   if (context.extracts()) take_extraction_checkpoint(context, record, report);
   const bool expressions_known = !context.extracts() || record.extraction;
   if (context.grounds() && expressions_known) take_grounding_checkpoint(context, record, report);
@@ -259,7 +259,7 @@ Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
 
 Result<bool> needs_grounding(const RunContext& context, RecordJob& record, PictureSize upright,
                              RunReport& report) {
-  if (record.error || record.failed_earlier || record.grounding) return false;
+  if (record.error || record.earlier_error || record.grounding) return false;
   take_grounding_checkpoint(context, record, report);
   if (record.grounding) return false;
   if (!record.texts.empty()) return true;

@@ -31,9 +31,9 @@ struct RecordJob {
   std::vector<std::string> texts;  // of its expressions, once they are known
   std::optional<GroundingResult> grounding;
   std::optional<RecordError> error;
-  bool failed_earlier = false;  // its line holds an error of step 0
-  bool saving = false;          // its step-1 checkpoint is being written
-  bool reported = false;        // handed to the writer
+  std::optional<RecordError> earlier_error;  // step 1 alone: that of its line
+  bool saving = false;                       // its step-1 checkpoint is being written
+  bool reported = false;                     // handed to the writer
 };
 
 struct ImageJob {

@@ -41,7 +41,7 @@ FinishedRecord to_finished(RecordJob& record) {
   if (record.extraction) out.extraction = std::move(*record.extraction);
   if (record.grounding) out.grounding = std::move(*record.grounding);
   out.error = std::move(record.error);
-  out.failed_earlier = record.failed_earlier;
+  out.earlier_error = record.earlier_error;
   return out;
 }
 
@@ -337,7 +337,7 @@ void JobRunner::settle_grounded(const Job& job, const std::shared_ptr<Slot>& slo
 
 void JobRunner::report_finished(const Job& job) {
   for (RecordJob& record : job->records) {
-    const bool finished = record.error || record.failed_earlier || record.grounding ||
+    const bool finished = record.error || record.earlier_error || record.grounding ||
                           (!parts_.context.grounds() && record.extraction);
     if (record.reported || record.saving || !finished) continue;
     record.reported = true;

@@ -43,7 +43,6 @@ class JobRunner {
   using Texts = std::vector<std::string>;
 
   void load_more();
-  void on_loaded(const std::vector<Job>& jobs, const RunReport& counts);
 
   void start_extraction(const Job& job);
   void extract(const Job& job, std::size_t record);

@@ -122,7 +122,7 @@ Status OutputWriter::open(Step step) {
 Status OutputWriter::put(std::size_t record, std::uint32_t line, FinishedRecord finished) {
   if (!broken_) return broken_;
   note_failure(line, finished);
-  const bool has_checkpoint = !finished.error && !finished.failed_earlier;
+  const bool has_checkpoint = !finished.error && !finished.earlier_error;
   if (has_checkpoint && record != next_ && in_memory_.size() >= kMaxInMemory) {
     states_[record] = State::kOnDisk;
     return {};
@@ -160,7 +160,7 @@ Status OutputWriter::write(const FinishedRecord& finished) {
     report_->expressions += static_cast<std::int64_t>(finished.extraction.expressions.size());
   }
   if (!settings_.ground) return {};
-  if (!settings_.extract && !finished.failed_earlier) {
+  if (!settings_.extract && !finished.earlier_error) {
     report_->expressions += static_cast<std::int64_t>(finished.grounding.instances.size());
   }
   for (const auto& instances : finished.grounding.instances) {
@@ -179,14 +179,16 @@ Status OutputWriter::append(Step step, const Record& record) {
 }
 
 void OutputWriter::note_failure(std::uint32_t line, const FinishedRecord& finished) {
-  if (!finished.error) {
-    ++(finished.failed_earlier ? report_->failed : report_->done);
+  if (!finished.error && !finished.earlier_error) {
+    ++report_->done;
     return;
   }
+  // What failed in an earlier run's step 0 is failed still, and listed again.
+  const RecordError& error = finished.error ? *finished.error : *finished.earlier_error;
   ++report_->failed;
-  ++report_->step[finished.error->step == name_of(Step::kExtraction) ? 0 : 1].failed;
-  ++report_->failures_by_kind[finished.error->kind];
-  failures_.push_back({line, failure_json(line, finished, *finished.error)});
+  ++report_->step[error.step == name_of(Step::kExtraction) ? 0 : 1].failed;
+  ++report_->failures_by_kind[error.kind];
+  failures_.push_back({line, failure_json(line, finished, error)});
 }
 
 Status OutputWriter::publish(const std::vector<BadLine>& bad_lines) {

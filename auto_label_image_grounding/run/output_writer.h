@@ -25,10 +25,10 @@ namespace alig {
 struct FinishedRecord {
   Sample sample;
   std::string sample_id;
-  ExtractionResult extraction;       // step 0 selected
-  GroundingResult grounding;         // step 1 selected
-  std::optional<RecordError> error;  // of the step that failed
-  bool failed_earlier = false;       // step 1 alone: the line holds an error of step 0
+  ExtractionResult extraction;               // step 0 selected
+  GroundingResult grounding;                 // step 1 selected
+  std::optional<RecordError> error;          // of the step that failed
+  std::optional<RecordError> earlier_error;  // step 1 alone: that of its line
 };
 
 class OutputWriter {

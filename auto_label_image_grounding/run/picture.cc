@@ -2,7 +2,10 @@
 
 #include <filesystem>
 #include <set>
+#include <string_view>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "auto_label_image_grounding/data/image_codec.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"
@@ -22,8 +25,15 @@ std::set<ImageFormat> accepted_formats(Backend backend) {
 // 20 MB for a whole Gemini request.
 constexpr std::uint64_t kMaxInlineBytes = 14'000'000;
 
+// RFC 8089, percent-encoded as RFC 3986 asks. ".." stays: what it means depends on links.
 std::string file_url(const std::string& path) {
-  return "file://" + std::filesystem::absolute(path).lexically_normal().string();
+  std::string url = "file://";
+  for (const char c : std::filesystem::absolute(path).string()) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-._~/").find(c) != std::string_view::npos;
+    url += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return url;
 }
 
 }  // namespace

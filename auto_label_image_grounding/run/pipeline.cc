@@ -114,6 +114,12 @@ class PipelineRun {
     note_input(*dataset);
     auto prompts = load_prompts(spec_.prompts);
     if (!prompts) return tl::unexpected(prompts.error());
+    if (prompts->grounding.text.find("{coordinates}") == std::string::npos) {
+      warn(fmt::format(
+          "prompts.phrase_grounding has no {{coordinates}}: boxes are read as {} whatever "
+          "it asks for",
+          report_.coordinates));
+    }
     if (auto status = prepare_checkpoints(); !status) return status;
 
     const RunContext context{spec_,
@@ -197,6 +203,7 @@ class PipelineRun {
       transport.reset();
       pool.reset();
       loop.clear();
+      report_.lowest_concurrency = caller.lowest_concurrency();
     };
     try {
       runner.start();

@@ -25,7 +25,7 @@ struct StepReport {
 };
 
 struct RunReport {
-  std::string status = "running";  // "succeeded", "failed", "interrupted", "stopped"
+  std::string status = "running";  // "succeeded", "failed", "interrupted"
   std::string message;             // why, where it did not succeed
   std::string backend;
   std::string model;
@@ -49,6 +49,7 @@ struct RunReport {
   std::int64_t other_model = 0;        // checkpoints made by another model
   std::int64_t stock_checkpoints = 0;  // taken over from the stock pipeline
   std::int64_t images_downscaled = 0;  // to fit the endpoint's limit for inline pictures
+  int lowest_concurrency = 0;          // requests at once, when the endpoint was overloaded most
   LabelCounts labels;
   std::optional<ConventionDoubt> convention_doubt;
   std::vector<std::string> warnings;

@@ -107,6 +107,7 @@ class VlmCaller {
   // kImageFormat; it can be submitted again with another.
   const std::set<std::string>& refused_image_types() const { return quirks_.refused_image_types; }
 
+  int lowest_concurrency() const { return limiter_.lowest_limit(); }
   int in_flight() const { return limiter_.in_flight(); }
 
  private:

@@ -20,6 +20,9 @@ std::string open_object(const nlohmann::ordered_json& object);
 // A parsed response body; kData with an excerpt where it is not JSON.
 Result<nlohmann::json> parse_response(std::string_view body);
 
+// The text of a member; "" where `object` is none, or the member is absent or no text.
+std::string string_at(const nlohmann::json& object, const char* key);
+
 // A number of tokens, 0 where absent or null: endpoints leave out what they do not count.
 std::int64_t token_count(const nlohmann::json& object, const char* key);
 

@@ -27,6 +27,12 @@ Result<json> parse_response(std::string_view body) {
   return parsed;
 }
 
+std::string string_at(const json& object, const char* key) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 std::int64_t token_count(const json& object, const char* key) {
   if (!object.is_object()) return 0;
   const auto found = object.find(key);

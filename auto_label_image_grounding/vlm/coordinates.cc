@@ -54,7 +54,8 @@ const std::vector<FamilyRow>& family_rows() {
       {"mistrallarge", {"Mistral Large", kXyxy999, {}}},
       {"grok", {"Grok", kXyxy100, {}}},
       {"moondream", {"Moondream", kXyxy1, {}}},
-      {"ovis", {"Ovis", kXyxy1, {}}},
+      {"ovis1", {"Ovis", kXyxy1, {}}},  // not "ovis": that is in "gpt-4o-vision" too
+      {"ovis2", {"Ovis", kXyxy1, {}}},
       {"molmo", {"Molmo", kXyxy100, {}, 0, "Molmo answers with points, which are no boxes"}},
       {"gpt", {"GPT", kPixels, {}, 2048, nullptr, 1542}},
       {"claude", {"Claude", kPixels, {}, 1568, nullptr, 750}},
@@ -159,7 +160,13 @@ PictureSize size_to_send(const PictureSize& upright, const CoordinateChoice& cho
   PictureSize size = within_side(upright, max_image_side);
   if (choice.convention.range > 0) return size;
   size = within_side(size, choice.family->max_side);
-  return choice.family->grid.factor > 0 ? on_grid(size, choice.family->grid) : size;
+  const ResizeGrid& grid = choice.family->grid;
+  if (grid.factor == 0) return size;
+  size = on_grid(size, grid);
+  // Rounding to the grid must not go beyond the user's limit: never up.
+  const int limit = max_image_side / grid.factor * grid.factor;
+  if (limit > 0) size = {std::min(size.width, limit), std::min(size.height, limit)};
+  return size;
 }
 
 std::string describe(const CoordinateConvention& convention, const PictureSize& sent) {

@@ -13,12 +13,6 @@ namespace {
 using nlohmann::json;
 using Json = nlohmann::ordered_json;
 
-std::string string_at(const json& object, const char* key) {
-  if (!object.is_object()) return "";
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 // The answer's text; parts that hold the model's thoughts are no answer.
 std::string text_of(const json& candidate) {
   std::string out;

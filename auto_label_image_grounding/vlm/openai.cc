@@ -27,12 +27,6 @@ std::string text_of(const json& content) {
   return out;
 }
 
-std::string string_or_empty(const json& object, const char* key) {
-  if (!object.is_object()) return "";
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 TokenUsage usage_of(const json& usage) {
   if (!usage.is_object()) return {};
   const std::int64_t thinking =
@@ -52,7 +46,7 @@ std::vector<std::string> listed_models(std::string_view body) {
   const json data = parsed->value("data", json::array());
   if (!data.is_array()) return out;
   for (const json& model : data) {
-    if (auto id = string_or_empty(model, "id"); !id.empty()) out.push_back(std::move(id));
+    if (auto id = string_at(model, "id"); !id.empty()) out.push_back(std::move(id));
   }
   return out;
 }
@@ -116,10 +110,10 @@ class OpenAiBackend final : public VlmBackend {
     }
     const json message = choices[0].value("message", json::object());
     if (message.is_object()) reply.text = text_of(message.value("content", json()));
-    reply.detail = string_or_empty(choices[0], "finish_reason");
+    reply.detail = string_at(choices[0], "finish_reason");
     if (reply.detail == "length") reply.finish = Finish::kTokenLimit;
     if (reply.detail == "content_filter") reply.finish = Finish::kRefused;
-    if (const std::string refusal = string_or_empty(message, "refusal"); !refusal.empty()) {
+    if (const std::string refusal = string_at(message, "refusal"); !refusal.empty()) {
       reply.finish = Finish::kRefused;
       reply.detail = shorten(refusal, 200);
     }

@@ -2,7 +2,8 @@
 // connections and throws the answers away. No JSON is read, nothing is written, nothing is decided.
 //
 // --prepared   every body is ready in memory before the clock starts: nothing but sending
-// (default)    each picture is read from its file and encoded for each request, as the task needs it
+// (default)    each picture is read from its file and encoded for each request, as the task needs
+// it
 #include <curl/curl.h>
 #include <sys/resource.h>
 

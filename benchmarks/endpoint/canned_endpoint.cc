@@ -66,9 +66,9 @@ const std::string& extraction_response() {
 std::string grounding_response(std::size_t expressions) {
   std::string content = R"({\"groundings\":[)";
   for (std::size_t id = 1; id <= expressions; ++id) {
-    content += fmt::format(
-        R"({}{{\"id\":{},\"instances\":[{{\"bbox\":[10,20,60,80],\"score\":0.75}}]}})",
-        id == 1 ? "" : ",", id);
+    content +=
+        fmt::format(R"({}{{\"id\":{},\"instances\":[{{\"bbox\":[10,20,60,80],\"score\":0.75}}]}})",
+                    id == 1 ? "" : ",", id);
   }
   return response_with(content + "]}");
 }
@@ -153,8 +153,8 @@ class Loop {
   int time_to_wait() const {
     constexpr int kIdle = 100;
     if (due_.empty()) return kIdle;
-    const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(
-        due_.front().at - Clock::now());
+    const auto rest =
+        std::chrono::duration_cast<std::chrono::microseconds>(due_.front().at - Clock::now());
     // epoll counts milliseconds: rounded down, the last one is spent looking.
     return rest.count() <= 0 ? 0 : static_cast<int>(rest.count() / 1000);
   }

@@ -91,7 +91,8 @@ int default_specs(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     if (argument.rfind(kKey, 0) == 0) {
       folder = argument.substr(kKey.size());
-    } else if (argument.rfind("module_name=", 0) != 0) {
+    } else if (argument.rfind("module_name=", 0) != 0 &&
+               argument.rfind("autolabel_type=", 0) != 0) {
       return fail_with(
           {ErrorKind::kInvalidArgument,
            fmt::format("default_specs takes results_dir=DIR alone, not {}", argument)});

@@ -16,12 +16,17 @@ extern "C" void count_signal(int number) {
 }  // namespace
 
 void catch_stop_signals() {
-  struct sigaction action {};
-  action.sa_handler = count_signal;
-  sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction action {};
+    sigaction(number, nullptr, &action);
+    // nohup, or a script's "command &", wants the run to go on.
+    if (action.sa_handler == SIG_IGN) continue;
+    action = {};
+    action.sa_handler = count_signal;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_RESTART;
+    sigaction(number, &action, nullptr);
+  }
   // A reader that went away (| head) is no reason to lose the run.
   std::signal(SIGPIPE, SIG_IGN);
   // A limit on file sizes (ulimit -f) becomes an error that names the file, as a full disk does.

@@ -89,7 +89,7 @@ TEST(SampleTest, ExtractedRecordsBringTheirTexts) {
       R"({"image_path": "a", "caption": "x", "expressions": [{"text": "b"}, {"text": "c", "k": 1}]})");
   ASSERT_TRUE(sample);
   EXPECT_EQ(sample->texts, (std::vector<std::string>{"b", "c"}));
-  EXPECT_FALSE(sample->failed);
+  EXPECT_FALSE(sample->error);
   EXPECT_FALSE(read_extracted_sample(R"({"image_path": "a", "caption": "x"})"));
   EXPECT_FALSE(
       read_extracted_sample(R"({"image_path": "a", "caption": "x", "expressions": ["b"]})"));

@@ -649,6 +649,22 @@ TEST_F(PipelineTest, APictureThatVanishesBeforeStepOneKeepsWhatStepZeroFound) {
   EXPECT_EQ(failed["expressions"][0]["instances"], json::array());
 }
 
+TEST_F(PipelineTest, WhatFailedInStepZeroIsListedByStepOneAlone) {
+  FakeEndpoint endpoint([](const std::string& prompt) {
+    return line_of(prompt, "Caption: ") == "\"a dog\"" ? status(400) : good_answer(prompt);
+  });
+  Spec first = spec();
+  first.workflow.ground = false;
+  EXPECT_TRUE(run(first, endpoint).status);
+  Spec second = spec();
+  second.workflow.extract = false;
+  const RunOutcome outcome = run(second, endpoint);
+  EXPECT_EQ(outcome.report.failures_by_kind.at("client_error"), 1);
+  const json listed = json::parse(read_text(folder_ / "out" / "failures.jsonl"));
+  EXPECT_EQ(listed["line"], 2);
+  EXPECT_EQ(listed["step"], "0");
+}
+
 TEST_F(PipelineTest, NamesThatAreNoUtf8EndNothing) {
   FakeEndpoint endpoint(good_answer);
   Spec odd = spec("out\xff");

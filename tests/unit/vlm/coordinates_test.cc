@@ -29,6 +29,8 @@ TEST(CoordinatesTest, FamiliesByNameHoweverItIsSpelled) {
            Case{"grok-4", "Grok", "xyxy_100"},
            Case{"moonshotai/Kimi-K2.6", "Kimi", "yxyx_1000"},
            Case{"nvidia/nemotron-nano-12b-v2-vl", "Nemotron-VL", "xyxy_1000"},
+           Case{"gpt-4o-vision", "GPT", "pixel"},
+           Case{"AIDC-AI/Ovis2.5-9B", "Ovis", "xyxy_1"},
            Case{"demo-teacher", "unknown", "pixel"},
            Case{"", "unknown", "pixel"},
        }) {
@@ -54,6 +56,7 @@ TEST(CoordinatesTest, PicturesAreSentOnTheGridOfTheFamily) {
   const PictureSize huge = size_to_send({8000, 6000}, qwen25, 0);
   EXPECT_EQ(huge, (PictureSize{4116, 3080}));
   EXPECT_LE(static_cast<double>(huge.width) * huge.height, 12845056);
+  EXPECT_EQ(size_to_send({4000, 3000}, qwen25, 1000), (PictureSize{980, 756})) << "never up";
   const CoordinateChoice gpt = choose_coordinates("auto", "gpt-4o");
   EXPECT_EQ(size_to_send({4096, 1024}, gpt, 0), (PictureSize{2048, 512}));
   const CoordinateChoice gemini = choose_coordinates("auto", "gemini-3");
