@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/evaluation/record_pairs.h"
 
 namespace alig {
@@ -25,10 +26,11 @@ class Evaluator {
       note(fmt::format("line {} of the truth ({}): no annotation", pair.truth_line,
                        pair.truth.image_path));
     } else {
-      out_.failed += pair.predicted->failed ? 1 : 0;
+      add_failure(pair);
     }
-    const RecordScore score = score_record(pair.truth, pair.predicted.value_or(PredictedRecord()));
-    for (const PhraseScore& phrase : score.phrases) add_phrase(phrase, pair);
+    const PredictedRecord nothing;
+    const RecordScore score = score_record(pair.truth, pair.predicted ? *pair.predicted : nothing);
+    for (std::size_t i = 0; i < score.phrases.size(); ++i) add_phrase(i, score.phrases[i], pair);
     add_spans(score, pair);
     out_.unjudged_boxes += pair.truth.phrases ? score.unjudged_boxes : 0;
   }
@@ -44,12 +46,24 @@ class Evaluator {
  private:
   void note(std::string problem) {
     constexpr std::size_t kShown = 20;
-    if (out_.problems.size() < kShown) out_.problems.push_back(std::move(problem));
+    if (out_.problems.size() < kShown) {
+      out_.problems.push_back(std::move(problem));
+    } else {
+      ++out_.unlisted_problems;
+    }
   }
 
-  void add_phrase(const PhraseScore& score, const PairedRecord& pair) {
+  void add_failure(const PairedRecord& pair) {
+    if (!pair.predicted->failure) return;
+    ++out_.failed;
+    constexpr std::size_t kReadable = 200;
+    note(fmt::format("line {} of the annotations ({}): failed: {}", pair.predicted_line,
+                     pair.truth.image_path, shorten(*pair.predicted->failure, kReadable)));
+  }
+
+  void add_phrase(std::size_t position, const PhraseScore& score, const PairedRecord& pair) {
     ++out_.phrases;
-    out_.missed_phrases += score.found ? 0 : 1;
+    out_.missed_phrases += score.expression ? 0 : 1;
     out_.truth_boxes += score.truth_boxes;
     out_.predicted_boxes += score.predicted_boxes;
     for (std::size_t i = 0; i < kIouThresholds.size(); ++i) {
@@ -61,18 +75,34 @@ class Evaluator {
     out_.good_pointings += score.points_at_it.value_or(false) ? 1 : 0;
     out_.compared_spans += score.span_agrees ? 1 : 0;
     out_.agreeing_spans += score.span_agrees.value_or(false) ? 1 : 0;
-    keep_if_bad({score.mean_iou(), pair.truth_line, pair.predicted_line, pair.truth.image_path,
-                 score.phrase, score.truth_boxes, score.predicted_boxes, score.found});
+    keep_if_bad(position, score, pair);
   }
 
   // The list stays sorted and short: of equal phrases the earlier one is kept.
-  void keep_if_bad(WorstPhrase phrase) {
-    if (phrase.mean_iou >= 1) return;
+  void keep_if_bad(std::size_t position, const PhraseScore& score, const PairedRecord& pair) {
+    const double iou = score.mean_iou();
+    if (iou >= 1 || most_worst_ == 0) return;
+    std::vector<WorstPhrase>& worst = out_.worst;
+    if (worst.size() == most_worst_) {
+      if (iou >= worst.back().mean_iou) return;
+      worst.pop_back();
+    }
     const auto place = std::upper_bound(
-        out_.worst.begin(), out_.worst.end(), phrase,
-        [](const WorstPhrase& a, const WorstPhrase& b) { return a.mean_iou < b.mean_iou; });
-    out_.worst.insert(place, std::move(phrase));
-    if (out_.worst.size() > most_worst_) out_.worst.pop_back();
+        worst.begin(), worst.end(), iou,
+        [](double value, const WorstPhrase& other) { return value < other.mean_iou; });
+    WorstPhrase phrase{iou,
+                       pair.truth_line,
+                       pair.predicted_line,
+                       pair.truth.image_path,
+                       score.phrase,
+                       (*pair.truth.phrases)[position].boxes,
+                       {},
+                       false};
+    if (score.expression) {
+      phrase.found = true;
+      phrase.predicted_boxes = pair.predicted->expressions[*score.expression].boxes;
+    }
+    worst.insert(place, std::move(phrase));
   }
 
   void add_spans(const RecordScore& score, const PairedRecord& pair) {
@@ -101,6 +131,15 @@ double Evaluation::mean_iou() const { return ratio(sum_iou, truth_boxes); }
 double Evaluation::mean_matched_iou() const { return ratio(sum_iou, matched); }
 double Evaluation::pointing_accuracy() const {
   return ratio(static_cast<double>(good_pointings), pointings);
+}
+double Evaluation::true_span_ratio() const {
+  return ratio(static_cast<double>(spans - false_spans), spans);
+}
+double Evaluation::null_span_ratio() const {
+  return ratio(static_cast<double>(null_spans), spans + null_spans);
+}
+double Evaluation::span_agreement() const {
+  return ratio(static_cast<double>(agreeing_spans), compared_spans);
 }
 bool Evaluation::has_problems() const {
   return missing > 0 || extra > 0 || !in_order || false_spans > 0;

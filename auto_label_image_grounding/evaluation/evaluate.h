@@ -21,7 +21,8 @@ struct WorstPhrase {
   std::uint32_t predicted_line = 0;  // 0: the record has no annotation
   std::string image_path;
   std::string phrase;
-  std::int64_t truth_boxes = 0, predicted_boxes = 0;
+  std::vector<EvaluationBox> truth_boxes;
+  std::vector<EvaluationBox> predicted_boxes;  // with those inside crowds
   bool found = false;
 };
 
@@ -45,14 +46,19 @@ struct Evaluation {
   std::int64_t spans = 0, false_spans = 0, null_spans = 0;
   std::int64_t compared_spans = 0, agreeing_spans = 0;  // with the truth's
   std::vector<WorstPhrase> worst;                       // the lowest mean IoU first
-  std::vector<std::string> problems;                    // the first ones, with their lines
+  std::vector<std::string> problems;                    // the first 20, with their lines
+  std::int64_t unlisted_problems = 0;                   // those after them
 
   double recall_at(std::size_t threshold) const;  // index into kIouThresholds
   double precision_at(std::size_t threshold) const;
   double mean_iou() const;          // over all boxes of the truth, 0 for a miss
   double mean_matched_iou() const;  // over matched boxes
   double pointing_accuracy() const;
-  // False spans, missing or extra records, another order.
+  double true_span_ratio() const;  // of the spans that are given
+  double null_span_ratio() const;  // of all expressions
+  double span_agreement() const;   // of the compared spans
+  // False spans, missing or extra records, another order. Failed records are listed, but are no
+  // problem in this sense: they say themselves that they have no labels.
   bool has_problems() const;
 };
 

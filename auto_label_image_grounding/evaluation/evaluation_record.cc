@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/data/record.h"
+
 namespace alig {
 namespace {
 
@@ -47,6 +49,12 @@ EvaluationBox box_of(const Json& value, const char* key) {
     if (!value[i].is_number()) throw BadRecord{fmt::format("\"{}\" holds no number", key)};
     box[i] = value[i].get<double>();
   }
+  if (box[2] < box[0] || box[3] < box[1]) {
+    throw BadRecord{fmt::format(
+        "\"{}\" holds {}, which is not [x1, y1, x2, y2] with x1 <= x2 and y1 <= y2 (is it "
+        "[x, y, width, height]?)",
+        key, value.dump())};
+  }
   return box;
 }
 
@@ -83,7 +91,7 @@ TruthRecord truth_of(const Json& record) {
   TruthRecord out;
   out.image_path = text_of(record, "image_path");
   out.caption = text_of(record, "caption");
-  if (!is_given(record, "gt")) return out;
+  if (member(record, "gt").is_null()) return out;
   out.phrases.emplace();
   for (const Json& entry : list_of(record, "gt")) {
     out.phrases->push_back(phrase_of(object_in(entry, "gt")));
@@ -104,11 +112,18 @@ PredictedExpression expression_of(const Json& entry) {
   return out;
 }
 
+// The message of an `error`, whatever its form.
+std::string failure_of(const Json& error) {
+  const bool has_message = error.is_object() && is_given(error, "message");
+  const Json& message = has_message ? error["message"] : error;
+  return message.is_string() ? message.get<std::string>() : message.dump();
+}
+
 PredictedRecord prediction_of(const Json& record) {
   PredictedRecord out;
   out.image_path = text_of(record, "image_path");
   out.caption = text_of(record, "caption");
-  out.failed = is_given(record, "error");
+  if (is_given(record, "error")) out.failure = failure_of(record["error"]);
   if (is_given(record, "cleaned_caption")) out.cleaned_caption = text_of(record, "cleaned_caption");
   for (const Json& entry : list_of(record, "expressions")) {
     out.expressions.push_back(expression_of(object_in(entry, "expressions")));
@@ -119,7 +134,11 @@ PredictedRecord prediction_of(const Json& record) {
 template <typename Read>
 auto read(std::string_view line, Read convert) -> Result<decltype(convert(Json()))> {
   const Json record = Json::parse(line, nullptr, false);
-  if (!record.is_object()) return fail(ErrorKind::kData, "the line is not a JSON object");
+  if (!record.is_object()) {
+    // Read again for the reason; also where the first reader refuses what this one takes.
+    const auto reason = Record::parse(line);
+    return fail(ErrorKind::kData, reason ? "not a JSON object" : reason.error().message);
+  }
   try {
     return convert(record);
   } catch (const BadRecord& bad) {

@@ -40,11 +40,15 @@ struct PredictedRecord {
   std::string caption;
   std::string cleaned_caption;
   std::vector<PredictedExpression> expressions;
-  bool failed = false;  // carries an `error`
+  std::optional<std::string> failure;  // the message of its `error`, where it carries one
 };
 
 // {"image_path", "caption", "gt": null | [{"phrase", "boxes": [[x1,y1,x2,y2], …], "span": [b, e],
-// "crowd_boxes": […]}, …]}; span and crowd_boxes may be absent or null. kData, naming the key.
+// "crowd_boxes": […]}, …]}; span and crowd_boxes may be absent or null, gt may be null alone: a
+// misspelt key must not pass for "nothing is known". Boxes are those of the upright picture, as the
+// annotations': width and height of the truth, which may be those of the stored pixels before EXIF
+// rotation, are not read. kData, naming the key; also for a box whose corners are the wrong way
+// round, which is most often [x, y, width, height].
 Result<TruthRecord> read_truth_record(std::string_view line);
 
 // A line of annotations.jsonl. kData, naming the key.

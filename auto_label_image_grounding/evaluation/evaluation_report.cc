@@ -1,5 +1,6 @@
 #include "auto_label_image_grounding/evaluation/evaluation_report.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -26,12 +27,21 @@ Json to_json(const WorstPhrase& worst) {
           {"predicted_boxes", worst.predicted_boxes}};
 }
 
+// The first few: a crowd of boxes would bury the other phrases.
+std::string text_of(const std::vector<EvaluationBox>& boxes) {
+  constexpr std::size_t kShown = 4;
+  if (boxes.empty()) return "none";
+  std::string out;
+  for (std::size_t i = 0; i < std::min(boxes.size(), kShown); ++i) {
+    out += fmt::format("{}[{}]", i > 0 ? " " : "", fmt::join(boxes[i], ", "));
+  }
+  return boxes.size() > kShown ? out + fmt::format(" and {} more", boxes.size() - kShown) : out;
+}
+
 std::string line_of(const WorstPhrase& worst) {
-  const std::string what =
-      worst.found ? fmt::format("{} boxes for {}", worst.predicted_boxes, worst.truth_boxes)
-                  : std::string("no expression");
-  return fmt::format("  {:.4f}  {}:{}  \"{}\"  {}\n", worst.mean_iou, worst.image_path,
-                     worst.truth_line, worst.phrase, what);
+  return fmt::format("  {:.4f}  {}:{}  \"{}\"\n          truth {}; predicted {}\n", worst.mean_iou,
+                     worst.image_path, worst.truth_line, worst.phrase, text_of(worst.truth_boxes),
+                     worst.found ? text_of(worst.predicted_boxes) : "nothing: no expression");
 }
 
 }  // namespace
@@ -67,9 +77,13 @@ Json to_json(const Evaluation& e) {
         {"false", e.false_spans},
         {"null", e.null_spans},
         {"compared_with_truth", e.compared_spans},
-        {"agree", e.agreeing_spans}}},
+        {"agree", e.agreeing_spans},
+        {"true_ratio", rounded(e.true_span_ratio())},
+        {"null_ratio", rounded(e.null_span_ratio())},
+        {"agreement", rounded(e.span_agreement())}}},
       {"worst", worst},
       {"problems", e.problems},
+      {"unlisted_problems", e.unlisted_problems},
   };
 }
 
@@ -96,6 +110,7 @@ std::string to_text(const Evaluation& e) {
   if (!e.worst.empty()) out += "\nworst phrases (mean IoU, picture:line of the truth)\n";
   for (const WorstPhrase& phrase : e.worst) out += line_of(phrase);
   for (const std::string& problem : e.problems) out += "problem: " + problem + "\n";
+  if (e.unlisted_problems > 0) out += fmt::format("and {} more problems\n", e.unlisted_problems);
   return out;
 }
 

@@ -79,7 +79,6 @@ PhraseScore score_phrase(const TruthPhrase& truth, const PredictedExpression* ex
                          bool spans_compare) {
   PhraseScore score;
   score.phrase = truth.phrase;
-  score.found = expression != nullptr;
   score.truth_boxes = static_cast<std::int64_t>(truth.boxes.size());
   if (expression != nullptr) score_boxes(truth, *expression, score);
   if (!truth.boxes.empty()) {
@@ -130,6 +129,7 @@ RecordScore score_record(const TruthRecord& truth, const PredictedRecord& predic
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const auto* expression = pairs[i] == kNone ? nullptr : &predicted.expressions[pairs[i]];
     score.phrases.push_back(score_phrase((*truth.phrases)[i], expression, spans_compare));
+    if (expression != nullptr) score.phrases.back().expression = pairs[i];
   }
   for (std::size_t i = 0; i < predicted.expressions.size(); ++i) {
     if (std::find(pairs.begin(), pairs.end(), i) != pairs.end()) continue;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,7 +16,8 @@ inline constexpr std::array<double, 3> kIouThresholds = {0.5, 0.75, 0.9};
 
 struct PhraseScore {
   std::string phrase;
-  bool found = false;  // an expression of the same words, or of the same span, is there
+  // Its expression, of the same words or the same span, as a position in the prediction's list.
+  std::optional<std::size_t> expression;
   std::int64_t truth_boxes = 0;
   std::int64_t predicted_boxes = 0;                                 // without those inside crowds
   std::array<std::int64_t, kIouThresholds.size()> matched_at = {};  // pairs of at least that IoU
@@ -24,7 +26,9 @@ struct PhraseScore {
   // The centre of the box with the highest score lies in a box of the truth; none where the truth
   // has no box.
   std::optional<bool> points_at_it;
-  std::optional<bool> span_agrees;  // none where the truth or the caption gives no span to compare
+  // None where there is nothing to compare: no span in the truth, another cleaned caption, or no
+  // expression (which the recall tells already).
+  std::optional<bool> span_agrees;
 
   // Over the truth's boxes, 0 for a miss; 1 where there is none to be found and none was.
   double mean_iou() const;

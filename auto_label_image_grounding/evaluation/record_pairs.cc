@@ -1,6 +1,10 @@
 #include "auto_label_image_grounding/evaluation/record_pairs.h"
 
+#include <algorithm>
+#include <compare>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -18,11 +22,62 @@ constexpr const char* kTruthForm =
     R"(a line of truth: {"image_path", "caption", "gt": [{"phrase", "boxes": [[x1,y1,x2,y2]]}]})";
 constexpr const char* kAnnotationForm = "a line of annotations.jsonl of step 1";
 
-std::string file_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+// More of a path's end would only cost memory: what is found is compared in full.
+constexpr std::size_t kMostFolders = 4;
 
-std::size_t key_of(const std::string& path, const std::string& caption) {
-  return std::hash<std::string>()(file_name(path) + '\n' + caption);
+// The ends of a path by whole folders, the shortest first: c.jpg, b/c.jpg, a/b/c.jpg.
+std::vector<std::string_view> path_ends(std::string_view path) {
+  std::vector<std::string_view> out;
+  for (std::size_t slash = path.rfind('/');; slash = path.rfind('/', slash - 1)) {
+    out.push_back(slash == path.npos ? path : path.substr(slash + 1));
+    if (slash == path.npos || slash == 0 || out.size() == kMostFolders) return out;
+  }
 }
+
+std::size_t key_of(std::string_view path_end, const std::string& caption) {
+  return std::hash<std::string>()(std::string(path_end) + '\n' + caption);
+}
+
+// Where the annotations stand, by every end of their paths: with the file name alone, folders of
+// equal names and captions (frame_0001.jpg of a thousand videos) would all have to be read again
+// for each record. Filled, then sorted, then asked.
+class PredictionIndex {
+ public:
+  void add(const PredictedRecord& record, const LinePosition& position) {
+    const auto number = static_cast<std::uint32_t>(positions_.size());
+    positions_.push_back(position);
+    for (const std::string_view end : path_ends(record.image_path)) {
+      entries_.push_back({key_of(end, record.caption), number});
+    }
+  }
+  void sort() {
+    std::sort(entries_.begin(), entries_.end());
+    taken_.resize(positions_.size());
+  }
+
+  // Those not yet taken that may belong to the truth, in the order of the file.
+  std::vector<std::uint32_t> candidates(const TruthRecord& truth) const {
+    std::vector<std::uint32_t> out;
+    const std::size_t key = key_of(path_ends(truth.image_path).back(), truth.caption);
+    for (auto at = std::lower_bound(entries_.begin(), entries_.end(), Entry{key, 0});
+         at != entries_.end() && at->key == key; ++at) {
+      if (!taken_[at->number]) out.push_back(at->number);
+    }
+    return out;
+  }
+  const LinePosition& position(std::uint32_t number) const { return positions_[number]; }
+  void take(std::uint32_t number) { taken_[number] = true; }
+
+ private:
+  struct Entry {
+    std::size_t key;
+    std::uint32_t number;  // into positions_
+    auto operator<=>(const Entry&) const = default;
+  };
+  std::vector<Entry> entries_;
+  std::vector<LinePosition> positions_;
+  std::vector<bool> taken_;
+};
 
 // The annotations: taken in turn while they follow the truth, looked up afterwards.
 class Predictions {
@@ -79,34 +134,41 @@ class Predictions {
 
   Status index_rest(Found first) {
     for (Found next = std::move(first); next.record;) {
-      index_.emplace(key_of(next.record->image_path, next.record->caption), position_);
+      index_.add(*next.record, position_);
       auto following = read_next();
       if (!following) return tl::unexpected(following.error());
       next = std::move(*following);
     }
+    index_.sort();
     return {};
   }
 
-  // Each prediction is given away once; of equal ones the first.
+  // Each prediction is given away once. Of several the one with the shortest path: for a.jpg of the
+  // truth that is images/a.jpg, and not images/more/a.jpg. Of equal ones the first.
   Result<Found> look_up(const TruthRecord& truth) {
-    auto [begin, end] = index_.equal_range(key_of(truth.image_path, truth.caption));
-    auto best = index_.end();
     Found found;
-    for (auto at = begin; at != end; ++at) {
-      if (found.record && at->second.number > found.line) continue;
-      auto line = file_.read(at->second);
-      if (!line) return tl::unexpected(line.error());
-      auto record = read_predicted_record(*line);
-      if (!record) return complain(path_, at->second.number, record.error(), kAnnotationForm);
+    std::uint32_t chosen = 0;
+    for (const std::uint32_t number : index_.candidates(truth)) {
+      auto record = read_again(index_.position(number));
+      if (!record) return tl::unexpected(record.error());
       if (!is_same_record(truth, *record)) continue;
-      found = {std::move(*record), at->second.number};
-      best = at;
+      if (found.record && record->image_path.size() >= found.record->image_path.size()) continue;
+      found = {std::move(*record), index_.position(number).number};
+      chosen = number;
     }
-    if (best != index_.end()) {
-      index_.erase(best);
+    if (found.record) {
+      index_.take(chosen);
       ++taken_;
     }
     return found;
+  }
+
+  Result<PredictedRecord> read_again(const LinePosition& position) const {
+    auto line = file_.read(position);
+    if (!line) return tl::unexpected(line.error());
+    auto record = read_predicted_record(*line);
+    if (!record) return complain(path_, position.number, record.error(), kAnnotationForm);
+    return record;
   }
 
   std::filesystem::path path_;
@@ -114,7 +176,7 @@ class Predictions {
   LinePosition position_;
   bool in_order_ = true;
   std::int64_t seen_ = 0, taken_ = 0;
-  std::unordered_multimap<std::size_t, LinePosition> index_;
+  PredictionIndex index_;
 };
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <functional>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include "auto_label_image_grounding/base/status.h"
 #include "auto_label_image_grounding/data/jsonl.h"
@@ -31,8 +30,9 @@ struct PairCounts {
 };
 
 // Calls `take` for every record of the truth, in its order. Files in the same order are read once,
-// side by side; at the first difference the rest of the annotations is indexed (some 50 bytes a
-// record). Errors name file and line: kNotFound, kIo, kData.
+// side by side; at the first difference the rest of the annotations is indexed (at most 80
+// bytes a record); of several that fit, the one with the shortest path is taken. Errors name file
+// and line: kNotFound, kIo, kData.
 Result<PairCounts> pair_records(const std::filesystem::path& annotations,
                                 const std::filesystem::path& truth,
                                 const std::function<void(const PairedRecord&)>& take);

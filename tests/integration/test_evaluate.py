@@ -37,7 +37,24 @@ def test_table_json_and_exit_status(results, scenes):
     found = json.loads(evaluate(results / "annotations.jsonl", truth, "--json").stdout)
     assert found["records"]["total"] == 60 and found["spans"]["false"] == 0
     assert found["recall"]["0.9"] == found["precision"]["0.9"] == 1
-    assert evaluate(results / "annotations.jsonl", truth, "--min-iou", "1.1").returncode == 1
+    assert found["spans"]["true_ratio"] == found["spans"]["agreement"] == 1
+
+
+@pytest.mark.parametrize("least, status", [("0.5", 0), ("0.51", 1), ("nan", 1)])
+def test_min_iou_is_the_exit_status(least, status, tmp_path):
+    truth = {"image_path": "a.jpg", "caption": "c", "gt": [{"phrase": "it", "boxes": [[0, 0, 10, 10]]}]}
+    found = {"image_path": "/r/a.jpg", "caption": "c", "cleaned_caption": "c", "expressions": [
+        {"text": "it", "char_span": None, "instances": [{"bbox": [0, 0, 10, 5], "score": 1}]}]}
+    done = evaluate(write_lines(tmp_path / "a.jsonl", [found]),
+                    write_lines(tmp_path / "t.jsonl", [truth]), "--min-iou", least)
+    assert done.returncode == status, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("option", ["--worst=-1", "--worst=1001", "--min-iou=1.5"])
+def test_options_out_of_range_are_refused(option, results, scenes):
+    done = evaluate(results / "annotations.jsonl", scenes / "truth.jsonl", option)
+    assert done.returncode == 1 and not done.stdout
+    assert option.split("=")[0] in done.stderr
 
 
 def test_worse_labels_are_judged_worse(results, scenes, tmp_path):
@@ -48,6 +65,8 @@ def test_worse_labels_are_judged_worse(results, scenes, tmp_path):
     path = write_lines(tmp_path / "spoilt.jsonl", spoilt)
     found = json.loads(evaluate(path, scenes / "truth.jsonl", "--json").stdout)
     assert found["worst"][0]["truth_line"] == 4
+    assert [x1, y1, x2, (y1 + y2) // 2] in found["worst"][0]["predicted_boxes"]
+    assert len(found["worst"][0]["truth_boxes"]) >= 1
     assert found["recall"]["0.9"] < 1
     assert found["spans"]["false"] == 1
     strict = evaluate(path, scenes / "truth.jsonl", "--strict")
@@ -58,6 +77,9 @@ def test_worse_labels_are_judged_worse(results, scenes, tmp_path):
     (None, [], "nowhere.jsonl"),
     ([{"image_path": "a", "caption": "c"}], [], "annotations.jsonl:1: \"expressions\" is missing"),
     ([], [{"image_path": "a"}], "truth.jsonl:1: \"caption\" is missing"),
+    ([], [{"image_path": "a", "caption": "c", "boxes": []}], "truth.jsonl:1: \"gt\" is missing"),
+    ([], [{"image_path": "a", "caption": "c", "gt": [{"phrase": "p", "boxes": [[90, 90, 20, 30]]}]}],
+     "is it [x, y, width, height]?"),
 ])
 def test_bad_files_are_named(annotations, truth, complaint, tmp_path):
     path = tmp_path / "nowhere.jsonl"

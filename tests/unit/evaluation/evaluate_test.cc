@@ -104,6 +104,69 @@ TEST_F(EvaluateTest, EqualRecordsHaveAnAnnotationEach) {
   EXPECT_EQ(one->extra, 1);
 }
 
+TEST_F(EvaluateTest, TheShortestPathThatFitsIsMeant) {
+  // /r/x/a ends in "a" too, and stands first.
+  const auto out =
+      judge({truth("b", "1", kNothing), truth("a", "1", kHalf), truth("x/a", "1", kBox)},
+            {annotation("/r/x/a", "1", kBox), annotation("/r/a", "1", kHalf),
+             annotation("/r/b", "1", kNothing)});
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->missing, 0);
+  EXPECT_DOUBLE_EQ(out->mean_iou(), 1);
+}
+
+TEST_F(EvaluateTest, PathsOfAnyDepthAreFound) {
+  for (const char* path : {"a", "/a", "w/a", "v/w/a", "u/v/w/a", "t/u/v/w/a", "/t/u/v/w/a"}) {
+    const auto out = judge({truth("other", "1", kNothing), truth(path, "1", kBox)},
+                           {annotation(path, "1", kBox), annotation("other", "1", kNothing)});
+    ASSERT_TRUE(out) << path;
+    EXPECT_EQ(out->missing, 0) << path;
+    const std::string resolved = path[0] == '/' ? path : std::string("/root/") + path;
+    const auto below = judge({truth("other", "1", kNothing), truth(path, "1", kBox)},
+                             {annotation(resolved, "1", kBox), annotation("other", "1", kNothing)});
+    ASSERT_TRUE(below) << resolved;
+    EXPECT_EQ(below->missing, 0) << resolved;
+  }
+}
+
+TEST_F(EvaluateTest, FailedRecordsAreNamedAndMissed) {
+  json failed = annotation("/r/a", "1", kNothing);
+  failed["expressions"] = json::array();
+  failed["error"] = {{"step", "1"}, {"kind", "image"}, {"message", "the picture is damaged"}};
+  const auto out = judge({truth("a", "1", kBox)}, {failed});
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->failed, 1);
+  EXPECT_EQ(out->missed_phrases, 1);
+  EXPECT_DOUBLE_EQ(out->mean_iou(), 0);
+  EXPECT_THAT(out->problems.at(0),
+              HasSubstr("line 1 of the annotations (a): failed: the picture is damaged"));
+  EXPECT_FALSE(out->has_problems()) << "it does not claim any label";
+}
+
+TEST_F(EvaluateTest, ManyProblemsAreCounted) {
+  const auto out = judge(std::vector<json>(25, truth("a", "1", kBox)), {});
+  ASSERT_TRUE(out);
+  EXPECT_EQ(out->problems.size(), 20u);
+  EXPECT_EQ(out->unlisted_problems, 5);
+  EXPECT_THAT(to_text(*out), HasSubstr("and 5 more problems"));
+}
+
+TEST_F(EvaluateTest, SharesOfSpansByHand) {
+  // "it" stands at [0, 2]: one true span, one false, one null, one as in the truth of two.
+  json known = truth("a", "it", kBox), other = truth("b", "it", kBox);
+  known["gt"][0]["span"] = other["gt"][0]["span"] = {0, 2};
+  json right = annotation("a", "it", kBox), wrong = annotation("b", "it", kBox);
+  right["expressions"][0]["char_span"] = {0, 2};
+  wrong["expressions"][0]["char_span"] = {1, 2};
+  const auto out =
+      judge({known, other, truth("c", "it", kBox)}, {right, wrong, annotation("c", "it", kBox)});
+  ASSERT_TRUE(out);
+  EXPECT_DOUBLE_EQ(out->true_span_ratio(), 0.5);
+  EXPECT_DOUBLE_EQ(out->null_span_ratio(), 1.0 / 3);
+  EXPECT_DOUBLE_EQ(out->span_agreement(), 0.5);
+  EXPECT_TRUE(out->has_problems());
+}
+
 TEST_F(EvaluateTest, APathIsComparedByWholeFolders) {
   const auto out = judge({truth("a.jpg", "1", kBox)}, {annotation("/r/ba.jpg", "1", kBox)});
   ASSERT_TRUE(out);
@@ -136,8 +199,12 @@ TEST_F(EvaluateTest, TextAndJsonSayTheSame) {
   EXPECT_EQ(data["recall"]["0.5"], 1);
   EXPECT_EQ(data["recall"]["0.75"], 0);
   EXPECT_EQ(data["worst"][0]["phrase"], "it");
+  EXPECT_EQ(data["worst"][0]["truth_boxes"], kBox);
+  EXPECT_EQ(data["worst"][0]["predicted_boxes"], kHalf);
   EXPECT_THAT(to_text(*out), HasSubstr("0.5                1.0000  1.0000"));
-  EXPECT_THAT(to_text(*out), HasSubstr("0.5000  a:1  \"it\"  1 boxes for 1"));
+  EXPECT_THAT(
+      to_text(*out),
+      HasSubstr("0.5000  a:1  \"it\"\n          truth [0, 0, 10, 10]; predicted [0, 0, 10, 5]\n"));
 }
 
 }  // namespace

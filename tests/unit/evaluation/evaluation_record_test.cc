@@ -32,7 +32,15 @@ TEST(EvaluationRecordTest, ComplaintsNameTheKey) {
   for (
       const Case& c : {
           Case{"[1]", "not a JSON object"},
-          Case{"{", "not a JSON object"},
+          Case{"{", "not valid JSON: "},
+          Case{R"({"image_path": 1e999})", "number overflow"},
+          Case{R"({"image_path": "a", "caption": "c"})", "\"gt\" is missing"},
+          Case{
+              R"({"image_path": "a", "caption": "c", "gt": [{"phrase": "p", "boxes": [[50, 60, 20, 30]]}]})",
+              "\"boxes\" holds [50,60,20,30], which is not [x1, y1, x2, y2]"},
+          Case{
+              R"({"image_path": "a", "caption": "c", "gt": [{"phrase": "p", "boxes": [[0, 60, 9, 30]]}]})",
+              "is it [x, y, width, height]?"},
           Case{R"({"caption": "c"})", "\"image_path\" is missing"},
           Case{R"({"image_path": 1, "caption": "c"})", "\"image_path\" is not text"},
           Case{R"({"image_path": "a", "caption": "c", "gt": {}})", "\"gt\" is not a list"},
@@ -58,13 +66,29 @@ TEST(EvaluationRecordTest, ComplaintsNameTheKey) {
 
 TEST(EvaluationRecordTest, ReadsAnnotations) {
   const auto record = read_predicted_record(
-      R"({"image_path": "/d/a.jpg", "caption": "c", "cleaned_caption": "C.", "error": {"kind": "x"},
+      R"({"image_path": "/d/a.jpg", "caption": "c", "cleaned_caption": "C.", "error": {"kind": "x", "message": "too large"},
           "expressions": [{"text": "t", "char_span": [0, 1], "instances":
           [{"bbox": [1, 2, 3, 4], "score": 0.5}]}]})");
   ASSERT_TRUE(record) << record.error().message;
-  EXPECT_TRUE(record->failed);
+  EXPECT_EQ(record->failure, "too large");
   EXPECT_EQ(record->expressions.at(0).boxes.at(0), (EvaluationBox{1, 2, 3, 4}));
   EXPECT_EQ(record->expressions.at(0).scores.at(0), 0.5);
+}
+
+TEST(EvaluationRecordTest, AnErrorOfAnyFormIsAFailure) {
+  struct Case {
+    const char* error;
+    std::optional<std::string> failure;
+  };
+  for (const Case& c : {Case{"null", std::nullopt}, Case{"\"timeout\"", "timeout"},
+                        Case{R"({"message": "refused"})", "refused"},
+                        Case{R"({"message": null})", R"({"message":null})"}, Case{"7", "7"}}) {
+    const auto record = read_predicted_record(
+        std::string(R"({"image_path": "a", "caption": "c", "expressions": [], "error": )") +
+        c.error + "}");
+    ASSERT_TRUE(record) << c.error << record.error().message;
+    EXPECT_EQ(record->failure, c.failure) << c.error;
+  }
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ PredictedExpression expression(std::string text, std::vector<EvaluationBox> boxe
 RecordScore score(std::vector<TruthPhrase> truth, std::vector<PredictedExpression> found,
                   const std::string& cleaned = "a dog and a dog") {
   return score_record({"a.jpg", "a dog and a dog", std::move(truth)},
-                      {"a.jpg", "a dog and a dog", cleaned, std::move(found), false});
+                      {"a.jpg", "a dog and a dog", cleaned, std::move(found), {}});
 }
 
 TEST(BoxMatchingTest, TheBestPairFirstAndEachBoxOnce) {
@@ -44,7 +44,7 @@ TEST(PhraseScoreTest, BoxesByHand) {
                          {expression("A dog", {{0, 0, 10, 10}, {20, 0, 30, 8}, {50, 50, 60, 60}})});
   ASSERT_EQ(out.phrases.size(), 1u);
   const PhraseScore& one = out.phrases[0];
-  EXPECT_TRUE(one.found);
+  EXPECT_TRUE(one.expression);
   EXPECT_EQ(one.truth_boxes, 3);
   EXPECT_EQ(one.predicted_boxes, 3);
   EXPECT_EQ(one.matched, 2);
@@ -64,7 +64,7 @@ TEST(PhraseScoreTest, PhrasesMeetExpressionsByTheirWords) {
                         Case{"a red car", "car", false}, Case{"two dogs", "dogs", false}}) {
     const auto out =
         score({phrase(c.phrase, {{0, 0, 1, 1}})}, {expression(c.text, {{0, 0, 1, 1}})});
-    EXPECT_EQ(out.phrases[0].found, c.same) << c.phrase << " / " << c.text;
+    EXPECT_EQ(out.phrases[0].expression.has_value(), c.same) << c.phrase << " / " << c.text;
     EXPECT_EQ(out.unjudged_boxes, c.same ? 0 : 1) << c.phrase << " / " << c.text;
   }
 }
@@ -79,6 +79,8 @@ TEST(PhraseScoreTest, SpansTellEqualPhrasesApart) {
   EXPECT_DOUBLE_EQ(out.phrases[0].mean_iou(), 1);
   EXPECT_DOUBLE_EQ(out.phrases[1].mean_iou(), 1);
   EXPECT_EQ(out.phrases[0].span_agrees, true);
+  EXPECT_EQ(out.phrases[0].expression, 1u);
+  EXPECT_EQ(out.phrases[1].expression, 0u);
   // Positions in another text compare with nothing.
   const auto other = score(truth, swapped, "A dog, and a dog.");
   EXPECT_DOUBLE_EQ(other.phrases[0].mean_iou(), 0) << "in the order of the lists";
@@ -121,9 +123,9 @@ TEST(PhraseScoreTest, SpansMustHoldTheirWords) {
 }
 
 TEST(PhraseScoreTest, SpansCountCodePoints) {
-  const RecordScore out = score_record(
-      {"a.jpg", "x", std::nullopt},
-      {"a.jpg", "x", "Ein 🐕 läuft", {expression("läuft", {}, CharSpan{6, 11})}, false});
+  const RecordScore out =
+      score_record({"a.jpg", "x", std::nullopt},
+                   {"a.jpg", "x", "Ein 🐕 läuft", {expression("läuft", {}, CharSpan{6, 11})}, {}});
   EXPECT_TRUE(out.false_spans.empty());
   EXPECT_TRUE(out.phrases.empty()) << "nothing is known about this record";
 }
