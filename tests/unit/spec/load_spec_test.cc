@@ -236,6 +236,20 @@ TEST(LoadSpecTest, EnvironmentInValues) {
       "fallback");
 }
 
+TEST(LoadSpecTest, ASpecWithoutEndIsRefused) {
+  std::string deep = "image_grounding: {vlm: {openai: {extra_body: ";
+  for (int i = 0; i < 100; ++i) deep += "{a: ";
+  deep += "1" + std::string(103, '}');
+  const std::string specs[] = {"image_grounding: &x {vlm: *x}\n", "a: &x [*x]\n", deep,
+                               "image_grounding: &x\n  vlm: {gemini: [1, {a: *x}]}\n"};
+  for (const std::string& text : specs) {
+    const auto spec = load_spec({text, "spec.yaml"}, {});
+    ASSERT_FALSE(spec) << text;
+    EXPECT_NE(spec.error().message.find("nested too deeply"), std::string::npos)
+        << text << ": " << spec.error().message;
+  }
+}
+
 TEST(LoadSpecTest, NoPrefixOfASpecCrashes) {
   const std::string text = default_spec_yaml("out");
   for (std::size_t i = 0; i < text.size(); i += 7) (void)load_spec({text.substr(0, i), "s"}, {});
