@@ -252,12 +252,19 @@ class OverrideValue {
   std::size_t at_ = 0;
 };
 
-// What may be repeated of an override in a message: never the value of a key.
+// What may be repeated of an override in a message: never an API key, whether it is the value,
+// stands inside a dict, or was given without "=".
 std::string shown(const std::string& override_text) {
+  constexpr std::string_view kSecret = "api_key";
   const std::size_t equals = override_text.find('=');
-  if (equals == std::string::npos) return shorten(override_text, 100);
-  const std::string key = override_text.substr(0, equals);
-  return key.ends_with("api_key") ? key + "=***" : shorten(override_text, 100);
+  const std::size_t secret = override_text.find(kSecret);
+  if (secret != std::string::npos) {
+    return override_text.substr(0, std::min(equals, secret + kSecret.size())) + "=***";
+  }
+  // A dict's keys may be quoted and escaped in ways that hide one.
+  const bool dict = equals != std::string::npos &&
+                    trim(std::string_view(override_text).substr(equals + 1)).starts_with('{');
+  return dict ? override_text.substr(0, equals) + "={…}" : shorten(override_text, 100);
 }
 
 }  // namespace

@@ -236,6 +236,22 @@ TEST(LoadSpecTest, EnvironmentInValues) {
       "fallback");
 }
 
+TEST(LoadSpecTest, NoBadOverrideRepeatsAKey) {
+  for (const char* text :
+       {"image_grounding.vlm.openai.api_key=[hush]",
+        "image_grounding.vlm.openai={api_key: hush, modle_name: x}",
+        "image_grounding.vlm.openai={'api_key': hush, model_name: []}",
+        "image_grounding.vlm.openai={api\\_key: hush, modle_name: x}",
+        "image_grounding.vlm={openai: {api_key: hush}", "image_grounding.vlm.openai.api_key.x=hush",
+        "image_grounding.vlm.openai.api_key hush", "image_grounding.vlm.openai.api_key:hush"}) {
+    const auto spec = load_spec({"", "spec.yaml"}, {text});
+    ASSERT_FALSE(spec) << text;
+    EXPECT_EQ(spec.error().message.find("hush"), std::string::npos) << spec.error().message;
+    EXPECT_NE(spec.error().message.find("image_grounding.vlm"), std::string::npos)
+        << spec.error().message;
+  }
+}
+
 TEST(LoadSpecTest, ASpecWithoutEndIsRefused) {
   std::string deep = "image_grounding: {vlm: {openai: {extra_body: ";
   for (int i = 0; i < 100; ++i) deep += "{a: ";
