@@ -236,6 +236,19 @@ TEST(LoadSpecTest, EnvironmentInValues) {
       "fallback");
 }
 
+TEST(LoadSpecTest, TheDefaultFileHoldsAnyFolder) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"/a \"b\" \\ 'c': #d", "/a \"b\" \\ 'c': #d"},
+      {"/größe/猫\t\x7f", "/größe/猫\t\x7f"},
+      {"/latin\xe9", "/latin\uFFFD"}};
+  for (const auto& [folder, expected] : cases) {
+    const auto spec = load_spec({default_spec_yaml(folder), "default.yaml"},
+                                {"image_grounding.data.input_jsonl=in.jsonl"});
+    ASSERT_TRUE(spec) << folder << ": " << spec.error().message;
+    EXPECT_EQ(spec->results_dir, expected);
+  }
+}
+
 TEST(LoadSpecTest, NoBadOverrideRepeatsAKey) {
   for (const char* text :
        {"image_grounding.vlm.openai.api_key=[hush]",
