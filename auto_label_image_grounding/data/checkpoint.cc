@@ -108,6 +108,10 @@ Instance get_instance(const Json& in, const PictureSize& picture) {
 
 template <typename T, typename Read>
 Result<T> decode(std::string_view text, Read read) {
+  constexpr std::size_t kDeepest = 64;  // levels; a checkpoint has five
+  if (nests_deeper_than(text, kDeepest)) {
+    return fail(ErrorKind::kData, "damaged checkpoint: it is nested too deeply");
+  }
   try {
     return read(Json::parse(text));
   } catch (const std::exception& error) {

@@ -102,6 +102,16 @@ TEST(CheckpointTest, ASpanThatIsNoneIsLeftOut) {
   }
 }
 
+TEST(CheckpointTest, ATowerOfBracketsIsDamage) {
+  constexpr std::size_t kLevels = 300'000;
+  const std::string tower = std::string(kLevels, '[') + std::string(kLevels, ']');
+  const std::string header = R"({"image_path": "a", "caption": "c", )";
+  EXPECT_FALSE(decode_extraction_checkpoint(
+      header + R"("cleaned_caption": "c", "expressions": [{"text": "a", "char_span": )" + tower +
+      "}]}"));
+  EXPECT_FALSE(decode_grounding_checkpoint(header + R"("groundings": )" + tower + "}"));
+}
+
 TEST(CheckpointTest, FingerprintsFollowTheInput) {
   const FingerprintInput input{"a.jpg", "cap", ""};
   const std::string base = extraction_fingerprint(input);
