@@ -15,9 +15,11 @@ function(alig_set_defaults target)
   endif()
   if(ALIG_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE} -fno-omit-frame-pointer
-                                             -fno-sanitize-recover=all
-                                             # GCC's manual: sanitizers bring false warnings.
-                                             -Wno-maybe-uninitialized)
+                                             -fno-sanitize-recover=all)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+      # GCC's manual: sanitizers bring false warnings.
+      target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
+    endif()
     target_link_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE})
   endif()
 endfunction()

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the project needs on Debian 12 or Ubuntu 24.04. Quiet and idempotent: a second run
-# installs nothing. Options: --tests adds what only the tests and checks need.
+# installs nothing. Options: --tests adds what only the tests and checks need, --fuzz what only
+# fuzzing needs.
 set -euo pipefail
 
 packages=(
@@ -10,6 +11,7 @@ packages=(
   libgif-dev zlib1g-dev libcpp-httplib-dev opencv-data libgtest-dev libgmock-dev
 )
 [ "${1:-}" = "--tests" ] && packages+=(libbenchmark-dev pybind11-dev python3-dev python3-venv python3-pip)
+[ "${1:-}" = "--fuzz" ] && packages+=(clang-14 libclang-rt-14-dev)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,6 +1,7 @@
 #include "auto_label_image_grounding/data/checkpoint.h"
 
-#include <cmath>
+#include <limits>
+#include <stdexcept>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -34,9 +35,24 @@ void put_size(Json& out, const std::optional<PictureSize>& size) {
   out["height"] = size->height;
 }
 
+constexpr std::int64_t kMostPixels = std::numeric_limits<int>::max();
+constexpr std::int64_t kMostExact = std::int64_t{1} << 53;  // as a double
+
+// The library's own conversion lets numbers overflow.
+std::int64_t get_whole(const Json& in, std::int64_t least, std::int64_t most) {
+  const auto value = in.get<double>();
+  if (!(value >= static_cast<double>(least) && value <= static_cast<double>(most))) {
+    throw std::out_of_range("a number is out of its range");
+  }
+  return in.is_number_integer() ? in.get<std::int64_t>() : static_cast<std::int64_t>(value);
+}
+
 std::optional<PictureSize> get_size(const Json& in) {
   if (!in.contains("width") || !in.contains("height")) return std::nullopt;
-  return PictureSize{in.at("width").get<int>(), in.at("height").get<int>()};
+  const auto side = [&](const char* key) {
+    return static_cast<int>(get_whole(in.at(key), 1, kMostPixels));
+  };
+  return PictureSize{side("width"), side("height")};
 }
 
 CheckpointHeader get_header(const Json& in) {
@@ -53,12 +69,18 @@ Json expression_json(const Expression& expression) {
   return out;
 }
 
+// Absent where it is none, as models count: the expression itself is good.
+std::optional<CharSpan> get_span(const Json& in) {
+  const CharSpan span{get_whole(in.at(0), -kMostExact, kMostExact),
+                      get_whole(in.at(1), -kMostExact, kMostExact)};
+  return 0 <= span.begin && span.begin < span.end ? std::optional(span) : std::nullopt;
+}
+
 Expression get_expression(const Json& in) {
   Expression out;
   out.text = in.at("text").get<std::string>();
   const Json span = in.value("char_span", Json());
-  if (span.is_array())
-    out.char_span = CharSpan{span.at(0).get<std::int64_t>(), span.at(1).get<std::int64_t>()};
+  if (span.is_array()) out.char_span = get_span(span);
   const Json noun = in.value("noun_chunk", Json());
   if (noun.is_string()) out.noun_chunk = noun.get<std::string>();
   return out;
@@ -69,13 +91,27 @@ Json instance_json(const Instance& instance) {
   return {{"bbox", {box.x1, box.y1, box.x2, box.y2}}, {"score", instance.score}};
 }
 
-Instance get_instance(const Json& in) {
-  const auto box = in.at("bbox").get<std::vector<int>>();
-  return {{box.at(0), box.at(1), box.at(2), box.at(3)}, in.at("score").get<double>()};
+Instance get_instance(const Json& in, const PictureSize& picture) {
+  const Json& sides = in.at("bbox");
+  const auto side = [&](std::size_t i, int least, int most) {
+    return static_cast<int>(get_whole(sides.at(i), least, most));
+  };
+  BoundingBox box;
+  box.x1 = side(0, 0, picture.width - 1);
+  box.y1 = side(1, 0, picture.height - 1);
+  box.x2 = side(2, box.x1 + 1, picture.width);
+  box.y2 = side(3, box.y1 + 1, picture.height);
+  const auto score = in.at("score").get<double>();
+  if (!(score >= 0 && score <= 1)) throw std::out_of_range("a score is out of its range");
+  return {box, score};
 }
 
 template <typename T, typename Read>
 Result<T> decode(std::string_view text, Read read) {
+  constexpr std::size_t kDeepest = 64;  // levels; a checkpoint has five
+  if (nests_deeper_than(text, kDeepest)) {
+    return fail(ErrorKind::kData, "damaged checkpoint: it is nested too deeply");
+  }
   try {
     return read(Json::parse(text));
   } catch (const std::exception& error) {
@@ -142,10 +178,12 @@ Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text) {
     GroundingCheckpoint out;
     out.header = get_header(in);
     out.result.size = get_size(in);
+    constexpr PictureSize kAnySize{kMostPixels, kMostPixels};
+    const PictureSize picture = out.result.size.value_or(kAnySize);
     for (const Json& grounding : in.at("groundings")) {
       std::vector<Instance> instances;
       for (const Json& instance : grounding.at("instances")) {
-        instances.push_back(get_instance(instance));
+        instances.push_back(get_instance(instance, picture));
       }
       out.result.instances.push_back(std::move(instances));
     }

@@ -48,7 +48,8 @@ struct GroundingCheckpoint {
   CheckpointHeader header;
   GroundingResult result;
 };
-// kData for damaged or foreign text.
+// kData for damaged or foreign text, and for values that no step would have written: a size or a
+// box without area, a box outside the picture, a score outside [0,1].
 Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text);
 Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text);
 

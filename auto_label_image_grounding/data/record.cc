@@ -73,6 +73,10 @@ std::string reason_of_parse_error(std::string_view line) {
 }  // namespace
 
 Result<Record> Record::parse(std::string_view line) {
+  // The parser takes a NUL for the end, and would drop what stands behind it without a word.
+  if (const std::size_t nul = line.find('\0'); nul != line.npos) {
+    return fail(ErrorKind::kData, fmt::format("not valid JSON: a NUL byte at column {}", nul + 1));
+  }
   RawScanner scanner(line);
   scanner.skip_space();
   if (scanner.peek() != '{' || !json::accept(line)) {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/spec/spec_keys.h"
 
@@ -48,7 +49,8 @@ std::string default_spec_yaml(const std::string& results_dir) {
   std::string out =
       "# Every key of image_grounding with its default. What is left out of a spec has this "
       "value.\n";
-  out += fmt::format("results_dir: {}\n", SpecJson(results_dir).dump());
+  // YAML is Unicode: a folder whose name is not shows up with U+FFFD.
+  out += fmt::format("results_dir: {}\n", SpecJson(scrub_utf8(results_dir)).dump());
   out += "autolabel_type: \"image_grounding\"\nimage_grounding:\n";
   std::vector<std::string> open;
   for (const SpecKey& key : spec_keys()) {

@@ -14,6 +14,8 @@
 namespace alig {
 namespace {
 
+constexpr int kDeepest = 64;  // levels; extra_body is the only key that has any
+
 bool is_one_of(const std::string& lower, std::initializer_list<const char*> words) {
   for (const char* word : words) {
     if (lower == word) return true;
@@ -56,7 +58,7 @@ class YamlReader {
       const YAML::Node node = YAML::Load(source_.text);
       if (!node.IsNull()) {
         if (!node.IsMap()) return complain(node.Mark(), "the spec is not a mapping of keys");
-        auto root = convert(node, "");
+        auto root = convert(node, "", 0);
         if (!root) return tl::unexpected(root.error());
         tree_.root = std::move(*root);
       }
@@ -78,16 +80,18 @@ class YamlReader {
     return fail(ErrorKind::kInvalidArgument, fmt::format("{}{}: {}", place(mark), column, message));
   }
 
-  Result<SpecJson> convert(const YAML::Node& node, const std::string& path) {
+  Result<SpecJson> convert(const YAML::Node& node, const std::string& path, int depth) {
+    // An alias may stand inside of what it names: that tree has no end.
+    if (depth > kDeepest) return complain(node.Mark(), "the spec is nested too deeply");
     // Aliases may make a small file into an endless tree.
     constexpr int kMostNodes = 100'000;
     if (++nodes_ > kMostNodes) return complain(node.Mark(), "the spec is too large");
     if (!path.empty()) tree_.origins[path] = place(node.Mark());
-    if (node.IsMap()) return convert_map(node, path);
+    if (node.IsMap()) return convert_map(node, path, depth);
     if (node.IsSequence()) {
       SpecJson out = SpecJson::array();
       for (const YAML::Node& item : node) {
-        auto value = convert(item, path);
+        auto value = convert(item, path, depth + 1);
         if (!value) return value;
         out.push_back(std::move(*value));
       }
@@ -99,7 +103,7 @@ class YamlReader {
     return resolve_plain_scalar(node.Scalar());
   }
 
-  Result<SpecJson> convert_map(const YAML::Node& node, const std::string& path) {
+  Result<SpecJson> convert_map(const YAML::Node& node, const std::string& path, int depth) {
     SpecJson out = SpecJson::object();
     for (const auto& entry : node) {
       if (!entry.first.IsScalar()) return complain(entry.first.Mark(), "a key is not a word");
@@ -108,7 +112,7 @@ class YamlReader {
         return complain(entry.first.Mark(), fmt::format("the key \"{}\" stands twice", key));
       }
       const std::string inner = path.empty() ? key : path + "." + key;
-      auto value = convert(entry.second, inner);
+      auto value = convert(entry.second, inner, depth + 1);
       if (!value) return value;
       tree_.origins[inner] = place(entry.first.Mark());
       out[key] = std::move(*value);
@@ -152,7 +156,6 @@ class OverrideValue {
   }
 
   Result<SpecJson> structured(int depth) {
-    constexpr int kDeepest = 64;
     if (depth > kDeepest) return complain("the value is nested too deeply");
     if (is_quote(peek())) return quoted();
     if (peek() == '[') return list(depth);
@@ -250,9 +253,12 @@ class OverrideValue {
 };
 
 // What may be repeated of an override in a message: its key, never a value. A misspelled key may
-// have an API key for its value.
+// have an API key for its value, or the "=" may be missing.
 std::string shown(const std::string& override_text) {
-  return shorten(override_text.substr(0, override_text.find('=')), 100);
+  constexpr std::string_view kSecret = "api_key";
+  const std::size_t secret = override_text.find(kSecret);
+  const std::size_t end = secret == std::string::npos ? secret : secret + kSecret.size();
+  return shorten(override_text.substr(0, std::min(override_text.find('='), end)), 100);
 }
 
 }  // namespace

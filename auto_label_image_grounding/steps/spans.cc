@@ -49,7 +49,8 @@ std::optional<CharSpan> SpanFinder::take(
     std::string_view text, const std::optional<std::pair<std::int64_t, std::int64_t>>& hint) {
   const std::vector<char32_t> wanted = lower_code_points(to_code_points(text));
   if (wanted.empty() || wanted.size() > caption_.size()) return std::nullopt;
-  const std::int64_t target = hint ? hint->first : 0;
+  const auto size = static_cast<std::int64_t>(caption_.size());
+  const std::int64_t target = hint ? std::clamp<std::int64_t>(hint->first, 0, size) : 0;
   std::optional<CharSpan> best;
   for (std::size_t begin = 0; begin + wanted.size() <= caption_.size(); ++begin) {
     const CharSpan span{static_cast<std::int64_t>(begin),

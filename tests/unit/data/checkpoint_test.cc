@@ -28,13 +28,13 @@ TEST(CheckpointTest, ExtractionGoesThereAndBack) {
 }
 
 TEST(CheckpointTest, GroundingGoesThereAndBack) {
-  const GroundingResult result{{{{{1, 2, 3, 4}, 0.9512}, {{0, 0, 4, 3}, 1.0}}, {}},
+  const GroundingResult result{{{{{1, 2, 3, 3}, 0.9512}, {{0, 0, 4, 3}, 1.0}}, {}},
                                PictureSize{4, 3}};
   const auto back = decode_grounding_checkpoint(encode_checkpoint(kHeader, {"A cat", "x"}, result));
   ASSERT_TRUE(back) << back.error().message;
   ASSERT_EQ(back->result.instances.size(), 2u);
   ASSERT_EQ(back->result.instances[0].size(), 2u);
-  EXPECT_EQ(back->result.instances[0][0].bbox, (BoundingBox{1, 2, 3, 4}));
+  EXPECT_EQ(back->result.instances[0][0].bbox, (BoundingBox{1, 2, 3, 3}));
   EXPECT_EQ(back->result.instances[0][0].score, 0.9512);
   EXPECT_TRUE(back->result.instances[1].empty());
 }
@@ -55,6 +55,61 @@ TEST(CheckpointTest, ForeignTextIsNoCheckpoint) {
     EXPECT_FALSE(decode_extraction_checkpoint(text)) << text;
     EXPECT_FALSE(decode_grounding_checkpoint(text)) << text;
   }
+}
+
+TEST(CheckpointTest, ValuesThatNoStepWritesAreDamage) {
+  const auto grounding = [](const std::string& size, const std::string& instance) {
+    return R"({"image_path": "a", "caption": "c", )" + size +
+           R"("groundings": [{"text": "x", "instances": [)" + instance + "]}]}";
+  };
+  const std::string size = R"("width": 40, "height": 30, )";
+  const std::string good = R"({"bbox": [1, 2, 40, 30], "score": 1.0})";
+  EXPECT_TRUE(decode_grounding_checkpoint(grounding(size, good)));
+  EXPECT_TRUE(decode_grounding_checkpoint(grounding("", good)));
+  for (const char* instance :
+       {R"({"bbox": [1, 2, 41, 30], "score": 1})", R"({"bbox": [1, 2, 40, 31], "score": 1})",
+        R"({"bbox": [-1, 2, 40, 30], "score": 1})", R"({"bbox": [5, 2, 5, 30], "score": 1})",
+        R"({"bbox": [1, 9, 40, 8], "score": 1})", R"({"bbox": [1, 2, 1e300, 30], "score": 1})",
+        R"({"bbox": [1, 2, 4294967298, 30], "score": 1})", R"({"bbox": [1, 2, 3], "score": 1})",
+        R"({"bbox": [1, 2, 18446744073709551615, 4], "score": 1})",
+        R"({"bbox": [1, 2, 3, 4], "score": 1.01})", R"({"bbox": [1, 2, 3, 4], "score": -0.1})",
+        R"({"bbox": [1, 2, 3, 4], "score": null})", R"({"bbox": [1, 2, "3", 4], "score": 1})"}) {
+    EXPECT_FALSE(decode_grounding_checkpoint(grounding(size, instance))) << instance;
+  }
+  for (const char* bad : {R"("width": 0, "height": 30, )", R"("width": 40, "height": -1, )",
+                          R"("width": 1e300, "height": 30, )"}) {
+    EXPECT_FALSE(decode_grounding_checkpoint(grounding(bad, good))) << bad;
+  }
+}
+
+TEST(CheckpointTest, ASpanThatIsNoneIsLeftOut) {
+  const auto span_of = [](const std::string& span) {
+    return decode_extraction_checkpoint(
+        R"({"image_path": "a", "caption": "c", "cleaned_caption": "a dog", "expressions": )"
+        R"([{"text": "dog", "char_span": )" +
+        span + "}]}");
+  };
+  const auto good = span_of("[2, 5]");
+  ASSERT_TRUE(good);
+  EXPECT_EQ(good->result.expressions.at(0).char_span, (CharSpan{2, 5}));
+  for (const char* span : {"[5, 2]", "[2, 2]", "[-1, 3]", "null"}) {
+    const auto back = span_of(span);
+    ASSERT_TRUE(back) << span << ": " << back.error().message;
+    EXPECT_EQ(back->result.expressions.at(0).char_span, std::nullopt) << span;
+  }
+  for (const char* span : {"[1e300, 2]", "[-9223372036854775808, 3]", "[0]", "[\"a\", 3]"}) {
+    EXPECT_FALSE(span_of(span)) << span;
+  }
+}
+
+TEST(CheckpointTest, ATowerOfBracketsIsDamage) {
+  constexpr std::size_t kLevels = 300'000;
+  const std::string tower = std::string(kLevels, '[') + std::string(kLevels, ']');
+  const std::string header = R"({"image_path": "a", "caption": "c", )";
+  EXPECT_FALSE(decode_extraction_checkpoint(
+      header + R"("cleaned_caption": "c", "expressions": [{"text": "a", "char_span": )" + tower +
+      "}]}"));
+  EXPECT_FALSE(decode_grounding_checkpoint(header + R"("groundings": )" + tower + "}"));
 }
 
 TEST(CheckpointTest, FingerprintsFollowTheInput) {

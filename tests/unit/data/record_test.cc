@@ -8,6 +8,15 @@
 namespace alig {
 namespace {
 
+TEST(RecordTest, NothingIsDroppedBehindANul) {
+  using namespace std::string_view_literals;
+  for (const std::string_view line : {"{\"a\": 1}\0{\"a\": 2}"sv, "{\"a\": 1}\0"sv, "\0{}"sv}) {
+    const auto record = Record::parse(line);
+    ASSERT_FALSE(record) << line;
+    EXPECT_NE(record.error().message.find("a NUL byte at column"), std::string::npos) << line;
+  }
+}
+
 TEST(RecordTest, ValuesKeepTheTextTheyWereWrittenWith) {
   const std::string line =
       R"({"a": 1.50, "b": 1e5, "c": 12345678901234567890123, "d": {"x" : [1,  2.0 ]}, "e": "\u00e9\/", "f": -0.0, "g": null, "h": true})";

@@ -95,5 +95,15 @@ TEST(SampleTest, ExtractedRecordsBringTheirTexts) {
       read_extracted_sample(R"({"image_path": "a", "caption": "x", "expressions": ["b"]})"));
 }
 
+TEST(SampleTest, ATowerOfBracketsIsNoListOfExpressions) {
+  constexpr std::size_t kLevels = 300'000;
+  const std::string tower = std::string(kLevels, '[') + std::string(kLevels, ']');
+  const std::string line = R"({"image_path": "a", "caption": "c", "expressions": )" + tower + "}";
+  const auto passed = read_input_sample(line, "");
+  ASSERT_TRUE(passed);
+  EXPECT_EQ(passed->record.dump(), line) << "what is not ours passes through";
+  EXPECT_FALSE(read_extracted_sample(line));
+}
+
 }  // namespace
 }  // namespace alig

@@ -236,6 +236,49 @@ TEST(LoadSpecTest, EnvironmentInValues) {
       "fallback");
 }
 
+TEST(LoadSpecTest, TheDefaultFileHoldsAnyFolder) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"/a \"b\" \\ 'c': #d", "/a \"b\" \\ 'c': #d"},
+      {"/größe/猫\t\x7f", "/größe/猫\t\x7f"},
+      {"/latin\xe9", "/latin\uFFFD"}};
+  for (const auto& [folder, expected] : cases) {
+    const auto spec = load_spec({default_spec_yaml(folder), "default.yaml"},
+                                {"image_grounding.data.input_jsonl=in.jsonl"});
+    ASSERT_TRUE(spec) << folder << ": " << spec.error().message;
+    EXPECT_EQ(spec->results_dir, expected);
+  }
+}
+
+TEST(LoadSpecTest, NoBadOverrideRepeatsAKey) {
+  for (const char* text :
+       {"image_grounding.vlm.openai.api_key=[hush]",
+        "image_grounding.vlm.openai={api_key: hush, modle_name: x}",
+        "image_grounding.vlm.openai={'api_key': hush, model_name: []}",
+        "image_grounding.vlm.openai={api\\_key: hush, modle_name: x}",
+        "image_grounding.vlm={openai: {api_key: hush}", "image_grounding.vlm.openai.api_key.x=hush",
+        "image_grounding.vlm.openai.api_key hush", "image_grounding.vlm.openai.api_key:hush"}) {
+    const auto spec = load_spec({"", "spec.yaml"}, {text});
+    ASSERT_FALSE(spec) << text;
+    EXPECT_EQ(spec.error().message.find("hush"), std::string::npos) << spec.error().message;
+    EXPECT_NE(spec.error().message.find("image_grounding.vlm"), std::string::npos)
+        << spec.error().message;
+  }
+}
+
+TEST(LoadSpecTest, ASpecWithoutEndIsRefused) {
+  std::string deep = "image_grounding: {vlm: {openai: {extra_body: ";
+  for (int i = 0; i < 100; ++i) deep += "{a: ";
+  deep += "1" + std::string(103, '}');
+  const std::string specs[] = {"image_grounding: &x {vlm: *x}\n", "a: &x [*x]\n", deep,
+                               "image_grounding: &x\n  vlm: {gemini: [1, {a: *x}]}\n"};
+  for (const std::string& text : specs) {
+    const auto spec = load_spec({text, "spec.yaml"}, {});
+    ASSERT_FALSE(spec) << text;
+    EXPECT_NE(spec.error().message.find("nested too deeply"), std::string::npos)
+        << text << ": " << spec.error().message;
+  }
+}
+
 TEST(LoadSpecTest, NoPrefixOfASpecCrashes) {
   const std::string text = default_spec_yaml("out");
   for (std::size_t i = 0; i < text.size(); i += 7) (void)load_spec({text.substr(0, i), "s"}, {});

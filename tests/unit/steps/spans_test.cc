@@ -28,6 +28,8 @@ TEST(SpansTest, FindsTrueSpansOrNone) {
       {"a dog and a dog", "a dog", {{4, 9}}, CharSpan{0, 5}},
       {"a dog and a dog", "a dog", {{-100, 3}}, CharSpan{0, 5}},
       {"a dog and a dog", "a dog", {{999, 3}}, CharSpan{10, 15}},
+      {"a dog and a dog", "a dog", {{INT64_MIN, INT64_MAX}}, CharSpan{0, 5}},
+      {"a dog and a dog", "a dog", {{INT64_MAX, INT64_MIN}}, CharSpan{10, 15}},
       // No part of a word.
       {"a category of art in a party", "cat", {}, {}},
       {"a party with art", "art", {}, CharSpan{13, 16}},
