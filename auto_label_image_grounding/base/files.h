@@ -23,6 +23,11 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
                              Sync sync = Sync::kNo,
                              const std::filesystem::path& temporary_folder = {});
 
+// The same for a file that mostly does not exist yet, without sync: cheaper where many threads
+// write into one folder. One that does exist is replaced.
+Status write_new_file_atomically(const std::filesystem::path& path, std::string_view bytes,
+                                 const std::filesystem::path& temporary_folder);
+
 // Waits until everything written to the file system of `folder` is on its disk: one call for any
 // number of files. kIo.
 Status sync_filesystem(const std::filesystem::path& folder);

@@ -112,8 +112,8 @@ std::optional<GroundingCheckpoint> CheckpointStore::find_grounding(
 
 Status CheckpointStore::save(Step step, const SampleName& name, std::string_view text) const {
   ++unsynced_;
-  return write_file_atomically(file_of(dir_.checkpoints(step), checkpoint_name(name)), text,
-                               Sync::kNo, dir_.temporaries());
+  return write_new_file_atomically(file_of(dir_.checkpoints(step), checkpoint_name(name)), text,
+                                   dir_.temporaries());
 }
 
 Status CheckpointStore::sync() const {

@@ -19,6 +19,17 @@ std::uint64_t content_hash_of(const Sample& sample) {
   return hash_of(sample.image_path) * 31 + hash_of(sample.caption);
 }
 
+// Lines that are not blank: so that what is made for each has its size at once, and need not grow.
+Result<std::size_t> count_lines(const std::filesystem::path& path) {
+  auto file = JsonlFile::open(path);
+  if (!file) return tl::unexpected(file.error());
+  for (std::size_t count = 0;; ++count) {
+    auto line = file->next();
+    if (!line) return tl::unexpected(line.error());
+    if (!*line) return count;
+  }
+}
+
 }  // namespace
 
 Result<Dataset> Dataset::open(const std::filesystem::path& path, InputKind kind,
@@ -27,7 +38,12 @@ Result<Dataset> Dataset::open(const std::filesystem::path& path, InputKind kind,
   if (!file) return tl::unexpected(file.error());
   auto again = JsonlFile::open(path);
   if (!again) return tl::unexpected(again.error());
+  const auto lines = count_lines(path);
+  if (!lines) return tl::unexpected(lines.error());
   Dataset dataset(std::move(*again));
+  Hashes hashes;
+  dataset.entries_.reserve(*lines);
+  for (auto* list : {&hashes.image, &hashes.id, &hashes.content}) list->reserve(*lines);
   for (;;) {
     auto line = file->next();
     if (!line) return tl::unexpected(line.error());
@@ -36,27 +52,30 @@ Result<Dataset> Dataset::open(const std::filesystem::path& path, InputKind kind,
     Status added;
     if (kind == InputKind::kCaptions) {
       auto sample = read_input_sample(found.text, image_root);
-      if (sample) dataset.add(found.position, *sample);
+      if (sample) dataset.add(found.position, *sample, hashes);
       if (!sample) added = tl::unexpected(sample.error());
     } else {
       auto sample = read_extracted_sample(found.text);
-      if (sample) dataset.add(found.position, sample->sample), dataset.note_expression_ids(*sample);
+      if (sample)
+        dataset.add(found.position, sample->sample, hashes), dataset.note_expression_ids(*sample);
       if (!sample) added = tl::unexpected(sample.error());
     }
     if (!added) dataset.bad_lines_.push_back({found.position.number, added.error().message});
   }
-  dataset.find_shared_ids();
-  dataset.group_by_image();
+  dataset.find_shared_ids(hashes);
+  hashes.id = {};
+  hashes.content = {};
+  dataset.group_by_image(hashes.image);
   return dataset;
 }
 
-void Dataset::add(const LinePosition& position, const Sample& sample) {
+void Dataset::add(const LinePosition& position, const Sample& sample, Hashes& hashes) {
   Entry entry;
   entry.position = position;
-  entry.image_hash = hash_of(sample.image_path);
-  entry.id_hash = hash_of(sanitise_id(sample.image_id));
-  entry.content_hash = content_hash_of(sample);
   entries_.push_back(entry);
+  hashes.image.push_back(hash_of(sample.image_path));
+  hashes.id.push_back(hash_of(sanitise_id(sample.image_id)));
+  hashes.content.push_back(content_hash_of(sample));
 }
 
 void Dataset::note_expression_ids(const ExtractedSample& sample) {
@@ -74,42 +93,43 @@ void Dataset::note_expression_ids(const ExtractedSample& sample) {
   }
 }
 
-void Dataset::find_shared_ids() {
+void Dataset::find_shared_ids(const Hashes& hashes) {
   std::vector<std::uint32_t> order(entries_.size());
   std::iota(order.begin(), order.end(), 0U);
-  const auto key = [&](std::uint32_t i) {
-    return std::tuple(entries_[i].id_hash, entries_[i].content_hash, i);
-  };
+  const auto key = [&](std::uint32_t i) { return std::tuple(hashes.id[i], hashes.content[i], i); };
   std::sort(order.begin(), order.end(),
             [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); });
   for (std::size_t i = 1; i < order.size(); ++i) {
-    Entry& previous = entries_[order[i - 1]];
-    Entry& entry = entries_[order[i]];
-    if (entry.id_hash != previous.id_hash) continue;
-    previous.shared = entry.shared = true;
-    if (entry.content_hash == previous.content_hash) entry.ordinal = previous.ordinal + 1;
+    const std::uint32_t a = order[i - 1], b = order[i];
+    if (hashes.id[a] != hashes.id[b]) continue;
+    entries_[a].shared = entries_[b].shared = true;
+    if (hashes.content[a] == hashes.content[b]) entries_[b].ordinal = entries_[a].ordinal + 1;
   }
 }
 
-void Dataset::group_by_image() {
+void Dataset::group_by_image(const std::vector<std::uint64_t>& image_hashes) {
   grouped_.resize(entries_.size());
   std::iota(grouped_.begin(), grouped_.end(), 0U);
-  std::stable_sort(grouped_.begin(), grouped_.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return entries_[a].image_hash < entries_[b].image_hash;
-  });
+  const auto key = [&](std::uint32_t i) { return std::pair(image_hashes[i], i); };
+  std::sort(grouped_.begin(), grouped_.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); });
+  const auto starts_group = [&](std::size_t i) {
+    return i == 0 || image_hashes[grouped_[i]] != image_hashes[grouped_[i - 1]];
+  };
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < grouped_.size(); ++i) count += starts_group(i) ? 1 : 0;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> groups;  // begin, end in grouped_
+  groups.reserve(count);
   for (std::uint32_t i = 0; i < grouped_.size(); ++i) {
-    const bool starts =
-        i == 0 || entries_[grouped_[i]].image_hash != entries_[grouped_[i - 1]].image_hash;
-    if (starts) groups.emplace_back(i, i);
+    if (starts_group(i)) groups.emplace_back(i, i);
     groups.back().second = i + 1;
   }
   std::sort(groups.begin(), groups.end(),
             [&](const auto& a, const auto& b) { return grouped_[a.first] < grouped_[b.first]; });
   std::vector<std::uint32_t> ordered;
   ordered.reserve(grouped_.size());
-  group_starts_ = {0};
-  group_starts_.reserve(groups.size() + 1);
+  group_starts_.reserve(count + 1);
+  group_starts_.push_back(0);
   for (const auto& [begin, end] : groups) {
     ordered.insert(ordered.end(), grouped_.begin() + begin, grouped_.begin() + end);
     group_starts_.push_back(static_cast<std::uint32_t>(ordered.size()));

@@ -51,20 +51,21 @@ class Dataset {
   std::int64_t next_expression_id() const { return next_expression_id_; }
 
  private:
-  struct Entry {
-    LinePosition position;  // 16 bytes
-    std::uint64_t image_hash = 0;
-    std::uint64_t id_hash = 0;
-    std::uint64_t content_hash = 0;
+  struct Entry {            // 24 bytes
+    LinePosition position;  // 16 of them
     std::uint32_t ordinal = 1;
     bool shared = false;
   };
+  // What records are compared by while the index is made, one of each a record.
+  struct Hashes {
+    std::vector<std::uint64_t> image, id, content;
+  };
 
   explicit Dataset(JsonlFile file) : file_(std::move(file)) {}
-  void add(const LinePosition& position, const Sample& sample);
+  void add(const LinePosition& position, const Sample& sample, Hashes& hashes);
   void note_expression_ids(const ExtractedSample& sample);
-  void find_shared_ids();
-  void group_by_image();
+  void find_shared_ids(const Hashes& hashes);
+  void group_by_image(const std::vector<std::uint64_t>& image_hashes);
 
   JsonlFile file_;
   std::vector<Entry> entries_;

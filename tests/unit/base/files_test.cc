@@ -25,6 +25,21 @@ class FilesTest : public ::testing::Test {
   fs::path folder_;
 };
 
+TEST_F(FilesTest, NewFilesAppearWholeAndLeaveNothingElse) {
+  const fs::path temporaries = folder_ / "tmp";
+  ASSERT_TRUE(make_directories(temporaries));
+  ASSERT_TRUE(write_new_file_atomically(folder_ / "f", "first", temporaries));
+  EXPECT_EQ(*read_file(folder_ / "f"), "first");
+  ASSERT_TRUE(write_new_file_atomically(folder_ / "f", "second", temporaries));
+  EXPECT_EQ(*read_file(folder_ / "f"), "second") << "an old one is replaced";
+  EXPECT_EQ(files(), 2u) << "the file and the folder";
+  EXPECT_TRUE(fs::is_empty(temporaries));
+  const Status nowhere =
+      write_new_file_atomically(folder_ / "no" / "f", "x", folder_ / "no" / "tmp");
+  ASSERT_FALSE(nowhere);
+  EXPECT_NE(nowhere.error().message.find((folder_ / "no" / "f").string()), std::string::npos);
+}
+
 TEST_F(FilesTest, WritesAndReadsBack) {
   const std::string bytes("a\0b\n", 4);
   ASSERT_TRUE(write_file_atomically(folder_ / "f", bytes));

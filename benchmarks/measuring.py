@@ -1,0 +1,147 @@
+"""Data for the benchmarks, and processes whose time and memory are measured."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RELEASE = ROOT / "build" / "release"
+PROGRAM = RELEASE / "entrypoint/cli/auto-label-image-grounding"
+ENDPOINT = RELEASE / "benchmarks/canned-endpoint"
+BARE_LOOP = RELEASE / "benchmarks/bare-loop"
+MICRO = RELEASE / "benchmarks/micro-benchmarks"
+PYTHON = ROOT / "build/benchmark-venv/bin/python"
+BASELINE = ROOT / "benchmarks/baseline/baseline.py"
+LINKS_PER_FILE = 20_000  # file systems limit the names of one file
+
+
+def png_of(size: int, seed: int) -> bytes:
+    """A picture of noise whose file has about so many bytes: stored, not compressed."""
+    side = max(4, int((size / 3) ** 0.5))
+    noise = random.Random(seed).randbytes(side * (3 * side + 1))
+    rows = b"".join(b"\0" + noise[i * 3 * side:(i + 1) * 3 * side] for i in range(side))
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 0)) + \
+        chunk(b"IEND", b"")
+
+
+def make_dataset(folder: Path, records: int, picture_bytes: int) -> Path:
+    """`records` records, each with a picture of its own name; few different files behind them."""
+    done = folder / "captions.jsonl"
+    if done.exists():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    base = folder / "base"
+    base.mkdir(parents=True)
+    files = []
+    for i in range(max(16, -(-records // LINKS_PER_FILE))):
+        files.append(base / f"{i}.png")
+        files[-1].write_bytes(png_of(picture_bytes, i))
+    lines = []
+    for i in range(records):
+        if i % 1000 == 0:
+            (folder / f"images/{i // 1000:04}").mkdir(parents=True)
+        name = f"images/{i // 1000:04}/{i:07}.png"
+        os.link(files[i % len(files)], folder / name)
+        lines.append(json.dumps({"image_path": name, "image_id": f"{i:07}",
+                                 "caption": f"A red thing, picture {i}."}))
+    part = folder / "part"
+    part.write_text("\n".join(lines) + "\n")
+    part.rename(done)
+    return folder
+
+
+class Endpoint:
+    def __init__(self, latency_ms: float):
+        self.process = subprocess.Popen([ENDPOINT, "--latency-ms", str(latency_ms)],
+                                        stdout=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.counts = json.loads(self.process.stdout.read().splitlines()[-1])
+        self.process.wait()
+
+
+@dataclass
+class Measured:
+    seconds: float
+    cpu: float
+    rss: int  # bytes, the most
+    threads: int
+    out: str
+
+
+def measure(command, sample_threads=False) -> Measured:
+    begin = time.perf_counter()
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    most = [0]
+    stop = threading.Event()
+
+    def watch():
+        while not stop.wait(0.2):
+            try:
+                most[0] = max(most[0], len(os.listdir(f"/proc/{process.pid}/task")))
+            except OSError:
+                return
+    if sample_threads:
+        threading.Thread(target=watch, daemon=True).start()
+    out, err = process.stdout.read(), process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    stop.set()
+    seconds = time.perf_counter() - begin
+    if status != 0:
+        sys.exit(f"benchmarks: {command[0]} failed:\n{out}\n{err}")
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, most[0], out)
+
+
+def label(data: Path, results: Path, url: str, in_flight: int, **options) -> Measured:
+    """`results` should be a folder that was never there: ext4 is slow to make files where many were
+    just removed."""
+    spec = results.parent / "spec.yaml"
+    spec.write_text("results_dir: ???\nautolabel_type: image_grounding\n")
+    command = [PROGRAM, "generate", "-e", spec, f"results_dir={results}",
+               "image_grounding.vlm.backend=openai", "image_grounding.vlm.openai.model_name=model",
+               f"image_grounding.vlm.openai.base_url={url}/v1",
+               f"image_grounding.data.input_jsonl={data}/captions.jsonl",
+               f"image_grounding.data.image_root={data}",
+               f"image_grounding.workflow.max_workers={in_flight}"]
+    measured = measure(command, options.get("sample_threads", False))
+    summary = json.loads((results / "summary.json").read_text())
+    if summary["status"] != "succeeded" or summary["records"]["failed"]:
+        sys.exit(f"benchmarks: {summary}")
+    return measured
+
+
+def median(run, times: int):
+    """The run of median time: of an even number the later one."""
+    runs = sorted((run() for _ in range(times)), key=lambda m: m.seconds)
+    return runs[len(runs) // 2]
+
+
+def machine() -> dict:
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), "unknown")
+    return {"cores": os.cpu_count(), "model": model}
+
+
+__all__ = ["ROOT", "PROGRAM", "BARE_LOOP", "MICRO", "PYTHON", "BASELINE", "Endpoint", "Measured",
+           "make_dataset", "measure", "label", "median", "machine", "statistics"]

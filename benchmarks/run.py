@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Measures the program beside the physical limit and beside what users have today.
+
+All figures are ratios of runs made one after the other on this machine; see docs/performance.md.
+"""
+
+import argparse
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from measuring import (BARE_LOOP, BASELINE, MICRO, PROGRAM, PYTHON, ROOT, Endpoint, label, machine,
+                       make_dataset, measure, median)
+
+KB = 1000
+
+
+class Table:
+    """Rows of what was measured; a bar makes a row good or bad."""
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, what, value, bar=None, note=""):
+        """`bar`: ("<=" or ">=", number), or none where a figure is only shown."""
+        good = None if bar is None else (value <= bar[1] if bar[0] == "<=" else value >= bar[1])
+        self.rows.append({"what": what, "value": value, "bar": bar and f"{bar[0]} {bar[1]:g}",
+                          "good": good, "note": note})
+        sign = {None: " ", True: "+", False: "-"}[good]
+        print(f"{sign} {what:<62} {value:>10.4g}  {self.rows[-1]['bar'] or '':<9} {note}", flush=True)
+
+
+class Benchmarks:
+    def __init__(self, work: Path, short: bool):
+        self.work, self.short, self.table = work, short, Table()
+        self.times = 1 if short else 3
+        self.folders = itertools.count()
+
+    def fresh(self):
+        return self.work / f"out-{next(self.folders)}"
+
+    def data(self, records, picture_bytes):
+        return make_dataset(self.work / f"data-{records}-{picture_bytes}", records, picture_bytes)
+
+    def run(self, records, picture_bytes, in_flight, latency_ms, times=None, **options):
+        data = self.data(records, picture_bytes)
+
+        def once():
+            with Endpoint(latency_ms) as endpoint:
+                return label(data, self.fresh(), endpoint.url, in_flight, **options)
+        return median(once, times or self.times)
+
+    # Little's law: n requests at once, each of t seconds, are n/t a second.
+    def throughput(self):
+        for in_flight, latency, rounds, bar in [(4, 100, 50, None), (64, 100, 160, 0.97),
+                                                (512, 1000, 60, 0.95), (1000, 1000, 40, None)]:
+            if self.short:
+                latency, rounds = 20, 4
+            records = in_flight * rounds // 2
+            run = self.run(records, 50 * KB, in_flight, latency, times=1 if rounds > 50 else None,
+                           sample_threads=in_flight == 1000)
+            ideal = 2 * records * latency / 1000 / in_flight
+            self.table.add(f"throughput / ideal, {in_flight} in flight, {latency} ms, 50 KB",
+                           ideal / run.seconds, bar and (">=", bar), f"{run.seconds:.1f} s")
+            if in_flight == 1000:
+                cores = machine()["cores"]
+                self.table.add("threads at 1000 in flight", run.threads, ("<=", cores + 3),
+                               f"{cores} cores")
+
+    def bare(self, data, records, in_flight, latency, prepared):
+        head, tail = self.work / "head", self.work / "tail"
+        prompt = "x" * 1500  # about what our prompts have
+        head.write_text('{"model":"model","messages":[{"role":"user","content":[{"type":"image_url",'
+                        '"image_url":{"url":"data:image/png;base64,')
+        tail.write_text('"}},{"type":"text","text":"' + prompt + '"}]}]}')
+
+        def once():
+            with Endpoint(latency) as endpoint:
+                run = measure([BARE_LOOP, "--url", endpoint.url + "/v1/chat/completions",
+                               "--pictures", data / "base", "--head", head, "--tail", tail,
+                               "--requests", 2 * records, "--in-flight", in_flight]
+                              + (["--prepared"] if prepared else []))
+            counts = json.loads(run.out)
+            run.seconds, run.cpu = counts["seconds"], counts["cpu_seconds"]
+            return run
+        return median(once, self.times)
+
+    def cpu(self):
+        for size, records, bar in [(50 * KB, 4000, None), (500 * KB, 1500, 1.3),
+                                   (5000 * KB, 200, None)]:
+            records = records // 20 if self.short else records
+            ours = self.run(records, size, 64, 10)
+            data = self.data(records, size)
+            for prepared, name in [(True, "bodies ready in memory"), (False, "reads and encodes")]:
+                bare = self.bare(data, records, 64, 10, prepared)
+                self.table.add(f"CPU per record / bare loop ({name}), {size // KB} KB",
+                               ours.cpu / bare.cpu, bar and not prepared and ("<=", bar) or None,
+                               f"{ours.cpu / records * 1e3:.2f} ms against "
+                               f"{bare.cpu / records * 1e3:.2f} ms")
+
+    def baseline(self):
+        records = 100 if self.short else 1500
+        ours = self.run(4 * records, 50 * KB, 64, 10)
+        data = self.data(4 * records, 50 * KB)
+        part = self.work / "part.jsonl"
+        part.write_text("".join((data / "captions.jsonl").open().readlines()[:records]))
+
+        def once():
+            with Endpoint(10) as endpoint:
+                run = measure([PYTHON, BASELINE, "--url", endpoint.url + "/v1", "--input", part,
+                               "--image-root", data, "--results", self.fresh(),
+                               "--workers", 64])
+            run.seconds = json.loads(run.out)["seconds"]  # without its imports
+            return run
+        theirs = median(once, self.times)
+        ours_rate, their_rate = 4 * records / ours.seconds, records / theirs.seconds
+        self.table.add("throughput / Python script, 64 in flight, 10 ms, 50 KB",
+                       ours_rate / their_rate, (">=", 8),
+                       f"{ours_rate:.0f} against {their_rate:.0f} records a second")
+        ours_cpu, their_cpu = ours.cpu / 4 / records, theirs.cpu / records
+        self.table.add("CPU per record / Python script", ours_cpu / their_cpu, ("<=", 1 / 15),
+                       f"{ours_cpu * 1e3:.2f} ms against {their_cpu * 1e3:.2f} ms")
+
+    def memory(self):
+        records = 130 if self.short else 1000
+        idle = measure([PROGRAM, "--version"]).rss
+        run = self.run(records, 5000 * KB, 64, 100, times=1)
+        self.table.add("peak memory above the idle program's, 64 in flight, 5 MB, in MB",
+                       (run.rss - idle) / 1e6, ("<=", 100), f"{run.rss / 1e6:.0f} MB in all")
+
+    def scale(self):
+        sizes = [100, 300] if self.short else [1000, 10_000, 100_000, 1_000_000]
+        runs = {}
+        for records in sizes:
+            data = self.data(records, 300)
+            results = self.fresh()
+            with Endpoint(0) as endpoint:
+                run = label(data, results, endpoint.url, 64)
+            runs[records] = run
+            self.table.add(f"{records} records, first run: seconds", run.seconds, None,
+                           f"CPU {run.cpu / records * 1e6:.0f} us a record, {run.rss / 1e6:.0f} MB")
+            self.resume(data, records, results)
+            if records >= 10_000:
+                shutil.rmtree(data)
+        if self.short:
+            return
+        small, large = runs[10_000], runs[1_000_000]
+        self.table.add("time per record at 1M / at 10k records",
+                       large.seconds / small.seconds / 100, ("<=", 1.1))
+        self.table.add("CPU per record at 1M / at 10k records", large.cpu / small.cpu / 100)
+        self.table.add("memory growth from 100k to 1M records, bytes a record",
+                       (large.rss - runs[100_000].rss) / 900_000, ("<=", 64))
+
+    def resume(self, data, records, results):
+        def cat():
+            begin = time.perf_counter()
+            subprocess.run(f"find {results}/step_*/.ckpt -type f -print0 | xargs -0 cat > /dev/null",
+                           shell=True, check=True)
+            return time.perf_counter() - begin
+        times = 3 if records <= 100_000 else 1
+        cat()
+        cat_seconds = sorted(cat() for _ in range(times))[times // 2]
+        # Nothing listens there: a finished run needs no endpoint.
+        run = median(lambda: label(data, results, "http://127.0.0.1:9", 64), times)
+        self.table.add(f"{records} records, all done / cat of their checkpoints",
+                       run.seconds / cat_seconds, ("<=", 2) if records == 100_000 else None,
+                       f"{run.seconds:.2f} s against {cat_seconds:.2f} s, {run.rss / 1e6:.0f} MB")
+
+    def micro(self):
+        options = ["--benchmark_min_time=0.01"] if self.short else []
+        subprocess.run([MICRO, "--benchmark_format=console", *options], check=True)
+
+
+def main():
+    parts = ["micro", "throughput", "cpu", "baseline", "memory", "scale"]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true",
+                        help="small and quick: for crashes and correctness, not for figures")
+    parser.add_argument("--only", choices=parts, action="append", help="may be given repeatedly")
+    parser.add_argument("--work", type=Path, help="where the data go (default: a temporary folder)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = options.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        benchmarks = Benchmarks(work, options.short)
+        print(f"  {machine()['cores']} cores, {machine()['model']}")
+        for part in options.only or parts:
+            getattr(benchmarks, part)()
+    out = ROOT / "build/benchmarks/results.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps({"machine": machine(), "short": options.short,
+                               "rows": benchmarks.table.rows}, indent=1) + "\n")
+    print(f"  written: {out}")
+
+
+if __name__ == "__main__":
+    main()
