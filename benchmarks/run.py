@@ -5,7 +5,6 @@ All figures are ratios of runs made one after the other on this machine; see doc
 """
 
 import argparse
-import itertools
 import json
 import shutil
 import subprocess
@@ -39,10 +38,9 @@ class Benchmarks:
     def __init__(self, work: Path, short: bool):
         self.work, self.short, self.table = work, short, Table()
         self.times = 1 if short else 3
-        self.folders = itertools.count()
 
     def fresh(self):
-        return self.work / f"out-{next(self.folders)}"
+        return Path(tempfile.mkdtemp(prefix="out-", dir=self.work)) / "results"
 
     def data(self, records, picture_bytes):
         return make_dataset(self.work / f"data-{records}-{picture_bytes}", records, picture_bytes)

@@ -11,6 +11,8 @@ namespace {
 
 using nlohmann::json;
 
+bool is_plain_in_json(char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; }
+
 // Walks over JSON text that a real parser has accepted already: so it needs no error handling.
 class RawScanner {
  public:
@@ -138,8 +140,34 @@ std::string Record::dump() const {
   return out + "}";
 }
 
+// What needs no escape is copied: a prompt is kilobytes of it, and the serializer looks at each
+// byte.
 std::string json_string(std::string_view text) {
-  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string out = "\"";
+  const auto end_of_run = [&](std::size_t from, auto belongs) {
+    while (from < text.size() && belongs(text[from])) ++from;
+    return from;
+  };
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t plain_end = end_of_run(at, is_plain_in_json);
+    out.append(text, at, plain_end - at);
+    at = plain_end;
+    if (at == text.size()) break;
+    if (text[at] == '\n') {
+      out += "\\n";
+      ++at;
+    } else if (text[at] == '"' || text[at] == '\\') {
+      (out += '\\') += text[at++];
+    } else {  // whole characters: a run ends at an ASCII one
+      const std::size_t end = end_of_run(at, [](char c) { return !is_plain_in_json(c); });
+      const std::string escaped =
+          json(text.substr(at, end - at)).dump(-1, ' ', false, json::error_handler_t::replace);
+      out.append(escaped, 1, escaped.size() - 2);
+      at = end;
+    }
+  }
+  out += '"';
+  return out;
 }
 
 std::vector<std::string> split_raw_array(std::string_view raw) {

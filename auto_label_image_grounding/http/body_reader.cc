@@ -18,7 +18,7 @@ namespace alig {
 namespace {
 
 // Raw bytes encoded in one go; a multiple of 3, so that padding occurs at the end alone.
-constexpr std::size_t kRawBlock = 24 * 1024;
+constexpr std::size_t kRawBlock = 96 * 1024;
 
 tl::unexpected<TransportFault> fault(TransportFault::Kind kind, std::string message) {
   return tl::unexpected<TransportFault>(TransportFault{kind, std::move(message)});

@@ -22,8 +22,6 @@ using HeaderList = CurlHeaderList;
 using Transfer = CurlTransfer;
 
 constexpr std::size_t kMaxHeaderBytes = 256 * 1024;
-// curl's own buffer for the upload of one request; its default of 64 KiB would be 64 MB for 1,000.
-constexpr long kUploadBufferBytes = 32 * 1024;
 
 struct UrlDeleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -205,7 +203,7 @@ bool is_loopback(const std::string& host) {
          (host.size() > kSuffix.size() && host.ends_with(kSuffix));
 }
 
-void set_body(CURL* easy, Transfer& transfer) {
+void set_body(CURL* easy, Transfer& transfer, long upload_buffer_bytes) {
   const HttpRequest& request = transfer.pending.request();
   if (request.method == "GET") return set(easy, CURLOPT_HTTPGET, 1L);
   set(easy, CURLOPT_POST, 1L);
@@ -215,7 +213,7 @@ void set_body(CURL* easy, Transfer& transfer) {
   set(easy, CURLOPT_READDATA, &transfer);
   set(easy, CURLOPT_SEEKFUNCTION, &on_seek);
   set(easy, CURLOPT_SEEKDATA, &transfer);
-  set(easy, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
+  set(easy, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes);
 }
 
 void set_answer(CURL* easy, Transfer& transfer) {
@@ -269,7 +267,7 @@ void CurlTransfer::configure(CurlEasy handle, const CurlSettings& settings) {
   max_response_bytes = settings.max_response_bytes;
   set(easy.get(), CURLOPT_URL, request.url.c_str());
   set(easy.get(), CURLOPT_HTTPHEADER, headers.get());
-  set_body(easy.get(), *this);
+  set_body(easy.get(), *this, settings.upload_buffer_bytes);
   set_answer(easy.get(), *this);
   set_connection(easy.get(), request.url);
   set_timeouts(easy.get(), request.timeout, settings.connect_timeout);

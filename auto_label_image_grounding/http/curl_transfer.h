@@ -34,6 +34,7 @@ struct CurlSettings {
   std::uint64_t max_response_bytes = 0;
   std::string user_agent{};
   std::chrono::milliseconds connect_timeout{0};
+  long upload_buffer_bytes = 32 * 1024;  // curl's own, of each request whose body is being sent
   CaLocations ca{};
 };
 

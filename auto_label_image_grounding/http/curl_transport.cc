@@ -33,6 +33,13 @@ using TransferPtr = std::unique_ptr<CurlTransfer>;
 constexpr long kStreamsPerConnection = 16;
 constexpr int kPollMilliseconds = 10000;  // curl's timers and wake-ups cut it short
 
+// A large buffer wakes the receiver less often: 128 KiB instead of 32 KiB saved a sixth of the CPU
+// time of a 500 KB picture, 256 KiB no more. 1,000 requests share 32 MiB.
+long upload_buffer_bytes(std::size_t max_connections) {
+  constexpr long kForAll = 16L * 1024 * 1024;
+  return std::clamp(kForAll / static_cast<long>(max_connections), 32L * 1024, 128L * 1024);
+}
+
 struct MultiDeleter {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
 };
@@ -68,9 +75,9 @@ void initialise_curl() {
 class Engine {
  public:
   Engine(const CurlTransportOptions& options, RequestInbox& inbox)
-      : settings_{options.max_response_bytes, options.user_agent, options.connect_timeout,
-                  find_ca()},
-        max_active_(static_cast<std::size_t>(std::max(options.max_connections, 1))),
+      : max_active_(static_cast<std::size_t>(std::max(options.max_connections, 1))),
+        settings_{options.max_response_bytes, options.user_agent, options.connect_timeout,
+                  upload_buffer_bytes(max_active_), find_ca()},
         inbox_(inbox),
         multi_(curl_multi_init()) {
     if (multi_ == nullptr) throw std::runtime_error("libcurl: curl_multi_init failed");
@@ -218,8 +225,8 @@ class Engine {
     }
   }
 
-  const CurlSettings settings_;
   const std::size_t max_active_;
+  const CurlSettings settings_;
   RequestInbox& inbox_;
   Multi multi_;
   std::vector<CurlEasy> idle_;

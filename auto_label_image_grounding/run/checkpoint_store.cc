@@ -50,6 +50,12 @@ Status CheckpointStore::prepare(const std::vector<Step>& steps) const {
   return {};
 }
 
+bool CheckpointStore::holds_any(Step step) const {
+  std::error_code code;
+  const fs::directory_iterator first(dir_.checkpoints(step), code);
+  return code ? code != std::errc::no_such_file_or_directory : first != fs::directory_iterator();
+}
+
 Status CheckpointStore::discard(const std::vector<Step>& steps) const {
   std::string marker;
   for (const Step step : steps) marker += name_of(step);

@@ -34,6 +34,8 @@ class CheckpointStore {
 
   // Creates the folders of the steps. kIo.
   Status prepare(const std::vector<Step>& steps) const;
+  // False where the step's folder is empty or not there, so that looking for a sample is in vain.
+  bool holds_any(Step step) const;
 
   // Throws all checkpoints of the steps away. Survives being killed half-way: the next call of
   // finish_discard() completes it.

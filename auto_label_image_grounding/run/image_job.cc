@@ -8,6 +8,7 @@
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/image_info.h"
 #include "auto_label_image_grounding/steps/expression_extraction.h"
+#include "auto_label_image_grounding/steps/phrase_grounding.h"
 
 namespace alig {
 namespace {
@@ -29,6 +30,7 @@ CheckpointHeader grounding_header(const RunContext& context, const RecordJob& re
 }
 
 void take_extraction_checkpoint(const RunContext& context, RecordJob& record, RunReport& report) {
+  if (!context.resumes[static_cast<std::size_t>(Step::kExtraction)]) return;
   const CheckpointHeader wanted = extraction_header(context, record);
   auto found = context.store.find_extraction(record.name, wanted);
   if (!found) return;
@@ -46,6 +48,7 @@ void take_extraction_checkpoint(const RunContext& context, RecordJob& record, Ru
 }
 
 void take_grounding_checkpoint(const RunContext& context, RecordJob& record, RunReport& report) {
+  if (!context.resumes[static_cast<std::size_t>(Step::kGrounding)]) return;
   auto found =
       context.store.find_grounding(record.name, grounding_header(context, record).fingerprint);
   if (!found || found->result.instances.size() != record.texts.size()) return;
@@ -118,7 +121,25 @@ Status settle_empty_caption(const RunContext& context, RecordJob& record, Pictur
   ++report.labels.empty_captions;
   set_extraction(record, {});
   record.extraction->size = upright;
-  return save_extraction(context, record);
+  if (auto status = save_extraction(context, record); !status) return status;
+  return begin_grounding(context, record, upright, report);
+}
+
+Status save_grounding(const RunContext& context, const RecordJob& record) {
+  return context.store.save(
+      Step::kGrounding, record.name,
+      encode_checkpoint(grounding_header(context, record), record.texts, *record.grounding));
+}
+
+// No expressions, no boxes: no request.
+Status settle_without_expressions(const RunContext& context, RecordJob& record,
+                                  PictureSize upright) {
+  const bool expressions_known = !context.extracts() || record.extraction;
+  if (!context.grounds() || record.grounding || !expressions_known || !record.texts.empty()) {
+    return {};
+  }
+  record.grounding = GroundingResult{{}, upright};
+  return save_grounding(context, record);
 }
 
 // A checkpoint without a size (the stock pipeline's), or of a picture that has changed since.
@@ -136,7 +157,8 @@ Status settle_record(const RunContext& context, RecordJob& record,
   const PictureSize size = upright.value_or(text_only_picture(record.sample.declared_size).upright);
   note_size(record, size, report);
   if (auto status = settle_empty_caption(context, record, size, report); !status) return status;
-  return save_size(context, record, size);
+  if (auto status = save_size(context, record, size); !status) return status;
+  return settle_without_expressions(context, record, size);
 }
 
 Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
@@ -185,6 +207,12 @@ std::vector<std::shared_ptr<ImageJob>> split_by_size(const RunContext& context,
   std::vector<std::shared_ptr<ImageJob>> parts;
   for (auto& [size, part] : by_size) parts.push_back(std::move(part));
   return parts;
+}
+
+bool has_all(const std::map<std::string, std::vector<Instance>>& found,
+             const std::vector<std::string>& texts) {
+  return std::all_of(texts.begin(), texts.end(),
+                     [&](const std::string& text) { return found.contains(question_of(text)); });
 }
 
 }  // namespace
@@ -257,15 +285,32 @@ Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
   return make_picture(path, *info, context.spec.vlm, context.coordinates, refused);
 }
 
-Result<bool> needs_grounding(const RunContext& context, RecordJob& record, PictureSize upright,
-                             RunReport& report) {
-  if (record.error || record.earlier_error || record.grounding) return false;
+Status begin_grounding(const RunContext& context, RecordJob& record, PictureSize upright,
+                       RunReport& report) {
+  if (!context.grounds()) return {};
   take_grounding_checkpoint(context, record, report);
-  if (record.grounding) return false;
-  if (!record.texts.empty()) return true;
-  record.grounding = GroundingResult{{}, upright};
-  if (auto status = save_grounding(context, record); !status) return tl::unexpected(status.error());
-  return false;
+  return settle_without_expressions(context, record, upright);
+}
+
+std::vector<std::size_t> take_answers(ImageJob& job) {
+  std::vector<std::size_t> complete;
+  for (std::size_t i = 0; i < job.records.size(); ++i) {
+    RecordJob& record = job.records[i];
+    if (record.reported || record.grounding || record.error) continue;
+    const auto failed =
+        std::find_if(record.texts.begin(), record.texts.end(),
+                     [&](const auto& text) { return job.failed.contains(question_of(text)); });
+    if (failed != record.texts.end()) {
+      record.error = job.failed.at(question_of(*failed));
+    } else if (has_all(job.found, record.texts)) {
+      record.grounding = GroundingResult{{}, job.picture->upright};
+      for (const std::string& text : record.texts) {
+        record.grounding->instances.push_back(job.found.at(question_of(text)));
+      }
+      complete.push_back(i);
+    }
+  }
+  return complete;
 }
 
 Status save_extraction(const RunContext& context, const RecordJob& record) {
@@ -274,10 +319,12 @@ Status save_extraction(const RunContext& context, const RecordJob& record) {
       encode_checkpoint(extraction_header(context, record), *record.extraction));
 }
 
-Status save_grounding(const RunContext& context, const RecordJob& record) {
-  return context.store.save(
-      Step::kGrounding, record.name,
-      encode_checkpoint(grounding_header(context, record), record.texts, *record.grounding));
+Status save_groundings(const RunContext& context, const ImageJob& job,
+                       const std::vector<std::size_t>& records) {
+  for (const std::size_t i : records) {
+    if (auto status = save_grounding(context, job.records[i]); !status) return status;
+  }
+  return {};
 }
 
 void add_counts(RunReport& total, const RunReport& part) {

@@ -1,6 +1,7 @@
 // The work on one image: all its records, from their lines to their finished labels.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -55,6 +56,8 @@ struct RunContext {
   PromptTemplate extraction_prompt;
   PromptTemplate grounding_prompt;
   std::string model;
+  // By Step: false where no checkpoint can be there, so that none is looked for.
+  std::array<bool, 2> resumes = {true, true};
 
   bool extracts() const { return spec.workflow.extract; }
   bool grounds() const { return spec.workflow.ground; }
@@ -79,14 +82,20 @@ void set_extraction(RecordJob& record, ExtractionResult result, std::string mode
 // A record's failure over its picture.
 RecordError image_error(Step step, const Error& error);
 
-// Takes the step-1 checkpoint of a record whose expressions are known, or settles a record that has
-// none. True where a request is still needed. Pool thread.
-Result<bool> needs_grounding(const RunContext& context, RecordJob& record, PictureSize upright,
-                             RunReport& report);
+// For a record whose expressions have just become known, where step 1 is to be done: takes its
+// step-1 checkpoint, or settles a record that has no expression. Pool thread.
+Status begin_grounding(const RunContext& context, RecordJob& record, PictureSize upright,
+                       RunReport& report);
+
+// Gives their step-1 result, or their error, to the records whose last missing expression has been
+// answered. Returns those that now have a result and are to be saved, as indices into
+// `job.records`.
+std::vector<std::size_t> take_answers(ImageJob& job);
 
 // Writes the checkpoints of what was just found out. Pool thread.
 Status save_extraction(const RunContext& context, const RecordJob& record);
-Status save_grounding(const RunContext& context, const RecordJob& record);
+Status save_groundings(const RunContext& context, const ImageJob& job,
+                       const std::vector<std::size_t>& records);
 
 // Adds what a pool thread has counted.
 void add_counts(RunReport& total, const RunReport& part);

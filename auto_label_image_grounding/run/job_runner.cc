@@ -45,12 +45,6 @@ FinishedRecord to_finished(RecordJob& record) {
   return out;
 }
 
-bool has_all(const std::map<std::string, std::vector<Instance>>& found,
-             const std::vector<std::string>& texts) {
-  return std::all_of(texts.begin(), texts.end(),
-                     [&](const std::string& text) { return found.contains(question_of(text)); });
-}
-
 }  // namespace
 
 JobRunner::JobRunner(Parts parts, int max_output_tokens, std::function<void(Error)> end_run)
@@ -152,7 +146,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
       fill_extraction_prompt(context.extraction_prompt, job->records[index].sample.caption);
   call->query.schema = &extraction_schema();
   call->query.schema_name = "extraction";
-  auto counts = std::make_shared<LabelCounts>();
+  auto counts = std::make_shared<RunReport>();
   // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
   call->judge = [&context, job, index, counts,
                  upright = job->picture->upright](const VlmReply& reply) -> Status {
@@ -160,12 +154,13 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     auto answer = parse::read_extraction_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
     if (answer->truncated) return fail(ErrorKind::kData, "the answer breaks off");
-    *counts = LabelCounts();
-    count_repairs(answer->repairs, *counts);
-    ExtractionResult result = apply_extraction(record.sample.caption, *answer, *counts);
+    *counts = RunReport();
+    count_repairs(answer->repairs, counts->labels);
+    ExtractionResult result = apply_extraction(record.sample.caption, *answer, counts->labels);
     result.size = upright;
     set_extraction(record, std::move(result));
-    return save_extraction(context, record);
+    if (auto status = save_extraction(context, record); !status) return status;
+    return begin_grounding(context, record, upright, *counts);
   };
   call->done = [this, job, index, counts](const std::optional<CallFailure>& failure,
                                           const std::shared_ptr<Slot>&) {
@@ -173,7 +168,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     RecordJob& record = job->records[index];
     if (failure) record.error = to_record_error(Step::kExtraction, *failure);
     if (!failure) {
-      parts_.report.labels += *counts;
+      add_counts(parts_.report, *counts);
       parts_.caller.note_progress();
     }
     on_extracted(job);
@@ -187,19 +182,6 @@ void JobRunner::on_extracted(const Job& job) {
 
 void JobRunner::start_grounding(const Job& job) {
   if (!parts_.context.grounds()) return finish(job);
-  const auto upright = job->picture ? job->picture->upright : PictureSize();
-  in_pool(
-      [this, job, upright](RunReport& counts) -> Status {
-        for (RecordJob& record : job->records) {
-          auto needed = needs_grounding(parts_.context, record, upright, counts);
-          if (!needed) return tl::unexpected(needed.error());
-        }
-        return {};
-      },
-      [this, job] { submit_grounding(job); });
-}
-
-void JobRunner::submit_grounding(const Job& job) {
   report_finished(job);
   Texts texts;  // each question once, in the order of the records
   std::set<std::string> seen;
@@ -247,11 +229,20 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
     LabelCounts counts;
   };
   auto result = std::make_shared<Answer>();
+  // The only call of its image saves the records where it is judged, without a detour: nobody else
+  // touches the job meanwhile.
+  const bool only_call = job->pending == 1 && job->found.empty() && job->failed.empty();
+  const auto keep = [job, texts, result] {
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      job->found[question_of(texts[i])] = std::move(result->instances[i]);
+    }
+  };
   const GroundingFrame frame{context.coordinates.convention, picture.seen, picture.upright};
   GroundingRules rules{context.spec.workflow.merge_iou, 0};
   // The limit belongs to our prompt; a prompt of the user's need not have one.
   if (context.grounding_prompt.custom_sha256.empty()) rules.max_instances = kMaxInstancesAsked;
-  call->judge = [texts, result, frame, rules](const VlmReply& reply) -> Status {
+  call->judge = [&context, job, texts, result, frame, rules, only_call,
+                 keep](const VlmReply& reply) -> Status {
     auto answer = parse::read_grounding_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
     if (answer->truncated) return fail(ErrorKind::kData, "the answer breaks off");
@@ -260,14 +251,15 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
     auto instances = apply_grounding(texts, *answer, frame, rules, result->counts);
     if (!instances) return tl::unexpected(instances.error());
     result->instances = std::move(*instances);
-    return {};
+    if (!only_call) return {};
+    keep();
+    return save_groundings(context, *job, take_answers(*job));
   };
-  call->done = [this, job, texts, result](const std::optional<CallFailure>& failure,
-                                          const std::shared_ptr<Slot>& slot) {
+  call->done = [this, job, texts, result, only_call, keep](
+                   const std::optional<CallFailure>& failure, const std::shared_ptr<Slot>& slot) {
     if (!failure) {
       parts_.report.labels += result->counts;
-      for (std::size_t i = 0; i < texts.size(); ++i)
-        job->found[question_of(texts[i])] = result->instances[i];
+      if (!only_call) keep();
     }
     on_grounded(job, texts, failure, slot);
   };
@@ -301,38 +293,20 @@ void JobRunner::fail_texts(const Job& job, const Texts& texts, const RecordError
 // Records whose last missing expression has just been answered are saved at once, while the slot of
 // that answer is still held.
 void JobRunner::settle_grounded(const Job& job, const std::shared_ptr<Slot>& slot) {
-  auto complete = std::make_shared<std::vector<std::size_t>>();
-  for (std::size_t i = 0; i < job->records.size(); ++i) {
-    RecordJob& record = job->records[i];
-    if (record.reported || record.grounding || record.error) continue;
-    const auto failed =
-        std::find_if(record.texts.begin(), record.texts.end(),
-                     [&](const auto& text) { return job->failed.contains(question_of(text)); });
-    if (failed != record.texts.end()) {
-      record.error = job->failed.at(question_of(*failed));
-    } else if (has_all(job->found, record.texts)) {
-      GroundingResult result;
-      for (const std::string& text : record.texts) {
-        result.instances.push_back(job->found.at(question_of(text)));
-      }
-      result.size = job->picture->upright;
-      record.grounding = std::move(result);
-      record.saving = true;
-      complete->push_back(i);
-    }
-  }
-  in_pool(
-      [this, job, complete, slot](RunReport&) -> Status {
-        for (const std::size_t i : *complete) {
-          if (auto status = save_grounding(parts_.context, job->records[i]); !status) return status;
-        }
-        return {};
-      },
-      [this, job, complete] {
-        for (const std::size_t i : *complete) job->records[i].saving = false;
-        report_finished(job);
-        if (--job->pending == 0) finish(job);
-      });
+  const auto complete = take_answers(*job);
+  const auto mark = [job, complete](bool saving) {
+    for (const std::size_t i : complete) job->records[i].saving = saving;
+  };
+  const auto settled = [this, job, mark] {
+    mark(false);
+    report_finished(job);
+    if (--job->pending == 0) finish(job);
+  };
+  if (complete.empty()) return settled();
+  mark(true);
+  in_pool([this, job, complete,
+           slot](RunReport&) { return save_groundings(parts_.context, *job, complete); },
+          settled);
 }
 
 void JobRunner::report_finished(const Job& job) {

@@ -50,7 +50,6 @@ class JobRunner {
   void on_extracted(const Job& job);
 
   void start_grounding(const Job& job);
-  void submit_grounding(const Job& job);
   void ground(const Job& job, Texts texts);
   void ask_grounding(const Job& job, Texts texts);
   void fail_texts(const Job& job, const Texts& texts, const RecordError& error);

@@ -1,6 +1,7 @@
 #include "auto_label_image_grounding/run/pipeline.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <future>
 #include <optional>
@@ -122,13 +123,17 @@ class PipelineRun {
     }
     if (auto status = prepare_checkpoints(); !status) return status;
 
+    // Looked at before the first save.
+    const std::array<bool, 2> resumes = {store_.holds_any(Step::kExtraction),
+                                         store_.holds_any(Step::kGrounding)};
     const RunContext context{spec_,
                              store_,
                              *dataset,
                              coordinates_,
                              std::move(prompts->extraction),
                              std::move(prompts->grounding),
-                             backend_->model()};
+                             backend_->model(),
+                             resumes};
     return label(context);
   }
 
@@ -176,10 +181,12 @@ class PipelineRun {
   }
 
   Status label(const RunContext& context) {
+    RunContext rereading = context;  // finds what this run has saved
+    rereading.resumes = {true, true};
     auto writer = OutputWriter::create(
         {dir_, spec_.workflow.extract, spec_.workflow.ground, context.dataset.next_expression_id()},
         context.dataset.size(), report_,
-        [&context](std::size_t index) { return reload(context, index); });
+        [&rereading](std::size_t index) { return reload(rereading, index); });
     if (!writer) return tl::unexpected(writer.error());
 
     EventLoop loop(clock_);

@@ -119,37 +119,33 @@ void VlmCaller::send(std::shared_ptr<Call> call, ConcurrencyLimiter::Ticket tick
   ++step_report(*call).requests;
   if (call->attempts > 1) ++step_report(*call).retries;
   HttpRequest request = parts_.backend.make_request(call->query, quirks_);
-  // The slot lives in the loop's events alone, so that it is freed on the loop's thread.
+  // The slot is handed on to the loop's events, so that it is freed on the loop's thread.
   auto slot = std::make_shared<Slot>(*this, ticket);
-  EventLoop& loop = parts_.loop;
-  parts_.transport.send(std::move(request), [this, &loop, call = std::move(call),
+  parts_.transport.send(std::move(request), [this, call = std::move(call),
                                              slot = std::move(slot)](HttpOutcome outcome) mutable {
-    auto shared = std::make_shared<HttpOutcome>(std::move(outcome));
-    loop.post([this, call = std::move(call), slot = std::move(slot), shared]() mutable {
-      on_outcome(call, std::move(slot), std::move(*shared));
-    });
+    take_outcome(std::move(call), std::move(slot), std::move(outcome));
   });
 }
 
-void VlmCaller::on_outcome(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
-                           HttpOutcome outcome) {
-  if (outcome) answered_once_ = true;
-  const Failure failure = classify(outcome, parts_.clock.wall_now());
+// The transport's thread: an answer goes straight to the pool, a failure to the loop.
+void VlmCaller::take_outcome(std::shared_ptr<Call> call, std::shared_ptr<Slot> slot,
+                             HttpOutcome outcome) {
+  Failure failure = classify(outcome, parts_.clock.wall_now());
   if (failure.kind == FailureKind::kNone) {
-    slot->set_outcome(Outcome::kSuccess);
-    note_limits(*outcome);
-    judge(call, std::move(slot), std::move(*outcome));
-    return;
+    return judge(std::move(call), std::move(slot), std::move(*outcome));
   }
-  if (outcome && adapt(call, *outcome)) return;
-  handle_failure(call, slot, failure);
+  parts_.loop.post([this, call = std::move(call), slot = std::move(slot),
+                    outcome = std::move(outcome), failure = std::move(failure)] {
+    if (outcome) answered_once_ = true;
+    if (outcome && adapt(call, *outcome)) return;
+    handle_failure(call, slot, failure);
+  });
 }
 
 // A good answer may say that it was the last for now: the next one waits, instead of being refused.
 // Limits are per minute; what claims to last longer is found out by asking.
-void VlmCaller::note_limits(const HttpResponse& response) {
+void VlmCaller::note_limits(const std::optional<Duration>& pause) {
   constexpr Duration kLongest = std::chrono::seconds(60);
-  const auto pause = time_to_reset(response);
   if (!pause) return;
   paused_until_ = std::max(paused_until_, parts_.clock.now() + std::min(*pause, kLongest));
 }
@@ -196,11 +192,12 @@ void VlmCaller::learn(const EndpointQuirks& taught) {
   }
 }
 
-void VlmCaller::judge(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
+// Any thread.
+void VlmCaller::judge(std::shared_ptr<Call> call, std::shared_ptr<Slot> slot,
                       HttpResponse response) {
-  auto body = std::make_shared<std::string>(std::move(response.body));
-  auto task = [this, call, slot = std::move(slot), body]() mutable {
-    auto reply = parts_.backend.read_reply(*body);
+  auto task = [this, call = std::move(call), slot = std::move(slot),
+               response = std::move(response)]() mutable {
+    auto reply = parts_.backend.read_reply(response.body);
     Status verdict;
     std::optional<VlmReply> kept;
     if (reply) {
@@ -212,7 +209,11 @@ void VlmCaller::judge(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> s
     } else {
       verdict = tl::unexpected(reply.error());
     }
-    parts_.loop.post([this, call, slot = std::move(slot), kept, verdict]() mutable {
+    parts_.loop.post([this, call = std::move(call), slot = std::move(slot), kept = std::move(kept),
+                      verdict = std::move(verdict), pause = time_to_reset(response)]() mutable {
+      answered_once_ = true;
+      slot->set_outcome(Outcome::kSuccess);
+      note_limits(pause);
       on_judged(call, std::move(slot), kept, verdict);
     });
   };

@@ -1,6 +1,7 @@
 // VLM calls from admission to a usable reply: slots, pace, retries, what the endpoint cannot do.
 //
-// Everything here runs on the event loop's thread, but for Call::judge (a pool thread).
+// Everything here runs on the event loop's thread, but for Call::judge (a pool thread) and the way
+// that an answer takes to it (the transport's thread).
 #pragma once
 
 #include <array>
@@ -118,9 +119,8 @@ class VlmCaller {
   std::deque<std::shared_ptr<Call>>* next_queue();
   bool paced(const Call& call);
   void send(std::shared_ptr<Call> call, ConcurrencyLimiter::Ticket ticket);
-  void on_outcome(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
-                  HttpOutcome outcome);
-  void judge(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot, HttpResponse response);
+  void take_outcome(std::shared_ptr<Call> call, std::shared_ptr<Slot> slot, HttpOutcome outcome);
+  void judge(std::shared_ptr<Call> call, std::shared_ptr<Slot> slot, HttpResponse response);
   void on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
                  const std::optional<VlmReply>& reply, const Status& verdict);
   void handle_failure(const std::shared_ptr<Call>& call, const std::shared_ptr<Slot>& slot,
@@ -131,7 +131,7 @@ class VlmCaller {
                const std::string& reason);
   bool adapt(const std::shared_ptr<Call>& call, const HttpResponse& response);
   void learn(const EndpointQuirks& taught);
-  void note_limits(const HttpResponse& response);
+  void note_limits(const std::optional<Duration>& pause);
   Duration since_progress() const { return parts_.clock.now() - last_progress_; }
   StepReport& step_report(const Call& call);
   std::string endpoint_advice(FailureKind kind) const;

@@ -1,9 +1,12 @@
 // Internal to vlm/: the constructors of the backends and what they share.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -16,6 +19,30 @@ std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec);
 
 // `object`'s text with the last brace cut off, so that a member with a streamed picture can follow.
 std::string open_object(const nlohmann::ordered_json& object);
+
+// The settings of requests, opened as open_object() does it: the same for all requests of a step,
+// so that their text is made once. Any thread.
+class OpenedSettings {
+ public:
+  // `make` returns the settings as an object; they depend on nothing but the arguments.
+  template <typename Make>
+  std::string of(const VlmQuery& query, const EndpointQuirks& quirks, Make make) {
+    const Key key{query.schema, query.raise_temperature, query.image.has_value(),
+                  quirks.structured_output, quirks.max_completion_tokens};
+    const std::lock_guard lock(mutex_);
+    std::string& text = texts_[key];
+    if (text.empty()) text = open_object(make(query, quirks));
+    return text;
+  }
+
+ private:
+  using Key = std::tuple<const void*, double, bool, bool, bool>;
+  std::mutex mutex_;
+  std::map<Key, std::string> texts_;
+};
+
+// The member of an object; a null where `object` is none or has no such member.
+const nlohmann::json& member(const nlohmann::json& object, const char* key);
 
 // A parsed response body; kData with an excerpt where it is not JSON.
 Result<nlohmann::json> parse_response(std::string_view body);

@@ -16,6 +16,13 @@ std::string open_object(const nlohmann::ordered_json& object) {
   return out;
 }
 
+const json& member(const json& object, const char* key) {
+  static const json kNone;
+  if (!object.is_object()) return kNone;
+  const auto found = object.find(key);
+  return found == object.end() ? kNone : *found;
+}
+
 Result<json> parse_response(std::string_view body) {
   constexpr std::size_t kMaxDepth = 200;  // a real answer has about ten
   const bool too_deep = nests_deeper_than(body, kMaxDepth);
@@ -28,17 +35,15 @@ Result<json> parse_response(std::string_view body) {
 }
 
 std::string string_at(const json& object, const char* key) {
-  if (!object.is_object()) return "";
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+  const json& text = member(object, key);
+  return text.is_string() ? text.get<std::string>() : "";
 }
 
 std::int64_t token_count(const json& object, const char* key) {
-  if (!object.is_object()) return 0;
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_number()) return 0;
+  const json& number = member(object, key);
+  if (!number.is_number()) return 0;
   constexpr double kBelievable = 1e12;  // what is beyond would overflow a sum
-  const double count = found->get<double>();
+  const double count = number.get<double>();
   return count >= 0 && count <= kBelievable ? static_cast<std::int64_t>(count) : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/data/record.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
 
 namespace alig {
@@ -17,9 +18,8 @@ using Json = nlohmann::ordered_json;
 std::string text_of(const json& candidate) {
   std::string out;
   const json content = candidate.value("content", json::object());
-  if (!content.is_object()) return out;
-  for (const json& part : content.value("parts", json::array())) {
-    const bool thought = part.is_object() && part.value("thought", json(false)) == json(true);
+  for (const json& part : member(content, "parts")) {
+    const bool thought = member(part, "thought") == json(true);
     if (!thought) out += string_at(part, "text");
   }
   return out;
@@ -77,14 +77,13 @@ class GeminiBackend final : public VlmBackend {
     auto parsed = parse_response(body);
     if (!parsed) return tl::unexpected(parsed.error());
     VlmReply reply;
-    const json usage = parsed->value("usageMetadata", json::object());
+    const json& usage = member(*parsed, "usageMetadata");
     reply.usage = {
         token_count(usage, "promptTokenCount"), token_count(usage, "candidatesTokenCount"),
         token_count(usage, "thoughtsTokenCount"), token_count(usage, "cachedContentTokenCount")};
-    const json candidates = parsed->value("candidates", json::array());
+    const json& candidates = member(*parsed, "candidates");
     if (!candidates.is_array() || candidates.empty() || !candidates[0].is_object()) {
-      const std::string reason =
-          string_at(parsed->value("promptFeedback", json::object()), "blockReason");
+      const std::string reason = string_at(member(*parsed, "promptFeedback"), "blockReason");
       if (reason.empty()) return fail(ErrorKind::kData, "the answer has no candidates");
       reply.finish = Finish::kRefused;
       reply.detail = reason;
@@ -107,7 +106,7 @@ class GeminiBackend final : public VlmBackend {
     return request;
   }
 
-  RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
+  Json settings_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
     Json generation = {
         {"temperature", clamp_temperature(spec_.temperature + query.raise_temperature)},
         {"maxOutputTokens", spec_.max_output_tokens}};
@@ -118,24 +117,28 @@ class GeminiBackend final : public VlmBackend {
     }
     Json settings = Json::object();
     settings["generationConfig"] = std::move(generation);
+    return settings;
+  }
 
+  RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
     // The picture first, then the text: prefix caches on the server then serve both steps.
     RequestBody body;
-    std::string head = open_object(settings) + R"(,"contents":[{"role":"user","parts":[)";
+    std::string head = settings_.of(query, quirks, [this](auto&... of) {
+      return settings_of(of...);
+    }) + R"(,"contents":[{"role":"user","parts":[)";
     if (query.image) {
       head += R"({"inlineData":{"mimeType":")" + query.image->mime_type + R"(","data":")";
       body.emplace_back(std::move(head));
       body.push_back(query.image->bytes);
       head = R"("}},)";
     }
-    const std::string text =
-        Json(query.prompt).dump(-1, ' ', false, json::error_handler_t::replace);
-    body.emplace_back(head + R"({"text":)" + text + "}]}]}");
+    body.emplace_back(head + R"({"text":)" + json_string(query.prompt) + "}]}]}");
     return body;
   }
 
   GeminiSpec spec_;
   bool structured_;
+  mutable OpenedSettings settings_;
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/data/record.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
 
 namespace alig {
@@ -28,14 +29,13 @@ std::string text_of(const json& content) {
 }
 
 TokenUsage usage_of(const json& usage) {
-  if (!usage.is_object()) return {};
   const std::int64_t thinking =
-      token_count(usage.value("completion_tokens_details", json()), "reasoning_tokens");
+      token_count(member(usage, "completion_tokens_details"), "reasoning_tokens");
   // Some endpoints count reasoning within the completion, others apart.
   const std::int64_t completion = token_count(usage, "completion_tokens");
   const std::int64_t output = completion >= thinking ? completion - thinking : completion;
   return {token_count(usage, "prompt_tokens"), output, thinking,
-          token_count(usage.value("prompt_tokens_details", json()), "cached_tokens")};
+          token_count(member(usage, "prompt_tokens_details"), "cached_tokens")};
 }
 
 // The ids of {"data": [{"id": …}, …]}; none where the body is anything else.
@@ -43,7 +43,7 @@ std::vector<std::string> listed_models(std::string_view body) {
   std::vector<std::string> out;
   const auto parsed = parse_response(body);
   if (!parsed) return out;
-  const json data = parsed->value("data", json::array());
+  const json& data = member(*parsed, "data");
   if (!data.is_array()) return out;
   for (const json& model : data) {
     if (auto id = string_at(model, "id"); !id.empty()) out.push_back(std::move(id));
@@ -103,13 +103,13 @@ class OpenAiBackend final : public VlmBackend {
     auto parsed = parse_response(body);
     if (!parsed) return tl::unexpected(parsed.error());
     VlmReply reply;
-    reply.usage = usage_of(parsed->value("usage", json()));
-    const json choices = parsed->value("choices", json::array());
+    reply.usage = usage_of(member(*parsed, "usage"));
+    const json& choices = member(*parsed, "choices");
     if (!choices.is_array() || choices.empty() || !choices[0].is_object()) {
       return fail(ErrorKind::kData, "the answer has no choices");
     }
-    const json message = choices[0].value("message", json::object());
-    if (message.is_object()) reply.text = text_of(message.value("content", json()));
+    const json& message = member(choices[0], "message");
+    reply.text = text_of(member(message, "content"));
     reply.detail = string_at(choices[0], "finish_reason");
     if (reply.detail == "length") reply.finish = Finish::kTokenLimit;
     if (reply.detail == "content_filter") reply.finish = Finish::kRefused;
@@ -149,13 +149,13 @@ class OpenAiBackend final : public VlmBackend {
   RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
     // The picture first, then the text: prefix caches on the server then serve both steps.
     RequestBody body;
-    std::string head =
-        open_object(settings_of(query, quirks)) + R"(,"messages":[{"role":"user","content":[)";
+    std::string head = settings_.of(query, quirks, [this](auto&... of) {
+      return settings_of(of...);
+    }) + R"(,"messages":[{"role":"user","content":[)";
     if (query.image) {
       head += R"({"type":"image_url","image_url":{"url":)";
       if (query.image->file_url) {
-        head += Json(*query.image->file_url).dump(-1, ' ', false, json::error_handler_t::replace);
-        head += "}},";
+        head += json_string(*query.image->file_url) + "}},";
       } else {
         head += "\"data:" + query.image->mime_type + ";base64,";
         body.emplace_back(std::move(head));
@@ -163,14 +163,13 @@ class OpenAiBackend final : public VlmBackend {
         head = R"("}},)";
       }
     }
-    const std::string text =
-        Json(query.prompt).dump(-1, ' ', false, json::error_handler_t::replace);
-    body.emplace_back(head + R"({"type":"text","text":)" + text + "}]}]}");
+    body.emplace_back(head + R"({"type":"text","text":)" + json_string(query.prompt) + "}]}]}");
     return body;
   }
 
   OpenAiSpec spec_;
   bool structured_;
+  mutable OpenedSettings settings_;
 };
 
 }  // namespace

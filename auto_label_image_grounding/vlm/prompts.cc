@@ -1,5 +1,6 @@
 #include "auto_label_image_grounding/vlm/prompts.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -58,16 +59,18 @@ Json type_schema(const char* type) { return {{"type", type}}; }
 std::string fill(std::string_view text,
                  const std::vector<std::pair<std::string_view, std::string>>& values) {
   std::string out;
-  for (std::size_t at = 0; at < text.size();) {
-    bool filled = false;
-    for (const auto& [placeholder, value] : values) {
-      if (text.substr(at, placeholder.size()) != placeholder) continue;
-      out += value;
-      at += placeholder.size();
-      filled = true;
-      break;
+  while (!text.empty()) {
+    const std::size_t brace = std::min(text.find('{', 1), text.size());
+    const auto found = std::find_if(values.begin(), values.end(), [&](const auto& entry) {
+      return text.starts_with(entry.first);
+    });
+    if (found == values.end()) {
+      out += text.substr(0, brace);
+      text.remove_prefix(brace);
+    } else {
+      out += found->second;
+      text.remove_prefix(found->first.size());
     }
-    if (!filled) out += text[at++];
   }
   return out;
 }

@@ -5,14 +5,13 @@
 // (default)    each picture is read from its file and encoded for each request, as the task needs
 // it
 #include <curl/curl.h>
+#include <openssl/evp.h>
 #include <sys/resource.h>
 
 #include <chrono>
-#include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -29,33 +28,25 @@ struct Options {
   bool prepared = false;
 };
 
-std::string read_text(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
+std::string read_whole(const std::filesystem::path& path) {
+  std::string out(std::filesystem::file_size(path), '\0');
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) throw std::runtime_error("cannot open " + path.string());
+  std::setvbuf(file, nullptr, _IONBF, 0);  // one read(), straight into `out`
+  const std::size_t got = std::fread(out.data(), 1, out.size(), file);
+  std::fclose(file);
+  if (got != out.size()) throw std::runtime_error("cannot read " + path.string());
+  return out;
 }
 
 void append_base64(const std::string& bytes, std::string& out) {
-  static constexpr char kAlphabet[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const std::size_t begin = out.size();
-  out.resize(begin + (bytes.size() + 2) / 3 * 4, '=');
-  char* to = out.data() + begin;
-  const auto* from = reinterpret_cast<const unsigned char*>(bytes.data());
-  std::size_t left = bytes.size();
-  for (; left >= 3; left -= 3, from += 3, to += 4) {
-    const std::uint32_t bits = static_cast<std::uint32_t>(from[0]) << 16 |
-                               static_cast<std::uint32_t>(from[1]) << 8 | from[2];
-    to[0] = kAlphabet[bits >> 18];
-    to[1] = kAlphabet[bits >> 12 & 63];
-    to[2] = kAlphabet[bits >> 6 & 63];
-    to[3] = kAlphabet[bits & 63];
-  }
-  if (left == 0) return;
-  const std::uint32_t bits = static_cast<std::uint32_t>(from[0]) << 16 |
-                             (left == 2 ? static_cast<std::uint32_t>(from[1]) << 8 : 0U);
-  to[0] = kAlphabet[bits >> 18];
-  to[1] = kAlphabet[bits >> 12 & 63];
-  if (left == 2) to[2] = kAlphabet[bits >> 6 & 63];
+  const std::size_t encoded = (bytes.size() + 2) / 3 * 4;
+  out.resize(begin + encoded + 1);  // EVP_EncodeBlock writes a NUL behind its output
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data() + begin),
+                  reinterpret_cast<const unsigned char*>(bytes.data()),
+                  static_cast<int>(bytes.size()));
+  out.resize(begin + encoded);
 }
 
 std::size_t throw_away(char*, std::size_t size, std::size_t count, void*) { return size * count; }
@@ -64,8 +55,8 @@ class BareLoop {
  public:
   explicit BareLoop(const Options& options)
       : options_(options),
-        head_(read_text(options.head)),
-        tail_(read_text(options.tail)),
+        head_(read_whole(options.head)),
+        tail_(read_whole(options.tail)),
         multi_(curl_multi_init()) {
     for (const auto& entry : std::filesystem::directory_iterator(options.folder)) {
       pictures_.push_back(entry.path());
@@ -95,7 +86,7 @@ class BareLoop {
  private:
   std::string body_of(const std::filesystem::path& path) const {
     std::string body = head_;
-    append_base64(read_text(path), body);
+    append_base64(read_whole(path), body);
     return body + tail_;
   }
 

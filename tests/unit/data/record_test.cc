@@ -82,5 +82,20 @@ TEST(RecordTest, JsonStringsStayReadable) {
   EXPECT_EQ(json_string("猫 \"x\"\n"), "\"猫 \\\"x\\\"\\n\"");
 }
 
+// Every byte between plain and other neighbours, whole and broken UTF-8 among them.
+TEST(RecordTest, JsonStringsAreWhatTheSerializerWrites) {
+  const std::vector<std::string> around = {"", "a", "\n", "\"", "\xc3\xa9", "\xc3", "\xa9", "猫"};
+  for (int byte = 0; byte < 256; ++byte) {
+    for (const std::string& before : around) {
+      for (const std::string& after : around) {
+        const std::string text = before + static_cast<char>(byte) + after;
+        EXPECT_EQ(json_string(text), nlohmann::json(text).dump(
+                                         -1, ' ', false, nlohmann::json::error_handler_t::replace))
+            << byte << " between '" << before << "' and '" << after << "'";
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace alig
