@@ -1,5 +1,4 @@
 // A picture made ready for sending: in a size, an orientation and a format that the endpoint takes.
-// The one header whose implementation names OpenCV.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +25,8 @@ struct ImagePreparation {
   // Limit of the encoded picture (before base64) in bytes, 0 = none. What is larger is stored again
   // and, where that is not enough, downscaled step by step, below `size` too.
   std::uint64_t max_bytes = 0;
+
+  bool accepts(ImageFormat format) const { return accepted.empty() || accepted.contains(format); }
 };
 
 struct PreparedImage {
@@ -48,6 +49,7 @@ bool needs_change(const ImageInfo& info, const ImagePreparation& preparation);
 //
 // Errors name the path: kData (damaged, of an unsupported kind, does not fit max_bytes), kNotFound
 // and kIo as read_file, kInvalidArgument where `preparation` makes no sense.
+// Throws std::runtime_error where the part that decodes pictures cannot be loaded (image_change.h).
 // Thread-safe; each call works on the caller's thread alone.
 Result<PreparedImage> prepare_image(const std::filesystem::path& path, const ImageInfo& info,
                                     const ImagePreparation& preparation);
