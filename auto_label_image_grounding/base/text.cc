@@ -61,6 +61,11 @@ std::vector<char32_t> to_code_points(std::string_view text) {
   return out;
 }
 
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
 std::string to_utf8(char32_t code_point) {
   utf8proc_uint8_t buffer[4];
   const utf8proc_ssize_t used =
@@ -93,6 +98,7 @@ std::vector<char32_t> lower_code_points(std::vector<char32_t> text) {
 }
 
 std::string fold_for_comparison(std::string_view text) {
+  if (is_ascii(text)) return ascii_lower(text);  // the same, at a fraction of the cost
   const std::string clean = scrub_utf8(text);
   utf8proc_uint8_t* folded = nullptr;
   const utf8proc_ssize_t length =
@@ -118,6 +124,11 @@ bool is_word_code_point(char32_t c) {
 }
 
 std::string_view trim(std::string_view text) {
+  constexpr std::string_view kAsciiSpaces = " \t\n\v\f\r";
+  const std::size_t first = text.find_first_not_of(kAsciiSpaces);
+  if (first == text.npos) return {};
+  text = text.substr(first, text.find_last_not_of(kAsciiSpaces) + 1 - first);
+  if (is_ascii(text.substr(0, 1)) && is_ascii(text.substr(text.size() - 1))) return text;
   std::size_t begin = text.size();
   std::size_t end = 0;
   for_each_code_point(text, [&](char32_t c, std::size_t offset, std::size_t length) {

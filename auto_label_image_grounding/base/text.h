@@ -28,6 +28,7 @@ std::size_t count_code_points(std::string_view text);
 char32_t lower_code_point(char32_t c);
 std::vector<char32_t> lower_code_points(std::vector<char32_t> text);
 
+bool is_ascii(std::string_view text);
 // Unicode NFKC with case folding: for comparing what people would call the same words.
 std::string fold_for_comparison(std::string_view text);
 

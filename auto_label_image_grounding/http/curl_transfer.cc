@@ -23,6 +23,11 @@ using Transfer = CurlTransfer;
 
 constexpr std::size_t kMaxHeaderBytes = 256 * 1024;
 
+// For the upload buffer: what curl takes at least, and room for the request's head, so that a small
+// request leaves in one piece.
+constexpr long kMinBuffer = 16 * 1024;
+constexpr long kHeadBytes = 2 * 1024;
+
 struct UrlDeleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
 };
@@ -203,17 +208,19 @@ bool is_loopback(const std::string& host) {
          (host.size() > kSuffix.size() && host.ends_with(kSuffix));
 }
 
-void set_body(CURL* easy, Transfer& transfer, long upload_buffer_bytes) {
+void set_body(CURL* easy, Transfer& transfer, long max_buffer_bytes) {
   const HttpRequest& request = transfer.pending.request();
   if (request.method == "GET") return set(easy, CURLOPT_HTTPGET, 1L);
   set(easy, CURLOPT_POST, 1L);
   if (request.method != "POST") set(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-  set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_size(request.body)));
+  const auto size = static_cast<curl_off_t>(body_size(request.body));
+  set(easy, CURLOPT_POSTFIELDSIZE_LARGE, size);
   set(easy, CURLOPT_READFUNCTION, &on_read);
   set(easy, CURLOPT_READDATA, &transfer);
   set(easy, CURLOPT_SEEKFUNCTION, &on_seek);
   set(easy, CURLOPT_SEEKDATA, &transfer);
-  set(easy, CURLOPT_UPLOAD_BUFFERSIZE, upload_buffer_bytes);
+  set(easy, CURLOPT_UPLOAD_BUFFERSIZE,
+      static_cast<long>(std::clamp<curl_off_t>(size + kHeadBytes, kMinBuffer, max_buffer_bytes)));
 }
 
 void set_answer(CURL* easy, Transfer& transfer) {
@@ -228,7 +235,7 @@ void set_answer(CURL* easy, Transfer& transfer) {
   set(easy, CURLOPT_ERRORBUFFER, transfer.error_text.data());
 }
 
-void set_connection(CURL* easy, const std::string& url) {
+void set_connection(CURL* easy, const UrlFacts& url) {
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy, CURLOPT_TCP_NODELAY, 1L);
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);  // a model may think longer than a NAT remembers
@@ -239,8 +246,8 @@ void set_connection(CURL* easy, const std::string& url) {
   // A libcurl without HTTP/2 refuses this; HTTP/1.1 is what it does then.
   (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
   // Wait for a connection under way to tell whether it can be shared, instead of opening hundreds.
-  if (url_part(url, CURLUPART_SCHEME) == "https") set(easy, CURLOPT_PIPEWAIT, 1L);
-  if (is_loopback(url_part(url, CURLUPART_HOST))) set(easy, CURLOPT_PROXY, "");
+  if (url.https) set(easy, CURLOPT_PIPEWAIT, 1L);
+  if (url.loopback) set(easy, CURLOPT_PROXY, "");
 }
 
 void set_settings(CURL* easy, const CurlSettings& settings) {
@@ -260,16 +267,20 @@ void set_timeouts(CURL* easy, std::chrono::milliseconds whole, std::chrono::mill
 
 }  // namespace
 
-void CurlTransfer::configure(CurlEasy handle, const CurlSettings& settings) {
+UrlFacts facts_of(const std::string& url) {
+  return {url_part(url, CURLUPART_SCHEME) == "https", is_loopback(url_part(url, CURLUPART_HOST))};
+}
+
+void CurlTransfer::configure(CurlEasy handle, const CurlSettings& settings, const UrlFacts& url) {
   const HttpRequest& request = pending.request();
   easy = std::move(handle);
   headers = make_header_list(request.headers);
   max_response_bytes = settings.max_response_bytes;
   set(easy.get(), CURLOPT_URL, request.url.c_str());
   set(easy.get(), CURLOPT_HTTPHEADER, headers.get());
-  set_body(easy.get(), *this, settings.upload_buffer_bytes);
+  set_body(easy.get(), *this, settings.max_upload_buffer_bytes);
   set_answer(easy.get(), *this);
-  set_connection(easy.get(), request.url);
+  set_connection(easy.get(), url);
   set_timeouts(easy.get(), request.timeout, settings.connect_timeout);
   set_settings(easy.get(), settings);
 }

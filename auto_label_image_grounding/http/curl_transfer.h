@@ -34,9 +34,15 @@ struct CurlSettings {
   std::uint64_t max_response_bytes = 0;
   std::string user_agent{};
   std::chrono::milliseconds connect_timeout{0};
-  long upload_buffer_bytes = 32 * 1024;  // curl's own, of each request whose body is being sent
+  long max_upload_buffer_bytes = 32 * 1024;  // curl's own, for each request in flight
   CaLocations ca{};
 };
+
+struct UrlFacts {
+  bool https = false;
+  bool loopback = false;
+};
+UrlFacts facts_of(const std::string& url);
 
 // Stays where it is: curl holds pointers into it.
 struct CurlTransfer {
@@ -46,7 +52,8 @@ struct CurlTransfer {
   CurlTransfer& operator=(const CurlTransfer&) = delete;
 
   // Sets the fresh (or reset) handle up. Throws std::runtime_error where curl refuses an option.
-  void configure(CurlEasy handle, const CurlSettings& settings);
+  // `url`: of pending.request().url.
+  void configure(CurlEasy handle, const CurlSettings& settings, const UrlFacts& url);
   // After curl has ended with `code`. Moves the response out.
   HttpOutcome take_outcome(CURLcode code);
 

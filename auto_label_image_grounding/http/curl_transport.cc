@@ -21,6 +21,7 @@
 #include "auto_label_image_grounding/http/curl_transfer.h"
 #include "auto_label_image_grounding/http/io_thread.h"
 #include "auto_label_image_grounding/http/pending_requests.h"
+#include "auto_label_image_grounding/http/socket_watch.h"
 
 namespace alig {
 namespace {
@@ -31,7 +32,6 @@ using TransferPtr = std::unique_ptr<CurlTransfer>;
 // HTTP/2 requests that share a connection at most; curl opens further ones for the rest. Few enough
 // that a broken connection takes few requests along, and that uploads do not share one TCP window.
 constexpr long kStreamsPerConnection = 16;
-constexpr int kPollMilliseconds = 10000;  // curl's timers and wake-ups cut it short
 
 // A large buffer wakes the receiver less often: 128 KiB instead of 32 KiB saved a sixth of the CPU
 // time of a 500 KB picture, 256 KiB no more. 1,000 requests share 32 MiB.
@@ -79,8 +79,8 @@ class Engine {
         settings_{options.max_response_bytes, options.user_agent, options.connect_timeout,
                   upload_buffer_bytes(max_active_), find_ca()},
         inbox_(inbox),
-        multi_(curl_multi_init()) {
-    if (multi_ == nullptr) throw std::runtime_error("libcurl: curl_multi_init failed");
+        multi_(make_multi()),
+        watch_(multi_.get()) {
     curl_multi_setopt(multi_.get(), CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
     curl_multi_setopt(multi_.get(), CURLMOPT_MAX_CONCURRENT_STREAMS, kStreamsPerConnection);
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(max_active_));
@@ -93,7 +93,7 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // May be called from any thread.
-  void wake() { curl_multi_wakeup(multi_.get()); }
+  void wake() { watch_.wake(); }
 
   // Returns when the inbox says stop.
   void run() {
@@ -120,15 +120,15 @@ class Engine {
     if (mail.stop) return false;
     if (mail.cancel) cancel_all_but(sent - mail.cancelled);
     start_waiting();
-    int running = 0;
-    check(curl_multi_perform(multi_.get(), &running));
-    if (finish_ready()) return true;  // there may be room for those in line
-    check(curl_multi_poll(multi_.get(), nullptr, 0, kPollMilliseconds, nullptr));
+    watch_.run_once();
+    finish_ready();
     return true;
   }
 
-  static void check(CURLMcode code) {
-    if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
+  static Multi make_multi() {
+    Multi multi(curl_multi_init());
+    if (multi == nullptr) throw std::runtime_error("libcurl: curl_multi_init failed");
+    return multi;
   }
 
   void start_waiting() {
@@ -147,7 +147,8 @@ class Engine {
     }
     auto transfer = std::make_unique<CurlTransfer>(std::move(pending));
     try {
-      transfer->configure(take_idle(), settings_);
+      const UrlFacts& url = remember_url(transfer->pending.request().url);
+      transfer->configure(take_idle(), settings_, url);
     } catch (const std::runtime_error& error) {
       return transfer->pending.fail(Kind::kInvalidRequest, error.what());
     }
@@ -156,6 +157,15 @@ class Engine {
     if (const CURLMcode code = curl_multi_add_handle(multi_.get(), easy); code != CURLM_OK) {
       take_active(easy)->pending.fail(Kind::kOther, curl_multi_strerror(code));
     }
+  }
+
+  // A run asks one URL, or two.
+  const UrlFacts& remember_url(const std::string& url) {
+    if (url != last_url_) {
+      last_facts_ = facts_of(url);
+      last_url_ = url;
+    }
+    return last_facts_;
   }
 
   // Connections live in the multi handle; what a used easy handle saves is its buffers and its TLS
@@ -171,16 +181,11 @@ class Engine {
     return easy;
   }
 
-  // Whether any request ended.
-  bool finish_ready() {
-    bool any = false;
+  void finish_ready() {
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-      if (message->msg != CURLMSG_DONE) continue;
-      any = true;
-      finish_one(message->easy_handle, message->data.result);
+      if (message->msg == CURLMSG_DONE) finish_one(message->easy_handle, message->data.result);
     }
-    return any;
   }
 
   void finish_one(CURL* easy, CURLcode code) {
@@ -229,9 +234,12 @@ class Engine {
   const CurlSettings settings_;
   RequestInbox& inbox_;
   Multi multi_;
+  SocketWatch watch_;
   std::vector<CurlEasy> idle_;
   std::unordered_map<CURL*, TransferPtr> active_;
   std::deque<PendingRequest> waiting_;
+  std::string last_url_;
+  UrlFacts last_facts_;
   std::string why_;
 };
 

@@ -32,11 +32,16 @@ class ThreadPool {
 
  private:
   void work();
-  std::function<void()> next_task();  // empty where there is none; mutex_ is held
+  // These with mutex_ held:
+  std::function<void()> next_task();  // empty where there is none
+  bool has_task() const;
+  bool claim_wake();  // whether the caller has to wake a thread
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::array<std::deque<std::function<void()>>, 2> tasks_;  // by priority
+  std::size_t idle_ = 0;                                    // threads that wait
+  bool waking_ = false;  // one of them has been notified and has not run yet
   bool stopping_ = false;
   std::atomic<std::size_t> pending_{0};
   std::vector<std::thread> threads_;
