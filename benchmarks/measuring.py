@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import statistics
 import struct
 import subprocess
 import sys
@@ -84,36 +83,52 @@ class Endpoint:
 class Measured:
     seconds: float
     cpu: float
-    rss: int  # bytes, the most
+    rss: int  # bytes, the most that was seen
     threads: int
     out: str
 
 
-def measure(command, sample_threads=False) -> Measured:
+class Watch:
+    """Looks at a process until it ends. ru_maxrss will not do for its memory: it counts what our own
+    process held when it forked."""
+
+    def __init__(self, pid: int):
+        self.pid, self.rss, self.threads = pid, 0, 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+        self.thread.start()
+
+    def look(self):
+        while not self.ended.wait(0.02):
+            try:
+                status = Path(f"/proc/{self.pid}/status").read_text()
+            except OSError:
+                return
+            found = dict(line.split(":", 1) for line in status.splitlines())
+            if "VmHWM" in found:
+                self.rss = int(found["VmHWM"].split()[0]) * 1024  # the most so far
+                self.threads = max(self.threads, int(found["Threads"]))
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+
+
+def measure(command) -> Measured:
     begin = time.perf_counter()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
-    most = [0]
-    stop = threading.Event()
-
-    def watch():
-        while not stop.wait(0.2):
-            try:
-                most[0] = max(most[0], len(os.listdir(f"/proc/{process.pid}/task")))
-            except OSError:
-                return
-    if sample_threads:
-        threading.Thread(target=watch, daemon=True).start()
+    watch = Watch(process.pid)
     out, err = process.stdout.read(), process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
-    stop.set()
     seconds = time.perf_counter() - begin
+    watch.stop()
     if status != 0:
         sys.exit(f"benchmarks: {command[0]} failed:\n{out}\n{err}")
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, most[0], out)
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, watch.rss, watch.threads, out)
 
 
-def label(data: Path, results: Path, url: str, in_flight: int, **options) -> Measured:
+def label(data: Path, results: Path, url: str, in_flight: int) -> Measured:
     """`results` should be a folder that was never there: ext4 is slow to make files where many were
     just removed."""
     spec = results.parent / "spec.yaml"
@@ -124,17 +139,17 @@ def label(data: Path, results: Path, url: str, in_flight: int, **options) -> Mea
                f"image_grounding.data.input_jsonl={data}/captions.jsonl",
                f"image_grounding.data.image_root={data}",
                f"image_grounding.workflow.max_workers={in_flight}"]
-    measured = measure(command, options.get("sample_threads", False))
+    measured = measure(command)
     summary = json.loads((results / "summary.json").read_text())
     if summary["status"] != "succeeded" or summary["records"]["failed"]:
         sys.exit(f"benchmarks: {summary}")
     return measured
 
 
-def median(run, times: int):
-    """The run of median time: of an even number the later one."""
-    runs = sorted((run() for _ in range(times)), key=lambda m: m.seconds)
-    return runs[len(runs) // 2]
+def least(runs) -> Measured:
+    """The least of each figure, the most memory."""
+    return Measured(min(run.seconds for run in runs), min(run.cpu for run in runs),
+                    max(run.rss for run in runs), max(run.threads for run in runs), runs[-1].out)
 
 
 def machine() -> dict:
@@ -144,4 +159,4 @@ def machine() -> dict:
 
 
 __all__ = ["ROOT", "PROGRAM", "BARE_LOOP", "MICRO", "PYTHON", "BASELINE", "Endpoint", "Measured",
-           "make_dataset", "measure", "label", "median", "machine", "statistics"]
+           "make_dataset", "measure", "label", "least", "machine"]
