@@ -29,9 +29,9 @@ namespace {
 using Kind = TransportFault::Kind;
 using TransferPtr = std::unique_ptr<CurlTransfer>;
 
-// HTTP/2 requests that share a connection at most; curl opens further ones for the rest. Few enough
-// that a broken connection takes few requests along, and that uploads do not share one TCP window.
-constexpr long kStreamsPerConnection = 16;
+// HTTP/2 requests that share a connection at most: few enough that a broken connection takes few
+// requests along, and that uploads do not share one TCP window.
+constexpr std::size_t kStreamsPerConnection = 16;
 
 // A large buffer wakes the receiver less often: 128 KiB instead of 32 KiB saved a sixth of the CPU
 // time of a 500 KB picture, 256 KiB no more. 1,000 requests share 32 MiB.
@@ -44,6 +44,18 @@ struct MultiDeleter {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
 };
 using Multi = std::unique_ptr<CURLM, MultiDeleter>;
+
+// Requests that may share an HTTP/2 connection. (curl itself does not share out a limit of streams:
+// beyond it, libcurl 7.88 gives each request a connection of its own.)
+struct Lane {
+  Multi multi;
+  std::size_t active = 0;
+};
+
+struct ActiveTransfer {
+  std::unique_ptr<CurlTransfer> transfer;
+  Lane* lane;
+};
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -79,15 +91,15 @@ class Engine {
         settings_{options.max_response_bytes, options.user_agent, options.connect_timeout,
                   upload_buffer_bytes(max_active_), find_ca()},
         inbox_(inbox),
-        multi_(make_multi()),
-        watch_(multi_.get()) {
-    curl_multi_setopt(multi_.get(), CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
-    curl_multi_setopt(multi_.get(), CURLMOPT_MAX_CONCURRENT_STREAMS, kStreamsPerConnection);
-    curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(max_active_));
+        lanes_((max_active_ + kStreamsPerConnection - 1) / kStreamsPerConnection) {
+    for (Lane& lane : lanes_) {
+      lane.multi = make_multi();
+      watch_.add(lane.multi.get());
+    }
   }
   ~Engine() {
     // Handles must leave the multi handle before either of them is destroyed.
-    for (auto& [easy, transfer] : active_) curl_multi_remove_handle(multi_.get(), easy);
+    for (auto& [easy, active] : active_) curl_multi_remove_handle(active.lane->multi.get(), easy);
   }
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -128,6 +140,10 @@ class Engine {
   static Multi make_multi() {
     Multi multi(curl_multi_init());
     if (multi == nullptr) throw std::runtime_error("libcurl: curl_multi_init failed");
+    constexpr auto kRequests = static_cast<long>(kStreamsPerConnection);
+    curl_multi_setopt(multi.get(), CURLMOPT_PIPELINING, static_cast<long>(CURLPIPE_MULTIPLEX));
+    curl_multi_setopt(multi.get(), CURLMOPT_MAX_CONCURRENT_STREAMS, kRequests);
+    curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, kRequests);
     return multi;
   }
 
@@ -153,10 +169,19 @@ class Engine {
       return transfer->pending.fail(Kind::kInvalidRequest, error.what());
     }
     CURL* easy = transfer->easy.get();
-    active_.emplace(easy, std::move(transfer));
-    if (const CURLMcode code = curl_multi_add_handle(multi_.get(), easy); code != CURLM_OK) {
+    Lane& lane = first_with_room();
+    ++lane.active;
+    active_.emplace(easy, ActiveTransfer{std::move(transfer), &lane});
+    if (const CURLMcode code = curl_multi_add_handle(lane.multi.get(), easy); code != CURLM_OK) {
       take_active(easy)->pending.fail(Kind::kOther, curl_multi_strerror(code));
     }
+  }
+
+  // There is one: the lanes have room for max_active_. The first of them, so that few requests
+  // share few connections.
+  Lane& first_with_room() {
+    return *std::find_if(lanes_.begin(), lanes_.end(),
+                         [](const Lane& lane) { return lane.active < kStreamsPerConnection; });
   }
 
   // A run asks one URL, or two.
@@ -182,9 +207,11 @@ class Engine {
   }
 
   void finish_ready() {
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
-      if (message->msg == CURLMSG_DONE) finish_one(message->easy_handle, message->data.result);
+    for (const Lane& lane : lanes_) {
+      int left = 0;
+      while (const CURLMsg* message = curl_multi_info_read(lane.multi.get(), &left)) {
+        if (message->msg == CURLMSG_DONE) finish_one(message->easy_handle, message->data.result);
+      }
     }
   }
 
@@ -197,8 +224,10 @@ class Engine {
 
   TransferPtr take_active(CURL* easy) {
     auto node = active_.extract(easy);
-    curl_multi_remove_handle(multi_.get(), easy);
-    return std::move(node.mapped());
+    Lane& lane = *node.mapped().lane;
+    --lane.active;
+    curl_multi_remove_handle(lane.multi.get(), easy);
+    return std::move(node.mapped().transfer);
   }
 
   void recycle(CurlEasy easy) {
@@ -233,10 +262,10 @@ class Engine {
   const std::size_t max_active_;
   const CurlSettings settings_;
   RequestInbox& inbox_;
-  Multi multi_;
+  std::vector<Lane> lanes_;
   SocketWatch watch_;
   std::vector<CurlEasy> idle_;
-  std::unordered_map<CURL*, TransferPtr> active_;
+  std::unordered_map<CURL*, ActiveTransfer> active_;
   std::deque<PendingRequest> waiting_;
   std::string last_url_;
   UrlFacts last_facts_;

@@ -37,10 +37,8 @@ int ready_of(std::uint32_t events) {
 
 }  // namespace
 
-SocketWatch::SocketWatch(CURLM* multi)
-    : multi_(multi),
-      epoll_(epoll_create1(EPOLL_CLOEXEC)),
-      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+SocketWatch::SocketWatch()
+    : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = wake_;
@@ -50,32 +48,39 @@ SocketWatch::SocketWatch(CURLM* multi)
     if (wake_ >= 0) ::close(wake_);
     refuse(error, "cannot watch sockets");
   }
-  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, &on_socket);
-  curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
-  curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &on_timer);
-  curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
 }
 
 SocketWatch::~SocketWatch() {
-  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, nullptr);
-  curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, nullptr);
+  for (const Member& member : members_) {
+    curl_multi_setopt(member.multi, CURLMOPT_SOCKETFUNCTION, nullptr);
+    curl_multi_setopt(member.multi, CURLMOPT_TIMERFUNCTION, nullptr);
+  }
   ::close(epoll_);
   ::close(wake_);
 }
 
-int SocketWatch::on_socket(CURL*, curl_socket_t socket, int interest, void* self, void* known) {
-  static_cast<SocketWatch*>(self)->watch(socket, interest, known != nullptr);
+void SocketWatch::add(CURLM* multi) {
+  Member& member = members_.emplace_back(Member{this, multi});
+  curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &on_socket);
+  curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, &member);
+  curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, &on_timer);
+  curl_multi_setopt(multi, CURLMOPT_TIMERDATA, &member);
+}
+
+int SocketWatch::on_socket(CURL*, curl_socket_t socket, int interest, void* member, void* known) {
+  auto& owner = *static_cast<Member*>(member);
+  owner.watch->watch(owner, socket, interest, known != nullptr);
   return 0;
 }
 
-int SocketWatch::on_timer(CURLM*, long milliseconds, void* self) {
-  auto& watch = *static_cast<SocketWatch*>(self);
-  watch.timer_.reset();
-  if (milliseconds >= 0) watch.timer_ = Clock::now() + std::chrono::milliseconds(milliseconds);
+int SocketWatch::on_timer(CURLM*, long milliseconds, void* member) {
+  std::optional<Clock::time_point>& timer = static_cast<Member*>(member)->timer;
+  timer.reset();
+  if (milliseconds >= 0) timer = Clock::now() + std::chrono::milliseconds(milliseconds);
   return 0;
 }
 
-void SocketWatch::watch(curl_socket_t socket, int interest, bool known) {
+void SocketWatch::watch(Member& member, curl_socket_t socket, int interest, bool known) {
   if (interest == CURL_POLL_REMOVE) {
     epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);  // in vain where it is closed already
     return;
@@ -84,7 +89,10 @@ void SocketWatch::watch(curl_socket_t socket, int interest, bool known) {
   event.events = events_of(interest);
   event.data.fd = socket;
   if (epoll_ctl(epoll_, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event) != 0) error_ = errno;
-  curl_multi_assign(multi_, socket, this);  // anything but null: known from now on
+  curl_multi_assign(member.multi, socket, this);  // anything but null: known from now on
+  const auto index = static_cast<std::size_t>(socket);
+  if (index >= owner_.size()) owner_.resize(index + 1);
+  owner_[index] = &member;
 }
 
 void SocketWatch::wake() {
@@ -94,12 +102,14 @@ void SocketWatch::wake() {
 }
 
 int SocketWatch::milliseconds_to_timer() const {
-  if (!timer_) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*timer_ - Clock::now()).count();
+  std::optional<Clock::time_point> first;
+  for (const Member& member : members_) {
+    if (member.timer && (!first || *member.timer < *first)) first = member.timer;
+  }
+  if (!first) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*first - Clock::now()).count();
   return static_cast<int>(std::clamp<decltype(left)>(left, 0, INT_MAX));
 }
-
-bool SocketWatch::timer_is_due() const { return timer_ && *timer_ <= Clock::now(); }
 
 void SocketWatch::run_once() {
   std::array<epoll_event, 128> events;
@@ -109,22 +119,30 @@ void SocketWatch::run_once() {
   for (int i = 0; i < count; ++i) {
     handle(events[static_cast<std::size_t>(i)].data.fd, events[static_cast<std::size_t>(i)].events);
   }
-  if (timer_is_due()) {
-    timer_.reset();  // one-shot; curl sets the next one
-    act(CURL_SOCKET_TIMEOUT, 0);
-  }
+  run_timers();
   if (error_ != 0) refuse(error_, "cannot watch a socket");
 }
 
 void SocketWatch::handle(int socket, std::uint32_t events) {
-  if (socket != wake_) return act(socket, ready_of(events));
+  if (socket != wake_) {
+    return act(*owner_[static_cast<std::size_t>(socket)], socket, ready_of(events));
+  }
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(wake_, &count, sizeof(count));
 }
 
-void SocketWatch::act(curl_socket_t socket, int ready) {
+void SocketWatch::run_timers() {
+  const Clock::time_point now = Clock::now();
+  for (Member& member : members_) {
+    if (!member.timer || *member.timer > now) continue;
+    member.timer.reset();  // one-shot; curl sets the next one
+    act(member, CURL_SOCKET_TIMEOUT, 0);
+  }
+}
+
+void SocketWatch::act(const Member& member, curl_socket_t socket, int ready) {
   int running = 0;
-  const CURLMcode code = curl_multi_socket_action(multi_, socket, ready, &running);
+  const CURLMcode code = curl_multi_socket_action(member.multi, socket, ready, &running);
   if (code != CURLM_OK) throw std::runtime_error(curl_multi_strerror(code));
 }
 

@@ -5,6 +5,8 @@ import signal
 from conftest import overrides, run, start, wait_until
 
 WORKERS = 4
+OUTPUTS = ("annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
+           "step_1_grounding/annotations.jsonl")
 
 
 def test_interrupted_and_killed_runs_go_on(start_teacher, scenes, spec, tmp_path):
@@ -31,8 +33,7 @@ def test_interrupted_and_killed_runs_go_on(start_teacher, scenes, spec, tmp_path
     assert run(spec, arguments).returncode == 0
     # An interrupt lets what is in flight finish; a kill may lose what was in flight.
     assert needed <= slow.requests <= needed + WORKERS
-    for name in ("annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
-                 "step_1_grounding/annotations.jsonl"):
+    for name in OUTPUTS:
         assert (part / name).read_bytes() == (whole / name).read_bytes(), name
     assert not list((part / ".state" / "tmp").iterdir()), "no temporary is left"
 
@@ -71,3 +72,15 @@ def test_workers_do_not_change_a_byte(teacher, scenes, spec, tmp_path):
                                    workflow__max_workers=workers)).returncode == 0
         outputs.add((results / "annotations.jsonl").read_bytes())
     assert len(outputs) == 1
+
+
+def test_steps_run_separately_write_the_same_bytes(teacher, scenes, spec, tmp_path):
+    together, apart = tmp_path / "together", tmp_path / "apart"
+    assert run(spec, overrides(together, scenes, teacher.url)).returncode == 0
+    requests = teacher.requests
+    for step in (0, 1):
+        done = run(spec, overrides(apart, scenes, teacher.url, workflow__steps=f"[{step}]"))
+        assert done.returncode == 0, done.stderr
+    assert teacher.requests == 2 * requests
+    for name in OUTPUTS:
+        assert (apart / name).read_bytes() == (together / name).read_bytes(), name
