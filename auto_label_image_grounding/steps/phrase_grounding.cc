@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "auto_label_image_grounding/base/text.h"
@@ -50,22 +51,53 @@ std::string bare_form(std::string_view text) {
   const std::vector<std::string> words = split_words(fold_for_comparison(text));
   return join(words, words.size() > 1 && is_article(words[0]) ? 1 : 0);
 }
-// "1. a red car" -> "a red car", for models that repeat the numbering.
-std::string unnumbered(std::string_view label) {
+// "1. a red car" -> "a red car", for models that repeat the numbering. "2 dogs" keeps its number.
+std::string_view unnumbered(std::string_view label) {
   const std::string_view text = trim(label);
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-  if (digits == 0 || digits == text.size()) return std::string(text);
-  const std::size_t rest = text.find_first_not_of(".):- ", digits);
-  return rest == digits || rest == text.npos ? std::string(text) : std::string(text.substr(rest));
+  const std::size_t rest = std::min(text.find_first_not_of(".):- ", digits), text.size());
+  const std::string_view mark = text.substr(digits, rest - digits);
+  const bool is_numbered =
+      digits > 0 && rest < text.size() && mark.find_first_of(".):-") != std::string_view::npos;
+  return is_numbered ? text.substr(rest) : text;
+}
+
+// Words that phrases about different things have in common.
+bool is_small_word(const std::string& word) {
+  static const std::set<std::string> kWords = {"in", "on",   "of",  "at", "by",
+                                               "to", "with", "and", "is", "its"};
+  return is_article(word) || kWords.contains(word);
+}
+
+// "dog" and "dogs", "box" and "boxes".
+bool is_same_word(std::string_view a, std::string_view b) {
+  if (a.size() > b.size()) std::swap(a, b);
+  constexpr std::size_t kLeastStem = 3, kLongestEnding = 2;
+  return a == b || (a.size() >= kLeastStem && b.size() - a.size() <= kLongestEnding &&
+                    b.substr(0, a.size()) == a);
+}
+
+bool shares_a_word(std::string_view a, std::string_view b) {
+  const std::vector<std::string> words = split_words(fold_for_comparison(b));
+  for (const std::string& word : split_words(fold_for_comparison(a))) {
+    const bool shared = std::any_of(words.begin(), words.end(), [&](const std::string& other) {
+      return is_same_word(word, other);
+    });
+    if (shared && !is_small_word(word)) return true;
+  }
+  return false;
 }
 
 using Form = std::string (*)(std::string_view);
 
-// Form of a text -> its position, or kAmbiguous.
+// Form of a text -> its position, or kAmbiguous. A form with nothing in it (of an emoji, without
+// what is no word) is like any other of that kind, and not indexed.
 std::map<std::string, std::size_t> index_by(Form form, const std::vector<std::string>& texts) {
   std::map<std::string, std::size_t> out;
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    const auto [entry, fresh] = out.try_emplace(form(texts[i]), i);
+    std::string key = form(texts[i]);
+    if (key.empty()) continue;
+    const auto [entry, fresh] = out.try_emplace(std::move(key), i);
     if (!fresh) entry->second = kAmbiguous;
   }
   return out;
@@ -73,44 +105,55 @@ std::map<std::string, std::size_t> index_by(Form form, const std::vector<std::st
 
 class LabelMatcher {
  public:
-  explicit LabelMatcher(const std::vector<std::string>& texts) : texts_(texts) {
+  LabelMatcher(const std::vector<std::string>& texts,
+               const std::vector<parse::GroundingItem>& items)
+      : texts_(texts) {
     for (const Form form : {folded_form, word_form, bare_form}) {
       indexes_.emplace_back(form, index_by(form, texts));
     }
+    numbers_are_ours_ = std::all_of(items.begin(), items.end(), [this](const auto& item) {
+      return agrees_with_numbering(item);
+    });
   }
 
   std::size_t match(const parse::GroundingItem& item) const {
-    const std::size_t by_id = position_of_id(item);
+    const std::size_t by_id = item.id && numbers_are_ours_ ? position_of_number(*item.id) : kNobody;
     if (trim(item.label).empty()) {
       if (by_id != kNobody) return by_id;
       return texts_.size() == 1 && !item.id ? 0 : kNobody;
     }
     if (by_id != kNobody && bare_form(item.label) == bare_form(texts_[by_id])) return by_id;
-    std::size_t by_label = position_of_label(item.label);
-    if (by_label == kNobody) by_label = position_of_label(unnumbered(item.label));
+    const std::size_t by_label = position_of_label(item.label);
     if (by_label == kAmbiguous) return kNobody;
     // Another expression's words under this number: the words say what was looked for.
     if (by_label != kNobody) return by_label;
     // A label that is only the number of an expression.
-    if (is_number(item.label)) return position_of_number(item.label);
+    if (const auto number = number_in(item.label)) {
+      return numbers_are_ours_ ? position_of_number(*number) : kNobody;
+    }
     // Words of its own ("car" for "a red car") under a good number: the number decides.
-    return by_id;
+    return by_id != kNobody && speaks_of_another(item.label, by_id) ? kNobody : by_id;
   }
 
  private:
-  std::size_t position_of_id(const parse::GroundingItem& item) const {
-    const bool valid =
-        item.id && *item.id >= 1 && *item.id <= static_cast<std::int64_t>(texts_.size());
-    return valid ? static_cast<std::size_t>(*item.id - 1) : kNobody;
+  std::size_t position_of_number(std::int64_t number) const {
+    const bool valid = number >= 1 && number <= static_cast<std::int64_t>(texts_.size());
+    return valid ? static_cast<std::size_t>(number - 1) : kNobody;
   }
-  std::size_t position_of_number(const std::string& number) const {
+
+  // "2", "2.", "(2)", "#2".
+  static std::optional<std::int64_t> number_in(std::string_view label) {
+    const std::vector<std::string> words = split_words(fold_for_comparison(label));
     constexpr std::size_t kMaxDigits = 6;
-    if (number.size() > kMaxDigits) return kNobody;
-    parse::GroundingItem item;
-    item.id = std::stoll(number);
-    return position_of_id(item);
+    if (words.size() != 1 || !is_number(words[0])) return std::nullopt;
+    return words[0].size() > kMaxDigits ? -1 : std::stoll(words[0]);
   }
+
   std::size_t position_of_label(std::string_view label) const {
+    const std::size_t found = position_of_words(label);
+    return found == kNobody ? position_of_words(unnumbered(label)) : found;
+  }
+  std::size_t position_of_words(std::string_view label) const {
     for (const auto& [form, index] : indexes_) {
       const auto found = index.find(form(label));
       if (found != index.end()) return found->second;
@@ -118,8 +161,30 @@ class LabelMatcher {
     return kNobody;
   }
 
+  // Whether the item's number can be the one that we gave to its expression. A model that counts
+  // from 0, or counts what it found, shows it by numbers that nobody has, or by numbers that belong
+  // to other words; then none of its numbers means anything.
+  bool agrees_with_numbering(const parse::GroundingItem& item) const {
+    const std::size_t by_label = position_of_label(item.label);
+    const bool has_words = by_label != kNobody && by_label != kAmbiguous;
+    const auto number = item.id || has_words ? item.id : number_in(item.label);
+    if (!number) return true;
+    const std::size_t by_number = position_of_number(*number);
+    if (by_number == kNobody) return false;
+    return !has_words || by_label == by_number ||
+           bare_form(item.label) == bare_form(texts_[by_number]);
+  }
+
+  // "dog" under the number of "the cat", while "the brown dog" was asked too.
+  bool speaks_of_another(const std::string& label, std::size_t position) const {
+    return !shares_a_word(label, texts_[position]) &&
+           std::any_of(texts_.begin(), texts_.end(),
+                       [&](const std::string& text) { return shares_a_word(label, text); });
+  }
+
   const std::vector<std::string>& texts_;
   std::vector<std::pair<Form, std::map<std::string, std::size_t>>> indexes_;
+  bool numbers_are_ours_ = true;
 };
 
 double normalise_score(const std::optional<double>& given, LabelCounts& counts) {
@@ -131,7 +196,9 @@ double normalise_score(const std::optional<double>& given, LabelCounts& counts) 
   }
   if (score < 0 || score > 1) {
     ++counts.scores_normalised;
-    score = std::clamp(score > 1 ? score / 100 : 0.0, 0.0, 1.0);
+    // 1.0001 is a sum that was rounded, and no percentage.
+    constexpr double kLeastPercentage = 2;
+    score = std::clamp(score >= kLeastPercentage ? score / 100 : score, 0.0, 1.0);
   }
   constexpr double kDecimals = 10000;
   return std::round(score * kDecimals) / kDecimals;
@@ -227,7 +294,7 @@ MatchedAnswer match_items(const std::vector<std::string>& texts,
                           const std::vector<parse::GroundingItem>& items) {
   MatchedAnswer out;
   out.items.resize(texts.size());
-  const LabelMatcher matcher(texts);
+  const LabelMatcher matcher(texts, items);
   for (std::size_t i = 0; i < items.size(); ++i) {
     const std::size_t position = matcher.match(items[i]);
     if (position == kNobody) {
@@ -244,6 +311,12 @@ Result<std::vector<std::vector<Instance>>> apply_grounding(const std::vector<std
                                                            const GroundingFrame& frame,
                                                            const GroundingRules& rules,
                                                            LabelCounts& counts) {
+  // Boxes without one that can be used say no more about what is there than no answer.
+  if (answer.items.empty() && answer.unusable_boxes > 0) {
+    return fail(ErrorKind::kData,
+                "none of the answer's boxes is one: points, words, or too many "
+                "or too few numbers");
+  }
   const MatchedAnswer matched = match_items(texts, answer.items);
   if (!answer.items.empty() &&
       matched.unmatched_items == static_cast<std::int64_t>(answer.items.size())) {

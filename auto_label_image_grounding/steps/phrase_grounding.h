@@ -41,13 +41,14 @@ struct MatchedAnswer {
 // Which item of an answer speaks of which expression (`texts` are different from each other; they
 // were numbered from 1 in the prompt). Survives letter case, quotes, articles, white space, Unicode
 // forms and order. An item is given to one expression at most, and to none where it could be two.
+// Numbers count only where all of the answer's can be those of the prompt.
 MatchedAnswer match_items(const std::vector<std::string>& texts,
                           const std::vector<parse::GroundingItem>& items);
 
 // One list of instances per text, ordered by descending score, cleaned and counted: corners
 // ordered, clamped to the picture, rounded to nearest, boxes without area dropped, scores brought
 // to [0,1] (0.9 where none is given), near-duplicates merged. kData where the answer has boxes but
-// none of its items fits a text.
+// none of its items fits a text, or none of them can be used.
 Result<std::vector<std::vector<Instance>>> apply_grounding(const std::vector<std::string>& texts,
                                                            const parse::GroundingAnswer& answer,
                                                            const GroundingFrame& frame,

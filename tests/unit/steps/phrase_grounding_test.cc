@@ -63,6 +63,10 @@ TEST(PhraseGroundingTest, MatchesLabelsHoweverTheyAreWritten) {
            Case{"2", {}, 1},
            Case{"car", 1, 0},
            Case{"red car", 4, 0},
+           Case{"2.", {}, 1},
+           Case{"#2", {}, 1},
+           Case{"3 dogs", {}, -1},
+           Case{"dog", 1, -1},
            Case{"a blue boat", {}, -1},
            Case{"", {}, -1},
            Case{"", 9, -1},
@@ -83,6 +87,56 @@ TEST(PhraseGroundingTest, AnAmbiguousLabelGoesToNobody) {
   EXPECT_EQ(match_items(texts, {item("dog", {})}).unmatched_items, 1);
   EXPECT_EQ(match_items(texts, {item("A dog", {})}).items[1].size(), 1u);
   EXPECT_EQ(match_items(texts, {item("dog", 1)}).items[0].size(), 1u) << "the id decides";
+}
+
+// Which items each expression gets: "(01)|()".
+std::string render_matches(const std::vector<std::string>& texts,
+                           const std::vector<GroundingItem>& items) {
+  std::string out;
+  for (const auto& positions : match_items(texts, items).items) {
+    out += out.empty() ? "(" : "|(";
+    for (const std::size_t position : positions) out += std::to_string(position);
+    out += ")";
+  }
+  return out;
+}
+
+TEST(PhraseGroundingTest, NumbersOfItsOwnMeanNothing) {
+  const std::vector<std::string> texts = {"the brown dog", "the cat"};
+  struct Case {
+    const char* name;
+    std::vector<GroundingItem> items;
+    const char* matches;
+  };
+  const std::vector<Case> cases = {
+      {"as asked", {item("", 1), item("", 2)}, "(0)|(1)"},
+      {"from 0", {item("", 0), item("", 1)}, "()|()"},
+      {"from 0, as labels", {item("0", {}), item("1", {})}, "()|()"},
+      {"from 0, with labels", {item("the brown dog", 0), item("the cat", 1)}, "(0)|(1)"},
+      {"from 0, with words of its own", {item("animal", 0), item("pet", 1)}, "()|()"},
+      {"counts what it found", {item("", 1), item("", 2), item("", 3)}, "()|()"},
+      {"counts the dogs", {item("dog", 1), item("dog", 2), item("cat", 3)}, "()|(2)"},
+      {"the cat is not there", {item("dog", 1), item("dog", 2)}, "(0)|()"},
+      {"words of its own", {item("dog", 1), item("kitten", 2)}, "(0)|(1)"},
+      {"numbers in another order", {item("the cat", 1), item("hound", 2)}, "()|(0)"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(render_matches(texts, c.items), c.matches) << c.name;
+}
+
+TEST(PhraseGroundingTest, LabelsWithoutWordsFitOnlyTheSame) {
+  const std::vector<std::string> texts = {"→", "a dog"};
+  EXPECT_EQ(match_items(texts, {item("★", {})}).unmatched_items, 1);
+  EXPECT_EQ(match_items(texts, {item(" → ", {})}).items[0].size(), 1u);
+}
+
+TEST(PhraseGroundingTest, AnAnswerWhoseBoxesAreNoneIsUnusable) {
+  GroundingAnswer answer;
+  answer.unusable_boxes = 1;
+  LabelCounts counts;
+  EXPECT_FALSE(apply_grounding({"a", "b"}, answer, kPixels, kRules, counts));
+  answer.items = {item("a", 1)};
+  EXPECT_TRUE(apply_grounding({"a", "b"}, answer, kPixels, kRules, counts));
+  EXPECT_EQ(counts.boxes_dropped, 1);
 }
 
 TEST(PhraseGroundingTest, OrderOfTheAnswerDoesNotMatter) {
@@ -146,8 +200,9 @@ TEST(PhraseGroundingTest, ScoresComeOutBetweenZeroAndOne) {
     std::optional<double> given;
     double score;
   };
-  for (const Case& c : {Case{{}, 0.9}, Case{0.5, 0.5}, Case{85, 0.85}, Case{-1, 0}, Case{1, 1},
-                        Case{0.123456, 0.1235}, Case{1000, 1}}) {
+  for (const Case& c :
+       {Case{{}, 0.9}, Case{0.5, 0.5}, Case{85, 0.85}, Case{-1, 0}, Case{1, 1},
+        Case{0.123456, 0.1235}, Case{1000, 1}, Case{1.0001, 1}, Case{1.5, 1}, Case{2, 0.02}}) {
     LabelCounts counts;
     const auto out = ground_one({box(1, 1, 20, 20, c.given)}, kPixels, counts);
     EXPECT_EQ(out.at(0).score, c.score) << c.given.value_or(-99);
