@@ -347,6 +347,10 @@ class BlockInterpreter {
     } else if (json.is_array()) {
       if (!json.empty() && !speaks_of_boxes(json)) return;
       collect_boxes(entry.value, std::nullopt, item);
+    } else if (json.is_object() && counts_instances(json)) {
+      for (const Entries& entries : entries_of(entry.value)) {
+        for (const Entry& instance : entries) collect_boxes(instance.value, std::nullopt, item);
+      }
     } else if (json.is_object()) {
       if (!is_instance(entry.value)) {
         read(entry.value, {});
@@ -373,6 +377,14 @@ class BlockInterpreter {
                          return element.is_structured() || element.is_number() || element.is_null();
                        }) ||
            is_box_texts(array);
+  }
+
+  // {"1": […], "2": […]} below an expression: its instances, and not the expressions 1 and 2.
+  static bool counts_instances(const Json& object) {
+    const auto& map = object.get_ref<const Json::object_t&>();
+    return !map.empty() && std::all_of(map.begin(), map.end(), [](const auto& entry) {
+      return whole_number_text(entry.first).has_value();
+    });
   }
 
   static bool is_instance(const Node& object) {
