@@ -32,6 +32,10 @@ struct FamilyRow {
 // tokens, GPT's of 512 for 170, InternVL's of 448 for 256, Claude's w*h/750.
 const std::vector<FamilyRow>& family_rows() {
   static const std::vector<FamilyRow> kRows = {
+      // Named after the language model in them too: Ovis1.6-Gemma2-9B.
+      {"ovis1", {"Ovis", kXyxy1, {}}},  // not "ovis": that is in "gpt-4o-vision" too
+      {"ovis2", {"Ovis", kXyxy1, {}}},
+      {"locateanything", {"LocateAnything", kXyxy1000, {}}},
       {"cosmosreason1", {"Cosmos-Reason1", kPixels, kQwen25Grid, 0, nullptr, 784}},
       {"cosmosreason", {"Cosmos-Reason2", kXyxy1000, {}}},
       {"qwen25vl", {"Qwen2.5-VL", kPixels, kQwen25Grid, 0, nullptr, 784}},
@@ -42,7 +46,6 @@ const std::vector<FamilyRow>& family_rows() {
        {"Gemma 3", kYxyx1000, {}, 0, "Gemma 3 was not trained to give boxes; Gemma 4 was"}},
       {"gemma", {"Gemma", kYxyx1000, {}}},
       {"internvl", {"InternVL", kXyxy1000, {}, 0, nullptr, 784}},
-      {"locateanything", {"LocateAnything", kXyxy1000, {}}},
       {"nemotron", {"Nemotron-VL", kXyxy1000, {}}},
       {"glm", {"GLM-V", kXyxy1000, {}}},
       {"doubao", {"Doubao", kXyxy1000, {}}},
@@ -54,8 +57,6 @@ const std::vector<FamilyRow>& family_rows() {
       {"mistrallarge", {"Mistral Large", kXyxy999, {}}},
       {"grok", {"Grok", kXyxy100, {}}},
       {"moondream", {"Moondream", kXyxy1, {}}},
-      {"ovis1", {"Ovis", kXyxy1, {}}},  // not "ovis": that is in "gpt-4o-vision" too
-      {"ovis2", {"Ovis", kXyxy1, {}}},
       {"molmo", {"Molmo", kXyxy100, {}, 0, "Molmo answers with points, which are no boxes"}},
       {"gpt", {"GPT", kPixels, {}, 2048, nullptr, 1542}},
       {"claude", {"Claude", kPixels, {}, 1568, nullptr, 750}},

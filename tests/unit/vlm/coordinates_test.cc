@@ -31,6 +31,8 @@ TEST(CoordinatesTest, FamiliesByNameHoweverItIsSpelled) {
            Case{"nvidia/nemotron-nano-12b-v2-vl", "Nemotron-VL", "xyxy_1000"},
            Case{"gpt-4o-vision", "GPT", "pixel"},
            Case{"AIDC-AI/Ovis2.5-9B", "Ovis", "xyxy_1"},
+           Case{"AIDC-AI/Ovis1.6-Gemma2-9B", "Ovis", "xyxy_1"},
+           Case{"locateanything-3b-on-qwen2.5-vl", "LocateAnything", "xyxy_1000"},
            Case{"demo-teacher", "unknown", "pixel"},
            Case{"", "unknown", "pixel"},
        }) {
