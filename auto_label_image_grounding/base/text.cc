@@ -123,6 +123,16 @@ bool is_word_code_point(char32_t c) {
   return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO;
 }
 
+std::vector<bool> character_starts(const std::vector<char32_t>& text) {
+  std::vector<bool> out(text.size(), true);
+  utf8proc_int32_t state = 0;
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    out[i] = utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(text[i - 1]),
+                                              static_cast<utf8proc_int32_t>(text[i]), &state);
+  }
+  return out;
+}
+
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kAsciiSpaces = " \t\n\v\f\r";
   const std::size_t first = text.find_first_not_of(kAsciiSpaces);

@@ -35,6 +35,9 @@ std::string fold_for_comparison(std::string_view text);
 bool is_space_code_point(char32_t c);
 // A letter, a mark or a number of any script.
 bool is_word_code_point(char32_t c);
+// For each code point whether what people see as one character starts there: no combining mark, no
+// part of an emoji sequence, no second half of a flag.
+std::vector<bool> character_starts(const std::vector<char32_t>& text);
 
 // Without leading and trailing white space (Unicode).
 std::string_view trim(std::string_view text);

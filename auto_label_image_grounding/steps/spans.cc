@@ -17,26 +17,19 @@ bool is_unspaced_script(char32_t c) {
          (c >= 0xFF66 && c <= 0xFF9F) || (c >= 0x20000 && c <= 0x3FFFF);
 }
 
-// U+0300.. and friends, variation selectors, joiners, emoji modifiers: they belong to the character
-// before them, and a span must not cut them off.
-bool continues_character(char32_t c) {
-  return (c >= 0x0300 && c <= 0x036F) || c == 0x200D || (c >= 0xFE00 && c <= 0xFE0F) ||
-         (c >= 0x1F3FB && c <= 0x1F3FF) || (c >= 0x20D0 && c <= 0x20FF);
-}
-
 bool joins_into_word(char32_t c) { return is_word_code_point(c) && !is_unspaced_script(c); }
 
 }  // namespace
 
 SpanFinder::SpanFinder(std::string_view caption)
-    : caption_(lower_code_points(to_code_points(caption))) {}
+    : caption_(lower_code_points(to_code_points(caption))),
+      character_starts_(character_starts(caption_)) {}
 
 bool SpanFinder::inside_word(std::size_t boundary) const {
   if (boundary == 0 || boundary >= caption_.size()) return false;
   const char32_t before = caption_[boundary - 1];
   const char32_t after = caption_[boundary];
-  return continues_character(after) || before == 0x200D ||
-         (joins_into_word(before) && joins_into_word(after));
+  return !character_starts_[boundary] || (joins_into_word(before) && joins_into_word(after));
 }
 
 bool SpanFinder::stands_at(const std::vector<char32_t>& text, std::size_t begin) const {

@@ -17,8 +17,9 @@ class SpanFinder {
  public:
   explicit SpanFinder(std::string_view caption);
 
-  // The free occurrence of `text` (up to letter case, on word boundaries) that is nearest to the
-  // hint, or the first one without a hint; nothing where none is left. Half-open, in code points.
+  // The free occurrence of `text` (up to letter case, on word boundaries, of whole characters) that
+  // is nearest to the hint, or the first one without a hint; nothing where none is left. Half-open,
+  // in code points.
   std::optional<CharSpan> take(std::string_view text,
                                const std::optional<std::pair<std::int64_t, std::int64_t>>& hint);
 
@@ -27,6 +28,7 @@ class SpanFinder {
   bool inside_word(std::size_t boundary) const;
 
   std::vector<char32_t> caption_;  // lower case
+  std::vector<bool> character_starts_;
   std::vector<std::pair<std::vector<char32_t>, CharSpan>> taken_;
 };
 

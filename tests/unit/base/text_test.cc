@@ -45,6 +45,19 @@ TEST(TextTest, FoldsAsciiAsTheLongWayDoes) {
   }
 }
 
+TEST(TextTest, CharactersStartWherePeopleSeeThem) {
+  const auto starts = [](const char* text) {
+    std::string out;
+    for (const bool start : character_starts(to_code_points(text))) out += start ? '|' : '.';
+    return out;
+  };
+  EXPECT_EQ(starts(""), "");
+  EXPECT_EQ(starts("ab"), "||");
+  EXPECT_EQ(starts("e\u0301か\u3099"), "|.|.");
+  EXPECT_EQ(starts("👩‍🚀👍🏽"), "|..|.");
+  EXPECT_EQ(starts("🇩🇪🇫🇷"), "|.|.");
+}
+
 TEST(TextTest, TrimsUnicodeSpace) {
   EXPECT_EQ(trim(" \t\u3000a b\u00a0\n"), "a b");
   EXPECT_EQ(trim("  "), "");

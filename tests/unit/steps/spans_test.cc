@@ -44,6 +44,9 @@ TEST(SpansTest, FindsTrueSpansOrNone) {
       {"a cafe\u0301", "cafe", {}, {}},
       {"a cafe\u0301", "cafe\u0301", {}, CharSpan{2, 7}},
       {"👩‍🚀 waves", "👩", {}, {}},
+      {"か\u3099 か", "か", {}, CharSpan{3, 4}},
+      {"🇩🇪🇫🇷 🇪🇫", "🇪🇫", {}, CharSpan{5, 7}},
+      {"🇩🇪🇫🇷", "🇫🇷", {}, CharSpan{2, 4}},
   };
   for (const Case& c : cases) {
     EXPECT_EQ(SpanFinder(c.caption).take(c.text, c.hint), c.span) << c.caption << " / " << c.text;
