@@ -32,6 +32,12 @@ bool ends_noun_phrase(const std::string& word) {
   return kWords.contains(word);
 }
 
+bool begins_noun_phrase(const std::string& word) {
+  static const std::set<std::string> kWords = {"a",   "an",    "the", "this", "that", "his",  "her",
+                                               "its", "their", "one", "some", "two",  "three"};
+  return kWords.contains(word);
+}
+
 bool contains_text(std::string_view text, std::string_view part) {
   return !part.empty() &&
          fold_for_comparison(text).find(fold_for_comparison(part)) != std::string::npos;
@@ -42,19 +48,25 @@ std::string noun_chunk_of(const parse::ExtractedExpression& extracted, std::stri
   return contains_text(text, given) ? std::string(given) : head_noun(text);
 }
 
-// How often the exact text was listed already.
+// Whether the text was listed already, up to letter case, as spans are found.
 bool is_listed(const std::vector<Expression>& expressions, std::string_view text) {
+  const auto lower = [](std::string_view t) { return lower_code_points(to_code_points(t)); };
   return std::any_of(expressions.begin(), expressions.end(),
-                     [&](const Expression& known) { return known.text == text; });
+                     [&](const Expression& known) { return lower(known.text) == lower(text); });
 }
 
 }  // namespace
 
 std::string head_noun(std::string_view expression) {
   std::string_view head;
+  bool after_comma = false;
   for (std::string_view word : words_of(expression)) {
-    if (!head.empty() && ends_noun_phrase(ascii_lower(word))) break;
-    const bool last = word.back() == ',' || word.back() == ';';
+    const std::string lower = ascii_lower(word);
+    if (!head.empty() && ends_noun_phrase(lower)) break;
+    // "a dog, a cat" is two phrases, "a big, brown dog" one.
+    if (after_comma && begins_noun_phrase(lower)) break;
+    after_comma = word.back() == ',';
+    const bool last = word.back() == ';';
     while (!word.empty() && std::string_view(",;.:!?\"').").find(word.back()) != word.npos) {
       word.remove_suffix(1);
     }

@@ -19,7 +19,7 @@ ExtractionResult apply_extraction(std::string_view caption, const parse::Extract
 void check_spans(ExtractionResult& result, LabelCounts& counts);
 
 // The head noun of an English noun phrase by simple rules: the last word before the first
-// preposition, relative pronoun or comma; for other languages mostly the phrase itself.
+// preposition, relative pronoun or next phrase; for other languages mostly the phrase itself.
 std::string head_noun(std::string_view expression);
 
 }  // namespace alig

@@ -44,6 +44,14 @@ TEST(ExpressionExtractionTest, CountsWhatItCannotUse) {
   EXPECT_EQ(counts.unusable_expressions, 3);
 }
 
+TEST(ExpressionExtractionTest, LetterCaseMakesNoNewExpression) {
+  parse::ExtractionAnswer answer;
+  answer.expressions = {extracted("a dog"), extracted("A dog")};
+  LabelCounts counts;
+  EXPECT_EQ(apply_extraction("A dog sits", answer, counts).expressions.size(), 1u);
+  EXPECT_EQ(counts.duplicate_expressions, 1);
+}
+
 TEST(ExpressionExtractionTest, ANounOutsideItsExpressionIsReplaced) {
   parse::ExtractionAnswer answer;
   answer.cleaned_caption = "A man in a hat.";
@@ -59,7 +67,8 @@ TEST(ExpressionExtractionTest, HeadNouns) {
   };
   for (const Case& c :
        {Case{"a red car", "car"}, Case{"the man in a hat", "man"}, Case{"dog", "dog"},
-        Case{"a big, brown dog", "big"}, Case{"people sitting on a bench.", "people"},
+        Case{"a big, brown dog", "dog"}, Case{"a dog, a cat", "dog"},
+        Case{"a man, wearing a hat", "man"}, Case{"people sitting on a bench.", "people"},
         Case{"in", "in"}, Case{"猫", "猫"}, Case{"cars that shine", "cars"}}) {
     EXPECT_EQ(head_noun(c.text), c.head) << c.text;
   }
