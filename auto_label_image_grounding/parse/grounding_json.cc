@@ -16,6 +16,9 @@ struct Context {
   std::optional<std::int64_t> id{};
   // The name of the outer object may stand behind the cut: what has none of its own is left out.
   bool may_follow = false;
+  // The list that was asked for: ids in it are those of expressions. Below anything else that has a
+  // name, ids count its instances.
+  bool lists_expressions = false;
 };
 
 std::optional<std::string> label_text(const Json& json) {
@@ -54,18 +57,26 @@ bool has_boxes(const Entries& entries) {
          names_axes(entries);
 }
 
-// The best label and id among the entries; the context's where there are none.
+// The best label and id among the entries; what they lack is the context's.
 Context named_by(const Entries& entries, const Context& outer) {
-  Context out;
+  Context out = outer;
+  std::optional<std::int64_t> id;
   const Entry* best = nullptr;
   for (const Entry& entry : entries) {
-    if (kind_of(entry) == KeyKind::kId && !out.id) out.id = id_of(*entry.value.json);
+    if (kind_of(entry) == KeyKind::kId && !id) id = id_of(*entry.value.json);
     if (kind_of(entry) != KeyKind::kLabel || !label_text(*entry.value.json)) continue;
     if (best == nullptr || entry.meaning.rank < best->meaning.rank) best = &entry;
   }
-  if (best != nullptr) out.label = *label_text(*best->value.json);
-  out.may_follow = outer.may_follow;
-  return best == nullptr && !out.id ? outer : out;
+  if (best != nullptr) {
+    out.label = *label_text(*best->value.json);
+    out.id = id;
+  } else if (id && outer.lists_expressions) {
+    out.label.clear();
+    out.id = id;
+  } else if (!out.id) {
+    out.id = id;
+  }
+  return out;
 }
 
 bool is_named(const Context& context) { return !trim(context.label).empty() || context.id; }
@@ -279,6 +290,7 @@ class BlockInterpreter {
     named.may_follow = named.may_follow || cut;
     bool found = false;
     for (const Entry& entry : entries) {
+      named.lists_expressions = plain_key(entry.key) == "groundings";
       const KeyKind kind = kind_of(entry);
       const Json& json = *entry.value.json;
       const bool list_of_named = kind == KeyKind::kLabels && !is_labels(json);
@@ -349,11 +361,13 @@ class BlockInterpreter {
       collect_boxes(entry.value, std::nullopt, item);
     } else if (json.is_object() && counts_instances(json)) {
       for (const Entries& entries : entries_of(entry.value)) {
-        for (const Entry& instance : entries) collect_boxes(instance.value, std::nullopt, item);
+        for (const Entry& instance : entries) {
+          if (is_counter(instance.key)) collect_boxes(instance.value, std::nullopt, item);
+        }
       }
     } else if (json.is_object()) {
       if (!is_instance(entry.value)) {
-        read(entry.value, {});
+        read(entry.value, {std::string(entry.key)});
         return;
       }
       collect_boxes(entry.value, std::nullopt, item);
@@ -379,12 +393,16 @@ class BlockInterpreter {
            is_box_texts(array);
   }
 
+  static bool is_counter(std::string_view key) { return whole_number_text(key).has_value(); }
+
   // {"1": […], "2": […]} below an expression: its instances, and not the expressions 1 and 2.
   static bool counts_instances(const Json& object) {
     const auto& map = object.get_ref<const Json::object_t&>();
-    return !map.empty() && std::all_of(map.begin(), map.end(), [](const auto& entry) {
-      return whole_number_text(entry.first).has_value();
-    });
+    const auto counter = [](const auto& entry) { return is_counter(entry.first); };
+    return std::any_of(map.begin(), map.end(), counter) &&
+           std::all_of(map.begin(), map.end(), [&](const auto& entry) {
+             return counter(entry) || meaning_of_key(entry.first).kind == KeyKind::kIgnored;
+           });
   }
 
   static bool is_instance(const Node& object) {
