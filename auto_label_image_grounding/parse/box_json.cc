@@ -132,7 +132,9 @@ void collect_nested(const Node& array, const Scores& scores, bool corners, ItemD
       }
       continue;
     }
-    if (element.json->is_structured()) collect_boxes(element, scores.at(i), item);
+    if (element.json->is_structured() && !is_item(*element.json)) {
+      collect_boxes(element, scores.at(i), item);
+    }
   }
 }
 
@@ -266,6 +268,17 @@ bool is_bare_numbers(const Json& json) {
          std::all_of(json.begin(), json.end(), [](const Json& element) {
            return element.is_array() && (element.empty() || is_bare_numbers(element));
          });
+}
+
+bool is_item(const Json& json) {
+  if (!json.is_object()) return false;
+  bool is_named = false, has_instances = false;
+  for (const auto& [key, value] : json.get_ref<const Json::object_t&>()) {
+    const KeyKind kind = meaning_of_key(key).kind;
+    is_named = is_named || kind == KeyKind::kLabel || kind == KeyKind::kId;
+    has_instances = has_instances || (kind == KeyKind::kInstances && value.is_array());
+  }
+  return is_named && has_instances;
 }
 
 bool is_flat(const Json& json) {

@@ -37,6 +37,10 @@ bool is_number_list(const Json& json);   // not empty, numbers and nulls alone
 bool is_bare_numbers(const Json& json);  // nested lists of numbers and nulls, not empty
 bool is_flat(const Json& json);          // has no containers inside
 
+// An expression with its instances. Among another's instances it is there by a bracket that was
+// forgotten.
+bool is_item(const Json& json);
+
 const Entry* find_entry(const Entries& entries, KeyKind kind);
 // The score among the entries; none where it is no finite number.
 std::optional<double> score_of(const Entries& entries);
@@ -48,6 +52,7 @@ std::optional<std::array<double, 4>> named_box(const Entries& entries);
 
 // All boxes below a value that stands under a key for boxes or instances. `score` is for boxes
 // without one of their own. Labels and ids in instances are not read: they belong to the instance.
+// Items in lists are left out.
 void collect_boxes(const Node& node, std::optional<double> score, ItemDraft& item);
 
 // The boxes of an object's box entries, with the score that stands beside them.

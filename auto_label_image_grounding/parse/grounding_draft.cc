@@ -77,7 +77,13 @@ void add_boxes_from_text(ItemDraft& item, std::string_view text, bool complete,
       if (!complete && !(group.bracketed && group.values.size() == kBoxNumbers)) continue;
       add_group(item, group.values, form, score);
     }
-    if (numbers.groups.empty() && complete) item.said_none = true;  // "[]"
+    if (!numbers.groups.empty() || !complete) return;
+    // "[]" says that there is nothing; "<loc_12>" holds a number in a token that is not read here.
+    if (text.find_first_of("0123456789") == std::string_view::npos) {
+      item.said_none = true;
+    } else {
+      ++item.unusable;
+    }
   }
 }
 

@@ -284,6 +284,18 @@ class BlockInterpreter {
     ItemDraft item = start(named);
     collect_entries(entries, cut, std::nullopt, item);
     finish_item(std::move(item), draft_);
+    for (const Entry& entry : entries) {
+      if (entry.meaning.kind == KeyKind::kInstances) read_misplaced_items(entry.value);
+    }
+  }
+
+  // The next expressions, where the bracket that ends this one's list was forgotten.
+  void read_misplaced_items(const Node& array) {
+    if (!array.json->is_array()) return;
+    for (std::size_t i = 0; i < array.json->size(); ++i) {
+      const Node element = element_of(array, i);
+      if (is_item(*element.json)) read(element, {});
+    }
   }
 
   bool read_wrappers(const Entries& entries, Context named, bool cut) {
@@ -359,6 +371,7 @@ class BlockInterpreter {
     } else if (json.is_array()) {
       if (!json.empty() && !speaks_of_boxes(json)) return;
       collect_boxes(entry.value, std::nullopt, item);
+      read_misplaced_items(entry.value);
     } else if (json.is_object() && counts_instances(json)) {
       for (const Entries& entries : entries_of(entry.value)) {
         for (const Entry& instance : entries) {

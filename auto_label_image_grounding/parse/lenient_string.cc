@@ -178,9 +178,9 @@ class StringReader {
   StringOutcome read() {
     if (escapes_ > 0) repairs_.insert(Repair::kEscapedJson);
     if (quote_ == '\'') repairs_.insert(Repair::kSingleQuotes);
-    const std::size_t begin = at_;
+    begin_ = at_;
     while (at_ < text_.size()) {
-      if (step()) return {finish(text_.substr(begin, content_end_ - begin)), at_};
+      if (step()) return {finish(text_.substr(begin_, content_end_ - begin_)), at_};
     }
     return {std::nullopt, text_.size()};
   }
@@ -212,12 +212,27 @@ class StringReader {
 
   bool quote(std::size_t content_end) {
     ++at_;
-    if (!closes(text_, at_, role_)) {
-      repairs_.insert(Repair::kUnescapedQuote);
-      return false;
+    if (closes(text_, at_, role_)) {
+      content_end_ = content_end;
+      return true;
     }
-    content_end_ = content_end;
-    return true;
+    if (const auto comma = comma_before_key(content_end)) {
+      content_end_ = *comma;
+      at_ = content_end;
+      repairs_.insert(Repair::kUnclosedString);
+      return true;
+    }
+    repairs_.insert(Repair::kUnescapedQuote);
+    return false;
+  }
+
+  // {"label": "a dog, "bbox": […]}: the closing quote was forgotten, and this one opens a key. Read
+  // on, the string would swallow the next object's label and take its box.
+  std::optional<std::size_t> comma_before_key(std::size_t quote) const {
+    if (role_ != StringRole::kObjectValue || !is_quoted_key_at(text_, quote)) return std::nullopt;
+    const std::size_t comma = quote > 0 && text_[quote - 1] == ' ' ? quote - 2 : quote - 1;
+    if (comma <= begin_ || comma >= text_.size() || text_[comma] != ',') return std::nullopt;
+    return comma;
   }
 
   // A line end inside a string is text, unless the next line starts with the next key: then the
@@ -246,6 +261,7 @@ class StringReader {
   std::string_view text_;
   StringRole role_;
   std::set<Repair>& repairs_;
+  std::size_t begin_ = 0;  // of the content
   std::size_t at_ = 0;
   std::size_t escapes_ = 0;  // backslashes before each quote
   char quote_ = '"';

@@ -141,9 +141,11 @@ class LabelMatcher {
     return valid ? static_cast<std::size_t>(number - 1) : kNobody;
   }
 
-  // "2", "2.", "(2)", "#2".
+  // "2", "2.", "(2)", "#2", "expression 2".
   static std::optional<std::int64_t> number_in(std::string_view label) {
-    const std::vector<std::string> words = split_words(fold_for_comparison(label));
+    static const std::set<std::string> kWords = {"expression", "id", "phrase", "item", "no"};
+    std::vector<std::string> words = split_words(fold_for_comparison(label));
+    if (words.size() == 2 && kWords.contains(words[0])) words.erase(words.begin());
     constexpr std::size_t kMaxDigits = 6;
     if (words.size() != 1 || !is_number(words[0])) return std::nullopt;
     return words[0].size() > kMaxDigits ? -1 : std::stoll(words[0]);

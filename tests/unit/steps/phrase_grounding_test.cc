@@ -65,6 +65,7 @@ TEST(PhraseGroundingTest, MatchesLabelsHoweverTheyAreWritten) {
            Case{"red car", 4, 0},
            Case{"2.", {}, 1},
            Case{"#2", {}, 1},
+           Case{"Expression 2", {}, 1},
            Case{"3 dogs", {}, -1},
            Case{"dog", 1, -1},
            Case{"a blue boat", {}, -1},
