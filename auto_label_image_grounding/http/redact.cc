@@ -140,14 +140,24 @@ std::size_t known_key_length(std::string_view text, std::size_t at) {
   return 0;
 }
 
+// "user:password@" of a URL whose "://" ends at `at`.
+std::size_t credentials_length(std::string_view text, std::size_t at) {
+  if (!text.substr(0, at).ends_with("://")) return 0;
+  const std::string_view authority =
+      text.substr(at, text.find_first_of("/?# \t\r\n\"'<>", at) - at);
+  const std::size_t end = authority.rfind('@');
+  return end == authority.npos ? 0 : end;
+}
+
 std::string mask_patterns(const std::string& text) {
   const std::string lower = ascii_lower(text);
   std::string masked;
   std::size_t at = 0;
   while (at < text.size()) {
-    if (const std::size_t key = known_key_length(text, at); key > 0) {
+    const std::size_t hidden = std::max(known_key_length(text, at), credentials_length(text, at));
+    if (hidden > 0) {
       masked += kMask;
-      at += key;
+      at += hidden;
       continue;
     }
     const std::size_t marker = marker_length(lower, at);

@@ -10,7 +10,8 @@ namespace alig {
 // it off or the text ends within it, and whatever looks like
 // a key although nobody told us: the value in `key=…`, `api_key: …`, `token=…`, `Bearer …`,
 // `Authorization: Basic …`, and words that begin like the keys of known providers (`sk-…`,
-// `AIza…`, `nvapi-…`, `hf_…`). Errs on the side of hiding too much. Pure; linear in the text.
+// `AIza…`, `nvapi-…`, `hf_…`), and the user's name and password in a URL. Errs on the side of
+// hiding too much. Pure; linear in the text.
 std::string redact(std::string text, const std::vector<std::string>& secrets);
 
 }  // namespace alig

@@ -145,7 +145,7 @@ Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
   }
   auto verdict = backend.judge_probe(*outcome);
   if (!verdict) return fail(verdict.error().kind, redact(verdict.error().message, secrets));
-  return verdict;
+  return redact(std::move(*verdict), secrets);
 }
 
 Status judge_images(const Spec& spec, const DryRun& dry) {

@@ -27,6 +27,20 @@ TEST(Redact, HidesKnownSecretsInAllTheirForms) {
   for (const Case& c : cases) EXPECT_EQ(redact(c.text, c.secrets), c.expected) << c.text;
 }
 
+TEST(Redact, HidesTheCredentialsOfUrls) {
+  const Case cases[] = {
+      {"http://me:hunter2@host:8000/v1 does not answer",
+       {},
+       "http://***@host:8000/v1 does not answer"},
+      {"https://token@host", {}, "https://***@host"},
+      {"https://a:b@c@host/x@y", {}, "https://***@host/x@y"},
+      {"two: http://a:b@h/, http://c:d@h/", {}, "two: http://***@h/, http://***@h/"},
+      {"https://host/mail@example", {}, "https://host/mail@example"},
+      {"https://host:8000/v1 me@example", {}, "https://host:8000/v1 me@example"},
+  };
+  for (const Case& c : cases) EXPECT_EQ(redact(c.text, c.secrets), c.expected) << c.text;
+}
+
 TEST(Redact, HidesWhatACutLeftOfASecret) {
   const Case cases[] = {
       {"the key zebra-quag… is wrong", {"zebra-quagga-77"}, "the key ***… is wrong"},
