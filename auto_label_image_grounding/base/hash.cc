@@ -13,7 +13,9 @@ struct Sha256::Context {
 };
 
 Sha256::Sha256() : context_(std::make_unique<Context>()) {
-  EVP_DigestInit_ex(context_->digest.get(), EVP_sha256(), nullptr);
+  // Found once: EVP_sha256() makes OpenSSL 3 look for an implementation each time.
+  static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  EVP_DigestInit_ex(context_->digest.get(), kSha256, nullptr);
 }
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&& other) noexcept = default;

@@ -1,6 +1,7 @@
 #include "auto_label_image_grounding/data/record.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,7 +12,13 @@ namespace {
 
 using nlohmann::json;
 
-bool is_plain_in_json(char c) { return c >= ' ' && c < '\x7f' && c != '"' && c != '\\'; }
+// By byte: whether it stands for itself in a JSON string.
+constexpr auto kPlainInJson = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0x20; c < 0x7F; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+bool is_plain_in_json(char c) { return kPlainInJson[static_cast<unsigned char>(c)]; }
 
 // Walks over JSON text that a real parser has accepted already: so it needs no error handling.
 class RawScanner {

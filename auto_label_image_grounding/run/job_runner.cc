@@ -1,6 +1,8 @@
 #include "auto_label_image_grounding/run/job_runner.h"
 
 #include <algorithm>
+#include <chrono>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -17,6 +19,8 @@ namespace {
 // Room for an expression with a few boxes in an answer, in tokens.
 constexpr std::size_t kTokensPerExpression = 100;
 constexpr std::size_t kMostExpressionsPerCall = 50;
+// Into so many parts at least is divided what is loaded at once.
+constexpr std::size_t kBatches = 8;
 
 std::size_t expressions_per_call(int max_output_tokens) {
   const auto fitting =
@@ -71,29 +75,50 @@ void JobRunner::in_pool(std::function<Status(RunReport&)> work, std::function<vo
   parts_.pool.submit(std::move(task), priority);
 }
 
+// Several groups at a time: to hand one to another thread costs as much as to load it, where its
+// checkpoints hold all of it.
 void JobRunner::load_more() {
-  while (!stopped_ && active_ < max_active_ && next_group_ < parts_.context.dataset.groups()) {
-    const std::size_t group = next_group_++;
-    ++active_;
-    auto jobs = std::make_shared<std::vector<Job>>();
-    in_pool(
-        [this, group, jobs](RunReport& counts) -> Status {
-          if (stopped_) return {};
-          auto loaded = load_jobs(parts_.context, group, counts);
-          if (!loaded) return tl::unexpected(loaded.error());
-          *jobs = std::move(*loaded);
-          return {};
-        },
-        [this, jobs] {
-          active_ += jobs->size();
-          --active_;  // the group itself
-          for (const Job& job : *jobs) {
-            ++parts_.report.images;
-            start_extraction(job);
-          }
-        },
-        ThreadPool::Priority::kNormal);
+  while (!stopped_ && next_group_ < parts_.context.dataset.groups()) {
+    const std::size_t left = parts_.context.dataset.groups() - next_group_;
+    const std::size_t count = std::min(left, max_active_ / kBatches);
+    if (active_ + count > max_active_) return;
+    active_ += count;
+    load({next_group_, next_group_ + count});
+    next_group_ += count;
   }
+}
+
+void JobRunner::load(GroupRange groups) {
+  struct Loaded {
+    GroupRange rest;
+    std::vector<Job> jobs;
+  };
+  auto loaded = std::make_shared<Loaded>(Loaded{groups, {}});
+  in_pool(
+      [this, loaded](RunReport& counts) -> Status {
+        // Pictures that must be decoded take their time: answers must not wait for a whole batch.
+        constexpr auto kLongest = std::chrono::milliseconds(1);
+        const auto begin = std::chrono::steady_clock::now();
+        GroupRange& rest = loaded->rest;
+        while (!stopped_ && rest.begin < rest.end &&
+               (loaded->jobs.empty() || std::chrono::steady_clock::now() - begin < kLongest)) {
+          auto jobs = load_jobs(parts_.context, rest.begin++, counts);
+          if (!jobs) return tl::unexpected(jobs.error());
+          std::move(jobs->begin(), jobs->end(), std::back_inserter(loaded->jobs));
+        }
+        return {};
+      },
+      [this, loaded, groups] {
+        if (stopped_) return;
+        if (loaded->rest.begin < loaded->rest.end) load(loaded->rest);
+        active_ += loaded->jobs.size();
+        active_ -= loaded->rest.begin - groups.begin;  // the groups themselves
+        for (const Job& job : loaded->jobs) {
+          ++parts_.report.images;
+          start_extraction(job);
+        }
+      },
+      ThreadPool::Priority::kNormal);
 }
 
 void JobRunner::start_extraction(const Job& job) {

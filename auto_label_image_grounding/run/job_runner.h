@@ -42,7 +42,11 @@ class JobRunner {
   using Job = std::shared_ptr<ImageJob>;
   using Texts = std::vector<std::string>;
 
+  struct GroupRange {
+    std::size_t begin, end;
+  };
   void load_more();
+  void load(GroupRange groups);
 
   void start_extraction(const Job& job);
   void extract(const Job& job, std::size_t record);

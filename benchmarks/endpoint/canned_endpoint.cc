@@ -78,9 +78,11 @@ std::string answer_to(std::string_view prompt_end) {
   const std::size_t list = prompt_end.rfind("Expressions: ");
   if (list == std::string_view::npos) return extraction_response();
   constexpr std::string_view kId = R"(\"id\":)";
+  // The list is one line; below it stands an example with a number of its own.
+  const std::string_view asked = prompt_end.substr(list, prompt_end.find("\\n", list) - list);
   std::size_t count = 0;
-  for (std::size_t at = prompt_end.find(kId, list); at != std::string_view::npos;
-       at = prompt_end.find(kId, at + kId.size())) {
+  for (std::size_t at = asked.find(kId); at != std::string_view::npos;
+       at = asked.find(kId, at + kId.size())) {
     ++count;
   }
   return grounding_response(count);
