@@ -20,7 +20,9 @@ function(alig_set_defaults target)
       # GCC's manual: sanitizers bring false warnings.
       target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
     endif()
-    target_link_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE})
+    # The sanitizers call dlopen() in our place: the module is then looked for in their run path, and
+    # in ours only where it is of the old kind.
+    target_link_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE} -Wl,--disable-new-dtags)
   endif()
 endfunction()
 
