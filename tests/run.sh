@@ -33,7 +33,8 @@ export ALIG_WHEEL
 export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding
 export ALIG_TEACHER=$root/build/release/demo/teacher/demo-teacher
 export ALIG_SCENES=$root/build/release/demo/scenes/demo-scenes
-# Apart, for each has a conftest.py that its tests import from.
-"$venv/bin/python" -m pytest -q -p no:cacheprovider tests/integration
-"$venv/bin/python" -m pytest -q -p no:cacheprovider tests/chaos
-"$venv/bin/python" -m pytest -q -p no:cacheprovider tests/dispatcher
+# Apart, for each has a conftest.py that its tests import from. A caller that ignores SIGINT (a script's
+# "command &") must not hand that down: the program would rightly ignore it too, and tests send it.
+for folder in integration chaos dispatcher; do
+  env --default-signal "$venv/bin/python" -m pytest -q -p no:cacheprovider "tests/$folder"
+done
