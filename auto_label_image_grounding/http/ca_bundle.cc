@@ -21,8 +21,11 @@ CaLocations find_ca_locations(const CaSearch& search) {
     if (!file.empty()) return {file, directory};
   }
   if (!directory.empty()) return {"", directory};
-  for (const std::string& built_in : {search.built_in_file, search.built_in_directory}) {
-    if (!built_in.empty() && search.file_exists(built_in)) return {};
+  if (!search.built_in_file.empty() && search.file_exists(search.built_in_file)) {
+    return {search.built_in_file, ""};
+  }
+  if (!search.built_in_directory.empty() && search.file_exists(search.built_in_directory)) {
+    return {};
   }
   for (const char* place : kUsualPlaces) {
     if (search.file_exists(place)) return {place, ""};

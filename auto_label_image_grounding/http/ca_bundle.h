@@ -7,8 +7,8 @@
 namespace alig {
 
 struct CaLocations {
-  std::string file{};       // PEM bundle; empty: leave the TLS library's default
-  std::string directory{};  // hashed directory; empty: leave the default
+  std::string file{};       // PEM bundle; empty: none, or curl's default
+  std::string directory{};  // hashed directory; empty: none beside a file, otherwise curl's default
 };
 
 // What the search looks at, so that tests can replace it.

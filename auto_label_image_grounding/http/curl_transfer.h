@@ -36,6 +36,7 @@ struct CurlSettings {
   std::chrono::milliseconds connect_timeout{0};
   long max_upload_buffer_bytes = 32 * 1024;  // curl's own, for each request in flight
   CaLocations ca{};
+  CURLSH* names = nullptr;  // the host names that were looked up
 };
 
 struct UrlFacts {
@@ -43,6 +44,15 @@ struct UrlFacts {
   bool loopback = false;
 };
 UrlFacts facts_of(const std::string& url);
+
+struct CurlTransfer;
+
+// The look-up of a host name that is under way. curl gives each of them a thread and does not merge
+// them: a thousand requests that begin at once would start hundreds of threads. So there is one at
+// a time, and curl ends other requests that want one before anything of them is sent.
+struct NameLookup {
+  const CurlTransfer* owner = nullptr;  // null: none
+};
 
 // Stays where it is: curl holds pointers into it.
 struct CurlTransfer {
@@ -52,10 +62,12 @@ struct CurlTransfer {
   CurlTransfer& operator=(const CurlTransfer&) = delete;
 
   // Sets the fresh (or reset) handle up. Throws std::runtime_error where curl refuses an option.
-  // `url`: of pending.request().url.
-  void configure(CurlEasy handle, const CurlSettings& settings, const UrlFacts& url);
+  // `url`: of pending.request().url. `shared_lookup` must outlive the transfer.
+  void configure(CurlEasy handle, const CurlSettings& settings, const UrlFacts& url,
+                 NameLookup& shared_lookup);
   // After curl has ended with `code`. Moves the response out.
   HttpOutcome take_outcome(CURLcode code);
+  bool has_looked_up() const;
 
   PendingRequest pending;
   BodyReader reader;
@@ -66,6 +78,8 @@ struct CurlTransfer {
   std::uint64_t max_response_bytes = 0;
   std::optional<TransportFault> fault;  // found by a callback; curl's own code says only "aborted"
   std::array<char, CURL_ERROR_SIZE> error_text{};
+  NameLookup* lookup = nullptr;
+  bool held_back = false;  // it ended because of another's look-up, and is to begin again
 };
 
 }  // namespace alig

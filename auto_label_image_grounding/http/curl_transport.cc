@@ -45,6 +45,11 @@ struct MultiDeleter {
 };
 using Multi = std::unique_ptr<CURLM, MultiDeleter>;
 
+struct ShareDeleter {
+  void operator()(CURLSH* share) const { curl_share_cleanup(share); }
+};
+using Share = std::unique_ptr<CURLSH, ShareDeleter>;
+
 // Requests that may share an HTTP/2 connection. (curl itself does not share out a limit of streams:
 // beyond it, libcurl 7.88 gives each request a connection of its own.)
 struct Lane {
@@ -88,8 +93,8 @@ class Engine {
  public:
   Engine(const CurlTransportOptions& options, RequestInbox& inbox)
       : max_active_(static_cast<std::size_t>(std::max(options.max_connections, 1))),
-        settings_{options.max_response_bytes, options.user_agent, options.connect_timeout,
-                  upload_buffer_bytes(max_active_), find_ca()},
+        settings_{options.max_response_bytes,       options.user_agent, options.connect_timeout,
+                  upload_buffer_bytes(max_active_), find_ca(),          names_.get()},
         inbox_(inbox),
         lanes_((max_active_ + kStreamsPerConnection - 1) / kStreamsPerConnection) {
     for (Lane& lane : lanes_) {
@@ -134,6 +139,7 @@ class Engine {
     start_waiting();
     watch_.run_once();
     finish_ready();
+    if (lookup_.owner != nullptr && lookup_.owner->has_looked_up()) end_lookup();
     return true;
   }
 
@@ -145,6 +151,16 @@ class Engine {
     curl_multi_setopt(multi.get(), CURLMOPT_MAX_CONCURRENT_STREAMS, kRequests);
     curl_multi_setopt(multi.get(), CURLMOPT_MAXCONNECTS, kRequests);
     return multi;
+  }
+
+  // One thread uses it, so that it needs no locks.
+  static Share make_names() {
+    Share names(curl_share_init());
+    if (names == nullptr ||
+        curl_share_setopt(names.get(), CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) != CURLSHE_OK) {
+      throw std::runtime_error("libcurl: curl_share_init failed");
+    }
+    return names;
   }
 
   void start_waiting() {
@@ -164,7 +180,7 @@ class Engine {
     auto transfer = std::make_unique<CurlTransfer>(std::move(pending));
     try {
       const UrlFacts& url = remember_url(transfer->pending.request().url);
-      transfer->configure(take_idle(), settings_, url);
+      transfer->configure(take_idle(), settings_, url, lookup_);
     } catch (const std::runtime_error& error) {
       return transfer->pending.fail(Kind::kInvalidRequest, error.what());
     }
@@ -216,10 +232,40 @@ class Engine {
   }
 
   void finish_one(CURL* easy, CURLcode code) {
+    const bool owns_lookup = lookup_.owner == active_.at(easy).transfer.get();
     TransferPtr transfer = take_active(easy);
     HttpOutcome outcome = transfer->take_outcome(code);
+    const bool looked_up = transfer->has_looked_up();
     recycle(std::move(transfer->easy));
+    if (transfer->held_back && !outcome) return hold_back(std::move(transfer->pending));
+    if (owns_lookup && !outcome && !looked_up) share_fault(outcome.error(), *transfer);
+    if (owns_lookup) end_lookup();
     transfer->pending.finish(std::move(outcome));
+  }
+
+  void hold_back(PendingRequest request) {
+    if (lookup_.owner != nullptr) return held_back_.push_back(std::move(request));
+    waiting_.push_front(std::move(request));  // it has ended meanwhile
+  }
+
+  // Who waited for the look-up begins again.
+  void end_lookup() {
+    lookup_.owner = nullptr;
+    for (; !held_back_.empty(); held_back_.pop_back()) {
+      waiting_.push_front(std::move(held_back_.back()));
+    }
+  }
+
+  // What the owner of the look-up met, those that waited for the same name have met too.
+  void share_fault(const TransportFault& fault, const CurlTransfer& owner) {
+    std::deque<PendingRequest> held = std::exchange(held_back_, {});
+    for (PendingRequest& request : held) {
+      if (request.request().url == owner.pending.request().url) {
+        request.fail(fault.kind, fault.message);
+      } else {
+        held_back_.push_back(std::move(request));
+      }
+    }
   }
 
   TransferPtr take_active(CURL* easy) {
@@ -227,7 +273,9 @@ class Engine {
     Lane& lane = *node.mapped().lane;
     --lane.active;
     curl_multi_remove_handle(lane.multi.get(), easy);
-    return std::move(node.mapped().transfer);
+    TransferPtr transfer = std::move(node.mapped().transfer);
+    if (lookup_.owner == transfer.get()) lookup_.owner = nullptr;
+    return transfer;
   }
 
   void recycle(CurlEasy easy) {
@@ -240,13 +288,18 @@ class Engine {
     while (!active_.empty()) {
       take_active(active_.begin()->first)->pending.fail(Kind::kCancelled, "cancelled");
     }
+    for (; !held_back_.empty(); held_back_.pop_front()) {
+      held_back_.front().fail(Kind::kCancelled, "cancelled");
+    }
     while (waiting_.size() > kept) take_waiting().fail(Kind::kCancelled, "cancelled");
   }
 
   // The thread's second life, after a failure: it answers everybody with the reason.
   bool refuse() {
     while (!active_.empty()) turn_away(take_active(active_.begin()->first)->pending);
-    for (; !waiting_.empty(); waiting_.pop_front()) turn_away(waiting_.front());
+    for (auto* line : {&held_back_, &waiting_}) {
+      for (; !line->empty(); line->pop_front()) turn_away(line->front());
+    }
     RequestInbox::Mail mail = inbox_.wait();
     for (PendingRequest& request : mail.sent) turn_away(request);
     return !mail.stop;
@@ -260,6 +313,7 @@ class Engine {
   }
 
   const std::size_t max_active_;
+  const Share names_ = make_names();  // all lanes'
   const CurlSettings settings_;
   RequestInbox& inbox_;
   std::vector<Lane> lanes_;
@@ -267,6 +321,8 @@ class Engine {
   std::vector<CurlEasy> idle_;
   std::unordered_map<CURL*, ActiveTransfer> active_;
   std::deque<PendingRequest> waiting_;
+  NameLookup lookup_;
+  std::deque<PendingRequest> held_back_;  // by lookup_
   std::string last_url_;
   UrlFacts last_facts_;
   std::string why_;

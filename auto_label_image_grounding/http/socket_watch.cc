@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 
@@ -81,8 +82,15 @@ int SocketWatch::on_timer(CURLM*, long milliseconds, void* member) {
 }
 
 void SocketWatch::watch(Member& member, curl_socket_t socket, int interest, bool known) {
+  const auto index = static_cast<std::size_t>(socket);
   if (interest == CURL_POLL_REMOVE) {
-    epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);  // in vain where it is closed already
+    // In vain where it is closed already; and where its number is another's by now, not at all.
+    if (index < owner_.size() && owner_[index] == &member)
+      epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);
+    return;
+  }
+  if (!make_room_for(index)) {
+    error_ = ENOMEM;
     return;
   }
   epoll_event event{};
@@ -90,9 +98,16 @@ void SocketWatch::watch(Member& member, curl_socket_t socket, int interest, bool
   event.data.fd = socket;
   if (epoll_ctl(epoll_, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event) != 0) error_ = errno;
   curl_multi_assign(member.multi, socket, this);  // anything but null: known from now on
-  const auto index = static_cast<std::size_t>(socket);
-  if (index >= owner_.size()) owner_.resize(index + 1);
   owner_[index] = &member;
+}
+
+bool SocketWatch::make_room_for(std::size_t index) {
+  try {
+    if (index >= owner_.size()) owner_.resize(index + 1);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
 }
 
 void SocketWatch::wake() {

@@ -44,7 +44,8 @@ class SocketWatch {
   static int on_socket(CURL* easy, curl_socket_t socket, int interest, void* member, void* known);
   static int on_timer(CURLM* multi, long milliseconds, void* member);
   void watch(Member& member, curl_socket_t socket, int interest, bool known);
-  int milliseconds_to_timer() const;  // -1: no timer
+  bool make_room_for(std::size_t index);  // in owner_
+  int milliseconds_to_timer() const;      // -1: no timer
   void handle(int socket, std::uint32_t events);
   void run_timers();
   static void act(const Member& member, curl_socket_t socket, int ready);

@@ -25,7 +25,7 @@ TEST(CaBundle, IsFoundInThisOrder) {
   const std::string fedora = "/etc/pki/tls/certs/ca-bundle.crt";
   const Case cases[] = {
       {"nothing anywhere", {}, {}, "/built/in", "", ""},
-      {"built-in default exists", {}, {"/built/in", debian}, "/built/in", "", ""},
+      {"built-in default exists", {}, {"/built/in", debian}, "/built/in", "/built/in", ""},
       {"built elsewhere", {}, {fedora}, debian, fedora, ""},
       {"no built-in default", {}, {debian, fedora}, "", debian, ""},
       {"SSL_CERT_FILE", {{"SSL_CERT_FILE", "/a"}}, {"/a", "/built/in"}, "/built/in", "/a", ""},
@@ -33,7 +33,7 @@ TEST(CaBundle, IsFoundInThisOrder) {
       {"named but missing", {{"SSL_CERT_FILE", "/typo"}}, {debian}, debian, "/typo", ""},
       {"directory", {{"SSL_CERT_DIR", "/d"}}, {debian}, debian, "", "/d"},
       {"both", {{"SSL_CERT_DIR", "/d"}, {"SSL_CERT_FILE", "/a"}}, {}, "", "/a", "/d"},
-      {"empty variable", {{"SSL_CERT_FILE", ""}}, {debian}, debian, "", ""},
+      {"empty variable", {{"SSL_CERT_FILE", ""}}, {debian}, debian, debian, ""},
   };
   for (const Case& c : cases) {
     CaSearch search;

@@ -116,6 +116,21 @@ TEST_F(CurlTransportTls, TrustsTheBundleThatTheEnvironmentNames) {
   EXPECT_EQ(server.connections(), 1);
 }
 
+TEST_F(CurlTransportTls, ReadsTheBundleForItsFirstConnectionOnly) {
+  serve_certificate_for("127.0.0.1");
+  const ScopedVariable trusted("SSL_CERT_FILE", bundle().c_str());
+  const auto answer_once = [](Connection& connection, int) {
+    if (connection.read_request()) connection.answer(200, "once", "Connection: close\r\n");
+  };
+  LoopbackServer server(answer_once, context_.get());
+  const auto transport = make_curl_transport({});
+  ASSERT_TRUE(send_and_wait(*transport, post(server.url())));
+  std::filesystem::remove(bundle());
+  const HttpOutcome outcome = send_and_wait(*transport, post(server.url()));
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(server.connections(), 2);
+}
+
 TEST_F(CurlTransportTls, DistrustsWhatItDoesNotKnow) {
   serve_certificate_for("127.0.0.1");
   LoopbackServer server(always("secret"), context_.get());
