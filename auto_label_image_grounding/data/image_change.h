@@ -20,12 +20,15 @@ using ChangeImage = Result<PreparedImage> (*)(const std::filesystem::path&, cons
 // Thread-safe.
 ChangeImage find_change_image();
 
-// What the module exports: which version of the program it belongs to, and the function.
+// What the module exports: what build of the program it belongs to, and the function.
 constexpr const char* kChangeImageModule = "alig_image_change.so";
 constexpr const char* kChangeImageSymbol = "alig_image_change";
 struct ChangeImageModule {
   const char* version;
+  std::size_t layout;  // a module of the same version, but of other sources, may differ in it
   ChangeImage change_image;
 };
+constexpr std::size_t kChangeImageLayout =
+    sizeof(ImageInfo) + (sizeof(ImagePreparation) << 10) + (sizeof(Result<PreparedImage>) << 20);
 
 }  // namespace alig

@@ -27,6 +27,9 @@ ChangeImage load() {
     refuse(
         fmt::format("{} is of version {}, not {}", kChangeImageModule, found->version, kVersion));
   }
+  if (found->layout != kChangeImageLayout) {
+    refuse(fmt::format("{} is of another build of version {}", kChangeImageModule, kVersion));
+  }
   return found->change_image;
 }
 

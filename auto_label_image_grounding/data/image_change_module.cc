@@ -2,4 +2,5 @@
 #include "auto_label_image_grounding/data/image_change.h"
 
 extern "C" [[gnu::visibility("default")]] const alig::ChangeImageModule alig_image_change;
-const alig::ChangeImageModule alig_image_change = {alig::kVersion, &alig::change_image};
+const alig::ChangeImageModule alig_image_change = {alig::kVersion, alig::kChangeImageLayout,
+                                                   &alig::change_image};
