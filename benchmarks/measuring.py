@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -116,13 +117,16 @@ class Watch:
 
 def measure(command) -> Measured:
     begin = time.perf_counter()
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
-    watch = Watch(process.pid)
-    out, err = process.stdout.read(), process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begin
-    watch.stop()
+    with tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads yet could fill up
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
+                                   stderr=errors, text=True)
+        watch = Watch(process.pid)
+        out = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begin
+        watch.stop()
+        errors.seek(0)
+        err = errors.read()
     if status != 0:
         sys.exit(f"benchmarks: {command[0]} failed:\n{out}\n{err}")
     return Measured(seconds, usage.ru_utime + usage.ru_stime, watch.rss, watch.threads, out)
