@@ -38,8 +38,9 @@ RecordError to_record_error(Step step, const CallFailure& failure) {
           failure.attempts};
 }
 
-FinishedRecord to_finished(RecordJob& record) {
+FinishedRecord to_finished(RecordJob& record, std::uint32_t line) {
   FinishedRecord out;
+  out.line = line;
   out.sample = std::move(record.sample);
   out.sample_id = checkpoint_name(record.name);
   if (record.extraction) out.extraction = std::move(*record.extraction);
@@ -342,7 +343,7 @@ void JobRunner::report_finished(const Job& job) {
     record.reported = true;
     const std::size_t index = record.index;
     auto status =
-        parts_.writer.put(index, parts_.context.dataset.line_number(index), to_finished(record));
+        parts_.writer.put(index, to_finished(record, parts_.context.dataset.line_number(index)));
     if (!status) return end_run_(status.error());
   }
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -70,9 +71,14 @@ Result<std::string> sha256_of_file(const fs::path& path) {
   return hash.finish_hex();
 }
 
-std::string failure_json(std::uint32_t line, const FinishedRecord& finished,
-                         const RecordError& error) {
-  const Json out = {{"line", line},
+// What failed in an earlier run's step 0 is failed still, and listed again. Null: it did not fail.
+const RecordError* failure_of(const FinishedRecord& finished) {
+  if (finished.error) return &*finished.error;
+  return finished.earlier_error ? &*finished.earlier_error : nullptr;
+}
+
+std::string failure_json(const FinishedRecord& finished, const RecordError& error) {
+  const Json out = {{"line", finished.line},
                     {"sample_id", finished.sample_id},
                     {"image_path", finished.sample.image_path},
                     {"step", error.step},
@@ -109,6 +115,10 @@ Result<OutputWriter> OutputWriter::create(Settings settings, std::size_t records
     if (!wanted) continue;
     if (auto status = writer.open(step); !status) return tl::unexpected(status.error());
   }
+  auto failures =
+      AtomicFile::create(writer.settings_.dir.failures(), writer.settings_.dir.temporaries());
+  if (!failures) return tl::unexpected(failures.error());
+  writer.failures_.emplace(std::move(*failures));
   return writer;
 }
 
@@ -119,10 +129,10 @@ Status OutputWriter::open(Step step) {
   return {};
 }
 
-Status OutputWriter::put(std::size_t record, std::uint32_t line, FinishedRecord finished) {
+Status OutputWriter::put(std::size_t record, FinishedRecord finished) {
   if (!broken_) return broken_;
-  note_failure(line, finished);
-  const bool has_checkpoint = !finished.error && !finished.earlier_error;
+  count(finished);
+  const bool has_checkpoint = failure_of(finished) == nullptr;
   if (has_checkpoint && record != next_ && in_memory_.size() >= kMaxInMemory) {
     states_[record] = State::kOnDisk;
     return {};
@@ -150,6 +160,7 @@ Status OutputWriter::write_ready() {
 }
 
 Status OutputWriter::write(const FinishedRecord& finished) {
+  if (auto status = write_failure(finished); !status) return status;
   const bool failed_in_extraction =
       finished.error && finished.error->step == name_of(Step::kExtraction);
   Record record = finished.sample.record;
@@ -178,20 +189,35 @@ Status OutputWriter::append(Step step, const Record& record) {
   return output.file.append(line);
 }
 
-void OutputWriter::note_failure(std::uint32_t line, const FinishedRecord& finished) {
-  if (!finished.error && !finished.earlier_error) {
+void OutputWriter::count(const FinishedRecord& finished) {
+  const RecordError* error = failure_of(finished);
+  if (error == nullptr) {
     ++report_->done;
     return;
   }
-  // What failed in an earlier run's step 0 is failed still, and listed again.
-  const RecordError& error = finished.error ? *finished.error : *finished.earlier_error;
   ++report_->failed;
-  ++report_->step[error.step == name_of(Step::kExtraction) ? 0 : 1].failed;
-  ++report_->failures_by_kind[error.kind];
-  failures_.push_back({line, failure_json(line, finished, error)});
+  ++report_->step[error->step == name_of(Step::kExtraction) ? 0 : 1].failed;
+  ++report_->failures_by_kind[error->kind];
 }
 
-Status OutputWriter::publish(const std::vector<BadLine>& bad_lines) {
+Status OutputWriter::write_failure(const FinishedRecord& finished) {
+  const RecordError* error = failure_of(finished);
+  if (error == nullptr) return {};
+  if (auto status = write_bad_lines(finished.line); !status) return status;
+  return failures_->append(failure_json(finished, *error) + "\n");
+}
+
+// They stand among the failed records, in the order of the input.
+Status OutputWriter::write_bad_lines(std::uint32_t before) {
+  for (; next_bad_line_ < settings_.bad_lines.size(); ++next_bad_line_) {
+    const BadLine& bad = settings_.bad_lines[next_bad_line_];
+    if (bad.number >= before) return {};
+    if (auto status = failures_->append(bad_line_json(bad) + "\n"); !status) return status;
+  }
+  return {};
+}
+
+Status OutputWriter::publish() {
   Step last = Step::kExtraction;
   for (const Step step : {Step::kExtraction, Step::kGrounding}) {
     if (!outputs_[static_cast<int>(step)]) continue;
@@ -199,7 +225,8 @@ Status OutputWriter::publish(const std::vector<BadLine>& bad_lines) {
     last = step;
   }
   if (auto status = publish_copy(last); !status) return status;
-  return publish_failures(bad_lines);
+  auto status = write_bad_lines(std::numeric_limits<std::uint32_t>::max());
+  return status ? failures_->commit() : status;
 }
 
 // The digest is written first, beside those of the files that may still be there: a process that is
@@ -224,18 +251,6 @@ Status OutputWriter::publish_copy(Step last) {
   auto status = for_each_block(settings_.dir.step_annotations(last),
                                [&](std::string_view bytes) { return copy->append(bytes); });
   return status ? copy->commit() : status;
-}
-
-Status OutputWriter::publish_failures(const std::vector<BadLine>& bad_lines) {
-  for (const BadLine& bad : bad_lines) failures_.push_back({bad.number, bad_line_json(bad)});
-  std::sort(failures_.begin(), failures_.end(),
-            [](const FailureLine& a, const FailureLine& b) { return a.line < b.line; });
-  auto file = AtomicFile::create(settings_.dir.failures(), settings_.dir.temporaries());
-  if (!file) return tl::unexpected(file.error());
-  for (const FailureLine& failure : failures_) {
-    if (auto status = file->append(failure.text + "\n"); !status) return status;
-  }
-  return file->commit();
 }
 
 Result<bool> edited_since_published(const ResultsDir& dir, Step step) {

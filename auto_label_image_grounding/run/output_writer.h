@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +24,7 @@ namespace alig {
 
 // A record with everything that the selected steps found out about it.
 struct FinishedRecord {
+  std::uint32_t line = 0;  // of the input, from 1
   Sample sample;
   std::string sample_id;
   ExtractionResult extraction;               // step 0 selected
@@ -38,6 +40,7 @@ class OutputWriter {
     bool extract = true;
     bool ground = true;
     std::int64_t first_expression_id = 0;  // for expressions without an id (step 1 alone)
+    std::span<const BadLine> bad_lines{};  // ascending; must outlive the writer
   };
   // Reads a finished record again from its checkpoints, for records that were dropped from memory.
   using Reload = std::function<Result<FinishedRecord>(std::size_t)>;
@@ -47,12 +50,12 @@ class OutputWriter {
                                      Reload reload);
 
   // Each record once, in any order. After an error nothing is taken any more: the same error again.
-  Status put(std::size_t record, std::uint32_t line, FinishedRecord finished);
+  Status put(std::size_t record, FinishedRecord finished);
   bool complete() const { return next_ == states_.size(); }
 
   // Replaces annotations.jsonl of each step, the copy of the last one, and failures.jsonl.
   // Precondition: complete().
-  Status publish(const std::vector<BadLine>& bad_lines);
+  Status publish();
 
  private:
   enum class State : std::uint8_t { kPending, kInMemory, kOnDisk };
@@ -60,11 +63,6 @@ class OutputWriter {
     AtomicFile file;
     Sha256 hash;
   };
-  struct FailureLine {
-    std::uint32_t line;
-    std::string text;
-  };
-
   OutputWriter(Settings settings, std::size_t records, RunReport& report, Reload reload);
   Status open(Step step);
   Status write_ready();
@@ -72,8 +70,9 @@ class OutputWriter {
   Status append(Step step, const Record& record);
   Status publish_step(Step step);
   Status publish_copy(Step last);
-  Status publish_failures(const std::vector<BadLine>& bad_lines);
-  void note_failure(std::uint32_t line, const FinishedRecord& finished);
+  void count(const FinishedRecord& finished);
+  Status write_failure(const FinishedRecord& finished);
+  Status write_bad_lines(std::uint32_t before);
 
   Settings settings_;
   RunReport* report_;
@@ -84,7 +83,8 @@ class OutputWriter {
   std::size_t next_ = 0;
   std::optional<Output> outputs_[2];
   IdCounter ids_;
-  std::vector<FailureLine> failures_;
+  std::optional<AtomicFile> failures_;
+  std::size_t next_bad_line_ = 0;
 };
 
 // Whether a step's annotations.jsonl was changed by somebody else since it was published. False

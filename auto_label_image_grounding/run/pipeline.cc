@@ -183,10 +183,11 @@ class PipelineRun {
   Status label(const RunContext& context) {
     RunContext rereading = context;  // finds what this run has saved
     rereading.resumes = {true, true};
-    auto writer = OutputWriter::create(
-        {dir_, spec_.workflow.extract, spec_.workflow.ground, context.dataset.next_expression_id()},
-        context.dataset.size(), report_,
-        [&rereading](std::size_t index) { return reload(rereading, index); });
+    auto writer =
+        OutputWriter::create({dir_, spec_.workflow.extract, spec_.workflow.ground,
+                              context.dataset.next_expression_id(), context.dataset.bad_lines()},
+                             context.dataset.size(), report_,
+                             [&rereading](std::size_t index) { return reload(rereading, index); });
     if (!writer) return tl::unexpected(writer.error());
 
     EventLoop loop(clock_);
@@ -222,7 +223,7 @@ class PipelineRun {
     }
     finish_parts();
     if (!writer->complete()) return tl::unexpected(*end_);
-    if (auto status = writer->publish(context.dataset.bad_lines()); !status) return status;
+    if (auto status = writer->publish(); !status) return status;
     return judge_failures();
   }
 

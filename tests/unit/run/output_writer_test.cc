@@ -3,9 +3,11 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <sstream>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/unit/support/temporary_folder.h"
 
@@ -20,13 +22,13 @@ class OutputWriterTest : public ::testing::Test {
   }
   // A writer of one record, ready to publish.
   OutputWriter writer_of(const std::string& caption) {
-    auto writer = OutputWriter::create({dir_, true, false, 0}, 1, report_, {});
+    auto writer = OutputWriter::create({dir_, true, false, 0, {}}, 1, report_, {});
     EXPECT_TRUE(writer);
     FinishedRecord finished;
     finished.sample =
         *read_input_sample(R"({"image_path": "a.png", "caption": ")" + caption + R"("})", "");
     finished.extraction = {caption, {}, PictureSize{1, 1}};
-    EXPECT_TRUE(writer->put(0, 1, std::move(finished)));
+    EXPECT_TRUE(writer->put(0, std::move(finished)));
     return std::move(*writer);
   }
   bool edited() { return *edited_since_published(dir_, Step::kExtraction); }
@@ -38,7 +40,7 @@ class OutputWriterTest : public ::testing::Test {
 
 // What a process leaves that dies after the new digest is written and before the file is replaced.
 TEST_F(OutputWriterTest, PublishingThatFailsSeveralTimesIsNoEdit) {
-  ASSERT_TRUE(writer_of("first").publish({}));
+  ASSERT_TRUE(writer_of("first").publish());
   EXPECT_FALSE(edited());
   for (const char* caption : {"second", "third", "fourth"}) {
     OutputWriter writer = writer_of(caption);
@@ -46,7 +48,7 @@ TEST_F(OutputWriterTest, PublishingThatFailsSeveralTimesIsNoEdit) {
     for (const auto& file : std::filesystem::directory_iterator(dir_.temporaries())) {
       std::filesystem::remove(file);
     }
-    EXPECT_FALSE(writer.publish({})) << caption;
+    EXPECT_FALSE(writer.publish()) << caption;
     EXPECT_FALSE(edited()) << caption;
   }
   const auto path = dir_.step_annotations(Step::kExtraction);
@@ -54,10 +56,36 @@ TEST_F(OutputWriterTest, PublishingThatFailsSeveralTimesIsNoEdit) {
   EXPECT_TRUE(edited());
 }
 
+TEST_F(OutputWriterTest, ListsFailuresAndBadLinesInTheOrderOfTheInput) {
+  const std::vector<BadLine> bad_lines = {{1, "no JSON"}, {3, "no JSON"}, {6, "no JSON"}};
+  const std::uint32_t lines[] = {2, 4, 5};  // of the records
+  auto writer = OutputWriter::create({dir_, true, false, 0, bad_lines}, 3, report_, {});
+  ASSERT_TRUE(writer);
+  for (const std::size_t record : {2U, 1U, 0U}) {
+    FinishedRecord finished;
+    finished.line = lines[record];
+    finished.sample = *read_input_sample(R"({"image_path": "a.png", "caption": "c"})", "");
+    finished.extraction = {"c", {}, PictureSize{1, 1}};
+    if (record != 1) finished.error = RecordError{name_of(Step::kExtraction), "image", "why", 0, 0};
+    ASSERT_TRUE(writer->put(record, std::move(finished)));
+  }
+  ASSERT_TRUE(writer->publish());
+  std::istringstream in(read_text(dir_.failures()));
+  std::vector<std::string> found;
+  for (std::string line; std::getline(in, line);) {
+    const auto failure = nlohmann::json::parse(line);
+    found.push_back(failure["line"].dump() + " " + failure["kind"].get<std::string>());
+  }
+  EXPECT_EQ(found, (std::vector<std::string>{"1 bad_line", "2 image", "3 bad_line", "5 image",
+                                             "6 bad_line"}));
+  EXPECT_EQ(report_.failed, 2);
+  EXPECT_EQ(report_.done, 1);
+}
+
 // A limit on the size of files stands for a full disk.
 TEST_F(OutputWriterTest, AfterAnErrorNothingIsTakenAnyMore) {
   constexpr int kRecords = 5;
-  auto writer = OutputWriter::create({dir_, true, false, 0}, kRecords, report_, {});
+  auto writer = OutputWriter::create({dir_, true, false, 0, {}}, kRecords, report_, {});
   ASSERT_TRUE(writer);
   rlimit before{};
   ::getrlimit(RLIMIT_FSIZE, &before);
@@ -69,7 +97,7 @@ TEST_F(OutputWriterTest, AfterAnErrorNothingIsTakenAnyMore) {
     FinishedRecord finished;
     finished.sample = *read_input_sample(R"({"image_path": "a.png", "caption": "c"})", "");
     finished.extraction = {std::string(5'000'000, 'c'), {}, PictureSize{1, 1}};
-    statuses.push_back(writer->put(i, i + 1, std::move(finished)));
+    statuses.push_back(writer->put(i, std::move(finished)));
   }
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, ignored);
