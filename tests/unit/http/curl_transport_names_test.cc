@@ -56,8 +56,8 @@ class Lookups {
 };
 
 Lookups& lookups() {
-  static Lookups all;
-  return all;
+  static auto* all = new Lookups;  // a look-up that was given up may outlive main()
+  return *all;
 }
 
 }  // namespace
