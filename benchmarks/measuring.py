@@ -84,6 +84,7 @@ class Endpoint:
 class Measured:
     seconds: float
     cpu: float
+    user: float  # the program's own part of `cpu`, without the kernel's
     rss: int  # bytes, the most that was seen
     threads: int
     out: str
@@ -129,7 +130,7 @@ def measure(command) -> Measured:
         err = errors.read()
     if status != 0:
         sys.exit(f"benchmarks: {command[0]} failed:\n{out}\n{err}")
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, watch.rss, watch.threads, out)
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_utime, watch.rss, watch.threads, out)
 
 
 def label(data: Path, results: Path, url: str, in_flight: int) -> Measured:
@@ -153,7 +154,15 @@ def label(data: Path, results: Path, url: str, in_flight: int) -> Measured:
 def least(runs) -> Measured:
     """The least of each figure, the most memory."""
     return Measured(min(run.seconds for run in runs), min(run.cpu for run in runs),
-                    max(run.rss for run in runs), max(run.threads for run in runs), runs[-1].out)
+                    min(run.user for run in runs), max(run.rss for run in runs), max(run.threads for run in runs), runs[-1].out)
+
+
+def mean(runs) -> Measured:
+    """The mean of the times, the most memory."""
+    count = len(runs)
+    return Measured(sum(run.seconds for run in runs) / count, sum(run.cpu for run in runs) / count,
+                    sum(run.user for run in runs) / count, max(run.rss for run in runs),
+                    max(run.threads for run in runs), runs[-1].out)
 
 
 def machine() -> dict:
@@ -163,4 +172,4 @@ def machine() -> dict:
 
 
 __all__ = ["ROOT", "PROGRAM", "BARE_LOOP", "MICRO", "PYTHON", "BASELINE", "Endpoint", "Measured",
-           "make_dataset", "measure", "label", "least", "machine"]
+           "make_dataset", "measure", "label", "least", "mean", "machine"]
