@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <system_error>
 #include <utility>
 
@@ -69,6 +70,17 @@ Result<std::string> read_file(const fs::path& path) {
   }
 }
 
+Status read_in_blocks(const fs::path& path, const std::function<Status(std::string_view)>& take) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return fail(ErrorKind::kIo, fmt::format("cannot read {}", path.string()));
+  std::string block(1 << 18, '\0');
+  while (in.read(block.data(), static_cast<std::streamsize>(block.size())), in.gcount() > 0) {
+    const std::string_view bytes(block.data(), static_cast<std::size_t>(in.gcount()));
+    if (Status status = take(bytes); !status) return status;
+  }
+  return {};
+}
+
 Status write_file_atomically(const fs::path& path, std::string_view bytes, Sync sync,
                              const fs::path& temporary_folder) {
   auto file = AtomicFile::create(path, temporary_folder);
@@ -78,7 +90,8 @@ Status write_file_atomically(const fs::path& path, std::string_view bytes, Sync 
 }
 
 Status write_new_file_atomically(const fs::path& path, std::string_view bytes,
-                                 const fs::path& temporary_folder) {
+                                 const fs::path& temporary_folder,
+                                 const std::function<Status()>& before_replacing) {
   // A file without a name, which then gets its own: one change of the folder instead of two of two
   // folders, whose locks the threads of a pool would fight for (measured: half the CPU time).
   const int fd = ::open(path.parent_path().c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
@@ -91,6 +104,10 @@ Status write_new_file_atomically(const fs::path& path, std::string_view bytes,
     if (!written || linked) return written;
   }
   // The file exists, or the file system does not know the way.
+  std::error_code ignored;
+  if (before_replacing && fs::exists(path, ignored)) {
+    if (Status status = before_replacing(); !status) return status;
+  }
   return write_file_atomically(path, bytes, Sync::kNo, temporary_folder);
 }
 
@@ -100,6 +117,22 @@ Status sync_filesystem(const std::filesystem::path& folder) {
   const int error = ::syncfs(fd) == 0 ? 0 : errno;
   ::close(fd);
   return error == 0 ? Status() : fail_errno("sync", folder, error);
+}
+
+Result<fs::path> keep_previous(const fs::path& path) {
+  std::error_code code;
+  for (int ordinal = 1;; ++ordinal) {
+    const std::string suffix = ordinal == 1 ? "" : fmt::format("-{}", ordinal);
+    fs::path kept = path;
+    kept.replace_filename(path.stem().string() + ".previous" + suffix + path.extension().string());
+    fs::create_hard_link(path, kept, code);
+    const bool exists = code == std::errc::file_exists;
+    if (code && !exists) fs::copy_file(path, kept, fs::copy_options::none, code);
+    if (!code) return kept;
+    if (exists || code == std::errc::file_exists) continue;
+    return fail(ErrorKind::kIo, fmt::format("cannot keep {} as {}: {}", path.string(),
+                                            kept.string(), code.message()));
+  }
 }
 
 Status make_directories(const fs::path& path) {

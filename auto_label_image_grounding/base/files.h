@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,11 @@ namespace alig {
 
 // The whole file. kNotFound where it does not exist, kIo otherwise (also for a directory).
 Result<std::string> read_file(const std::filesystem::path& path);
+
+// The same a block at a time, for files that need not fit in memory; ends at the first error that
+// `take` returns.
+Status read_in_blocks(const std::filesystem::path& path,
+                      const std::function<Status(std::string_view)>& take);
 
 enum class Sync { kNo, kYes };
 
@@ -24,13 +30,20 @@ Status write_file_atomically(const std::filesystem::path& path, std::string_view
                              const std::filesystem::path& temporary_folder = {});
 
 // The same for a file that mostly does not exist yet, without sync: cheaper where many threads
-// write into one folder. One that does exist is replaced.
+// write into one folder. One that does exist is replaced; `before_replacing`, where given, is
+// called first and may move it out of the way, and its error is returned with nothing written.
 Status write_new_file_atomically(const std::filesystem::path& path, std::string_view bytes,
-                                 const std::filesystem::path& temporary_folder);
+                                 const std::filesystem::path& temporary_folder,
+                                 const std::function<Status()>& before_replacing = {});
 
 // Waits until everything written to the file system of `folder` is on its disk: one call for any
 // number of files. kIo.
 Status sync_filesystem(const std::filesystem::path& folder);
+
+// Keeps what stands at `path` under a name of its own beside it: "<stem>.previous<ext>", else
+// "<stem>.previous-2<ext>", …; nothing is overwritten. `path` itself stays (a hard link, or a copy
+// where the file system has none), so that a reader always finds it. Returns the new path; kIo.
+Result<std::filesystem::path> keep_previous(const std::filesystem::path& path);
 
 Status make_directories(const std::filesystem::path& path);
 

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include "auto_label_image_grounding/base/files.h"
+
 namespace alig {
 
 struct Sha256::Context {
@@ -41,6 +43,16 @@ std::string Sha256::finish_hex() {
 std::string sha256_hex(std::string_view bytes) {
   Sha256 hash;
   hash.add(bytes);
+  return hash.finish_hex();
+}
+
+Result<std::string> sha256_of_file(const std::filesystem::path& path) {
+  Sha256 hash;
+  auto status = read_in_blocks(path, [&](std::string_view bytes) -> Status {
+    hash.add(bytes);
+    return {};
+  });
+  if (!status) return tl::unexpected(status.error());
   return hash.finish_hex();
 }
 

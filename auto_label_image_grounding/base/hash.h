@@ -1,9 +1,12 @@
 // Digests for fingerprints and published files.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include "auto_label_image_grounding/base/status.h"
 
 namespace alig {
 
@@ -25,6 +28,9 @@ class Sha256 {
   struct Context;
   std::unique_ptr<Context> context_;
 };
+
+// Of a whole file, read in blocks. kIo.
+Result<std::string> sha256_of_file(const std::filesystem::path& path);
 
 // Collects fields so that ("ab", "c") and ("a", "bc") differ: each is preceded by its length.
 class FieldHasher {

@@ -1,5 +1,6 @@
 #include "auto_label_image_grounding/data/checkpoint.h"
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 #include <utility>
@@ -18,7 +19,10 @@ constexpr std::size_t kFingerprintDigits = 32;
 
 FieldHasher hash_of(const char* step, const FingerprintInput& input) {
   FieldHasher hasher;
-  hasher.add(step).add(input.image_path).add(input.caption).add(input.custom_prompt_sha256);
+  hasher.add(step)
+      .add(plain_path(input.image_path))
+      .add(input.caption)
+      .add(input.custom_prompt_sha256);
   return hasher;
 }
 
@@ -121,6 +125,19 @@ Result<T> decode(std::string_view text, Read read) {
 
 }  // namespace
 
+std::string plain_path(std::string_view path) {
+  std::string out = path.substr(0, 1) == "/" ? "/" : "";
+  for (std::size_t at = 0; at < path.size();) {
+    const std::size_t end = std::min(path.find('/', at), path.size());
+    const std::string_view part = path.substr(at, end - at);
+    at = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (!out.empty() && out.back() != '/') out += '/';
+    out += part;
+  }
+  return out;
+}
+
 std::string extraction_fingerprint(const FingerprintInput& input) {
   return hash_of("0", input).hex().substr(0, kFingerprintDigits);
 }
@@ -171,6 +188,10 @@ Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text)
     }
     return out;
   });
+}
+
+Result<CheckpointHeader> decode_checkpoint_header(std::string_view text) {
+  return decode<CheckpointHeader>(text, get_header);
 }
 
 Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text) {

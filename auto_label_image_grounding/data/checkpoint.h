@@ -14,6 +14,11 @@
 
 namespace alig {
 
+// The path without what names the same file twice ("./a.png", "images//a.png"), for digests:
+// another spelling of image_root must not buy the same answers again. Symbolic links and ".." are
+// left alone.
+std::string plain_path(std::string_view path);
+
 // What a checkpoint must fit to be used. A custom prompt counts, a built-in one does not: an
 // upgrade of the program must not throw away paid work.
 struct FingerprintInput {
@@ -52,5 +57,7 @@ struct GroundingCheckpoint {
 // box without area, a box outside the picture, a score outside [0,1].
 Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text);
 Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text);
+// Of either step's. kData for damaged or foreign text.
+Result<CheckpointHeader> decode_checkpoint_header(std::string_view text);
 
 }  // namespace alig

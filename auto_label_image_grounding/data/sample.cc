@@ -126,6 +126,9 @@ Result<ExtractedSample> read_extracted_record(Record record) {
       return fail(ErrorKind::kData, "an element of \"expressions\" has no \"text\"");
     }
     out.texts.push_back(expression["text"].get<std::string>());
+    if (trim(out.texts.back()).empty()) {
+      return fail(ErrorKind::kData, "an element of \"expressions\" has an empty \"text\"");
+    }
   }
   return out;
 }

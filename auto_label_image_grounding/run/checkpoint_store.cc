@@ -34,7 +34,7 @@ bool fits(const CheckpointHeader& found, const CheckpointHeader& wanted) {
 
 std::string sample_key(std::string_view image_path, std::string_view caption) {
   constexpr std::size_t kDigits = 16;
-  return FieldHasher().add(image_path).add(caption).hex().substr(0, kDigits);
+  return FieldHasher().add(plain_path(image_path)).add(caption).hex().substr(0, kDigits);
 }
 
 std::string checkpoint_name(const SampleName& name) {
@@ -119,7 +119,21 @@ std::optional<GroundingCheckpoint> CheckpointStore::find_grounding(
 Status CheckpointStore::save(Step step, const SampleName& name, std::string_view text) const {
   ++unsynced_;
   return write_new_file_atomically(file_of(dir_.checkpoints(step), checkpoint_name(name)), text,
-                                   dir_.temporaries());
+                                   dir_.temporaries(), [&] { return make_room(step, name); });
+}
+
+Status CheckpointStore::make_room(Step step, const SampleName& name) const {
+  if (name.shared) return {};  // the name holds the key: it is the sample's own
+  const fs::path path = file_of(dir_.checkpoints(step), checkpoint_name(name));
+  const auto text = read_file(path);
+  const auto header = text ? decode_checkpoint_header(*text) : tl::unexpected(text.error());
+  if (!header) return {};  // damaged
+  SampleName theirs{name.sample_id, sample_key(header->image_path, header->caption), true};
+  if (theirs.key == name.key) return {};
+  std::error_code code;
+  fs::rename(path, file_of(dir_.checkpoints(step), checkpoint_name(theirs)), code);
+  if (!code) return {};
+  return fail(ErrorKind::kIo, fmt::format("cannot rename {}: {}", path.string(), code.message()));
 }
 
 Status CheckpointStore::sync() const {

@@ -16,7 +16,7 @@ namespace {
 std::uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
 
 std::uint64_t content_hash_of(const Sample& sample) {
-  return hash_of(sample.image_path) * 31 + hash_of(sample.caption);
+  return hash_of(plain_path(sample.image_path)) * 31 + hash_of(sample.caption);
 }
 
 // Lines that are not blank: so that what is made for each has its size at once, and need not grow.

@@ -16,6 +16,7 @@
 #include "auto_label_image_grounding/http/curl_transport.h"
 #include "auto_label_image_grounding/http/redact.h"
 #include "auto_label_image_grounding/run/image_job.h"
+#include "auto_label_image_grounding/run/published_files.h"
 #include "auto_label_image_grounding/run/run_inputs.h"
 #include "auto_label_image_grounding/run/thread_pool.h"
 #include "auto_label_image_grounding/vlm/backend.h"
@@ -26,9 +27,8 @@ namespace {
 
 constexpr std::size_t kShownComplaints = 5;
 
-// One image of a group, and what its records still need.
+// What the records of one image still need.
 struct ImageNeed {
-  std::int64_t records = 0;
   std::int64_t extractions = 0;
   bool grounding = false;
   double prompt_characters = 0;
@@ -36,7 +36,6 @@ struct ImageNeed {
 
 void add_record(const RunContext& context, const RecordJob& record, ImageNeed& need,
                 DryRun& counts) {
-  ++need.records;
   counts.finished_extractions += context.extracts() && record.extraction ? 1 : 0;
   counts.finished_groundings += record.grounding ? 1 : 0;
   if (record.earlier_error) return;
@@ -51,16 +50,21 @@ void add_record(const RunContext& context, const RecordJob& record, ImageNeed& n
   if (context.grounds() && !record.grounding && has_expressions) need.grounding = true;
 }
 
-void add_image(const RunContext& context, const std::string& path, const ImageNeed& need,
+void add_image(const RunContext& context, const std::string& path, std::vector<RecordJob>& records,
                DryRun& counts) {
   ++counts.images;
+  const auto info = read_image_info(path, {context.spec.data.max_image_pixels});
+  ImageNeed need;
+  for (RecordJob& record : records) {
+    if (info) drop_stale_grounding(record, {info->width, info->height});
+    add_record(context, record, need, counts);
+  }
   const std::int64_t requests = need.extractions + (need.grounding ? 1 : 0);
   if (requests == 0) return;
-  const auto info = read_image_info(path, {context.spec.data.max_image_pixels});
   const bool text_only = context.spec.data.on_missing_image == OnMissingImage::kTextOnly;
   if (!info) {
     ++counts.unreadable_images;
-    counts.affected_records += need.records;
+    counts.affected_records += static_cast<std::int64_t>(records.size());
     counts.complaints.push_back(info.error().message);
     if (!text_only) return;
   } else {
@@ -77,14 +81,14 @@ void add_image(const RunContext& context, const std::string& path, const ImageNe
 }
 
 Status add_group(const RunContext& context, std::size_t group, DryRun& counts) {
-  std::map<std::string, ImageNeed> by_path;
+  std::map<std::string, std::vector<RecordJob>> by_path;
   RunReport ignored;
   for (const std::uint32_t index : context.dataset.group(group)) {
     auto record = load_record(context, index, ignored);
     if (!record) return tl::unexpected(record.error());
-    add_record(context, *record, by_path[record->sample.image_path], counts);
+    by_path[record->sample.image_path].push_back(std::move(*record));
   }
-  for (const auto& [path, need] : by_path) add_image(context, path, need, counts);
+  for (auto& [path, records] : by_path) add_image(context, path, records, counts);
   return {};
 }
 
@@ -163,10 +167,18 @@ Status judge_images(const Spec& spec, const DryRun& dry) {
                           dry.complaints.empty() ? "" : dry.complaints.front()));
 }
 
+// What would end a run before its first request.
+Status check_usable(const Spec& spec, const ResultsDir& dir) {
+  if (auto status = check_writable(dir); !status) return status;
+  if (spec.workflow.force_reprocess) return {};
+  return refuse_edited_outputs(dir, selected_steps(spec));
+}
+
 }  // namespace
 
 Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment) {
   const ResultsDir dir{spec.results_dir};
+  if (auto status = check_usable(spec, dir); !status) return tl::unexpected(status.error());
   auto prompts = load_prompts(spec.prompts);
   if (!prompts) return tl::unexpected(prompts.error());
   auto dataset = open_dataset(spec, dir);
@@ -174,13 +186,15 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
 
   const auto backend = make_backend(spec.vlm);
   const CheckpointStore store(dir);
+  const bool resumes = !spec.workflow.force_reprocess;
   const RunContext context{spec,
                            store,
                            *dataset,
                            choose_coordinates(spec.vlm.coordinates, backend->model()),
                            prompts->extraction,
                            prompts->grounding,
-                           backend->model()};
+                           backend->model(),
+                           {resumes, resumes}};
   DryRun dry;
   dry.records = static_cast<std::int64_t>(dataset->size());
   dry.bad_lines = static_cast<std::int64_t>(dataset->bad_lines().size());

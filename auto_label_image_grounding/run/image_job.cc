@@ -42,19 +42,26 @@ void take_extraction_checkpoint(const RunContext& context, RecordJob& record, Ru
   } else if (checkpoint.header.model != context.model) {
     ++report.other_model;
   }
+  if (trim(record.sample.caption).empty()) ++report.labels.empty_captions;
   set_extraction(record, std::move(checkpoint.result), checkpoint.header.model);
   // A foreign checkpoint without a size waits for the picture's header before it counts as done.
   if (!found->foreign) ++report.step[0].from_checkpoint;
 }
 
-void take_grounding_checkpoint(const RunContext& context, RecordJob& record, RunReport& report) {
+void take_grounding_checkpoint(const RunContext& context, RecordJob& record) {
   if (!context.resumes[static_cast<std::size_t>(Step::kGrounding)]) return;
   auto found =
       context.store.find_grounding(record.name, grounding_header(context, record).fingerprint);
   if (!found || found->result.instances.size() != record.texts.size()) return;
-  if (found->header.model != context.model) ++report.other_model;
-  ++report.step[1].from_checkpoint;
   record.grounding = std::move(found->result);
+  record.grounding_model = std::move(found->header.model);
+}
+
+// Once it is known that the boxes are those of the picture.
+void count_reused_grounding(const RunContext& context, const RecordJob& record, RunReport& report) {
+  if (!record.grounding) return;
+  if (record.grounding_model != context.model) ++report.other_model;
+  ++report.step[1].from_checkpoint;
 }
 
 bool is_settled(const RunContext& context, const RecordJob& record) {
@@ -87,20 +94,19 @@ struct OpenedPicture {
   std::optional<Error> error;
 };
 
-OpenedPicture open_picture(const RunContext& context, const ImageJob& job, RunReport& report) {
+OpenedPicture open_picture(const RunContext& context, const ImageJob& job,
+                           const Result<ImageInfo>& info, RunReport& report) {
   OpenedPicture out;
-  const std::string& path = job.image_path;
   const auto requests =
       std::any_of(job.records.begin(), job.records.end(),
                   [&](const RecordJob& record) { return needs_request(context, record); });
-  Result<ImageInfo> info = read_image_info(path, {context.spec.data.max_image_pixels});
   std::optional<Error> error;
   if (!info) {
     error = info.error();
   } else {
     out.upright = PictureSize{info->width, info->height};
     if (!requests) return out;
-    auto picture = make_picture(path, *info, context.spec.vlm, context.coordinates);
+    auto picture = make_picture(job.image_path, *info, context.spec.vlm, context.coordinates);
     if (picture) {
       report.images_downscaled += picture->downscaled_for_limit ? 1 : 0;
       out.picture = std::move(*picture);
@@ -112,6 +118,21 @@ OpenedPicture open_picture(const RunContext& context, const ImageJob& job, RunRe
     out.error = *error;
   }
   return out;
+}
+
+// What checkpoints hold, against the picture as it is now. Where it cannot be read, nothing is
+// known.
+void check_reused(const RunContext& context, RecordJob& record, const Result<ImageInfo>& info,
+                  RunReport& report) {
+  if (record.earlier_error) return;
+  if (info) {
+    const PictureSize upright{info->width, info->height};
+    note_size(record, upright, report);
+    // To be saved anew, see save_size().
+    if (record.extraction && record.extraction->size != upright) record.extraction->size.reset();
+    if (drop_stale_grounding(record, upright)) ++report.changed_pictures;
+  }
+  count_reused_grounding(context, record, report);
 }
 
 // A caption with nothing in it names nothing: no request.
@@ -155,18 +176,20 @@ Status settle_record(const RunContext& context, RecordJob& record,
                      RunReport& report) {
   if (!has_picture && needs_request(context, record)) ++report.text_only;
   const PictureSize size = upright.value_or(text_only_picture(record.sample.declared_size).upright);
-  note_size(record, size, report);
   if (auto status = settle_empty_caption(context, record, size, report); !status) return status;
   if (auto status = save_size(context, record, size); !status) return status;
   return settle_without_expressions(context, record, size);
 }
 
 Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
+  const Result<ImageInfo> info =
+      read_image_info(job.image_path, {context.spec.data.max_image_pixels});
+  for (RecordJob& record : job.records) check_reused(context, record, info, report);
   const bool all_settled =
       std::all_of(job.records.begin(), job.records.end(),
                   [&](const RecordJob& record) { return is_settled(context, record); });
   if (all_settled) return {};
-  OpenedPicture opened = open_picture(context, job, report);
+  OpenedPicture opened = open_picture(context, job, info, report);
   for (RecordJob& record : job.records) {
     if (is_settled(context, record)) continue;
     if (opened.error) {
@@ -217,6 +240,14 @@ bool has_all(const std::map<std::string, std::vector<Instance>>& found,
 
 }  // namespace
 
+bool drop_stale_grounding(RecordJob& record, PictureSize upright) {
+  if (!record.grounding || !record.grounding->size || *record.grounding->size == upright) {
+    return false;
+  }
+  record.grounding.reset();
+  return true;
+}
+
 void set_extraction(RecordJob& record, ExtractionResult result, std::string model) {
   record.extraction_model = std::move(model);
   record.texts.clear();
@@ -251,7 +282,7 @@ Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunR
   if (record.earlier_error) return record;
   if (context.extracts()) take_extraction_checkpoint(context, record, report);
   const bool expressions_known = !context.extracts() || record.extraction;
-  if (context.grounds() && expressions_known) take_grounding_checkpoint(context, record, report);
+  if (context.grounds() && expressions_known) take_grounding_checkpoint(context, record);
   return record;
 }
 
@@ -288,7 +319,9 @@ Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
 Status begin_grounding(const RunContext& context, RecordJob& record, PictureSize upright,
                        RunReport& report) {
   if (!context.grounds()) return {};
-  take_grounding_checkpoint(context, record, report);
+  take_grounding_checkpoint(context, record);
+  if (drop_stale_grounding(record, upright)) ++report.changed_pictures;
+  count_reused_grounding(context, record, report);
   return settle_without_expressions(context, record, upright);
 }
 
@@ -332,6 +365,7 @@ void add_counts(RunReport& total, const RunReport& part) {
     total.step[i].from_checkpoint += part.step[i].from_checkpoint;
   }
   total.size_mismatches += part.size_mismatches;
+  total.changed_pictures += part.changed_pictures;
   total.text_only += part.text_only;
   total.other_model += part.other_model;
   total.stock_checkpoints += part.stock_checkpoints;

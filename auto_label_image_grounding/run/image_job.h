@@ -31,6 +31,7 @@ struct RecordJob {
   std::string extraction_model;    // that of its checkpoint; "" where this run asked
   std::vector<std::string> texts;  // of its expressions, once they are known
   std::optional<GroundingResult> grounding;
+  std::string grounding_model;  // that of its checkpoint
   std::optional<RecordError> error;
   std::optional<RecordError> earlier_error;  // step 1 alone: that of its line
   bool saving = false;                       // its step-1 checkpoint is being written
@@ -75,6 +76,10 @@ Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
 
 // One record with what its checkpoints hold; nothing else is done for it.
 Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunReport& report);
+
+// Drops boxes that a checkpoint holds of a picture of another size than `upright`: the picture was
+// replaced under its path. True where it did.
+bool drop_stale_grounding(RecordJob& record, PictureSize upright);
 
 // `record.texts` follow the extraction. `model`: whose it is, "" for this run's.
 void set_extraction(RecordJob& record, ExtractionResult result, std::string model = {});

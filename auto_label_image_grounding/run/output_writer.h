@@ -16,8 +16,10 @@
 #include "auto_label_image_grounding/data/annotation.h"
 #include "auto_label_image_grounding/data/sample.h"
 #include "auto_label_image_grounding/run/dataset.h"
+#include "auto_label_image_grounding/run/earlier_failures.h"
 #include "auto_label_image_grounding/run/results_dir.h"
 #include "auto_label_image_grounding/run/run_report.h"
+#include "auto_label_image_grounding/steps/corrections.h"
 #include "auto_label_image_grounding/steps/render.h"
 
 namespace alig {
@@ -41,6 +43,8 @@ class OutputWriter {
     bool ground = true;
     std::int64_t first_expression_id = 0;  // for expressions without an id (step 1 alone)
     std::span<const BadLine> bad_lines{};  // ascending; must outlive the writer
+    std::string input{};                   // the file whose lines are counted
+    EarlierFailures earlier{};             // step 1 alone: what is to stay in failures.jsonl
   };
   // Reads a finished record again from its checkpoints, for records that were dropped from memory.
   using Reload = std::function<Result<FinishedRecord>(std::size_t)>;
@@ -54,8 +58,15 @@ class OutputWriter {
   bool complete() const { return next_ == states_.size(); }
 
   // Replaces annotations.jsonl of each step, the copy of the last one, and failures.jsonl.
-  // Precondition: complete().
+  // Precondition: complete(). A step's file that was edited is replaced all the same: whoever runs
+  // refuses it first.
   Status publish();
+
+  // Files that publish() replaced without knowing them for outputs of this program.
+  struct KeptFile {
+    std::filesystem::path path, kept_as;
+  };
+  const std::vector<KeptFile>& kept_files() const { return kept_files_; }
 
  private:
   enum class State : std::uint8_t { kPending, kInMemory, kOnDisk };
@@ -65,12 +76,14 @@ class OutputWriter {
   };
   OutputWriter(Settings settings, std::size_t records, RunReport& report, Reload reload);
   Status open(Step step);
+  Status open_failures();
   Status write_ready();
   Status write(const FinishedRecord& finished);
   Status append(Step step, const Record& record);
   Status publish_step(Step step);
   Status publish_copy(Step last);
   void count(const FinishedRecord& finished);
+  Result<std::string> failure_line(const FinishedRecord& finished, const RecordError& error) const;
   Status write_failure(const FinishedRecord& finished);
   Status write_bad_lines(std::uint32_t before);
 
@@ -83,16 +96,10 @@ class OutputWriter {
   std::size_t next_ = 0;
   std::optional<Output> outputs_[2];
   IdCounter ids_;
+  ExpressionIds extracted_ids_;  // step 1 alone: those that step 0's lines have
   std::optional<AtomicFile> failures_;
   std::size_t next_bad_line_ = 0;
+  std::vector<KeptFile> kept_files_;
 };
-
-// Whether a step's annotations.jsonl was changed by somebody else since it was published. False
-// where there is no such file or it was not published by this program.
-Result<bool> edited_since_published(const ResultsDir& dir, Step step);
-
-// The step's annotations.jsonl as it stands, edited or not, may be replaced from now on; also by a
-// later run, where this one does not come to its end. kIo.
-Status give_up_edits(const ResultsDir& dir, Step step);
 
 }  // namespace alig

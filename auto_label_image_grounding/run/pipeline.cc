@@ -18,10 +18,12 @@
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/http/curl_transport.h"
 #include "auto_label_image_grounding/run/dataset.h"
+#include "auto_label_image_grounding/run/earlier_failures.h"
 #include "auto_label_image_grounding/run/event_loop.h"
 #include "auto_label_image_grounding/run/image_job.h"
 #include "auto_label_image_grounding/run/job_runner.h"
 #include "auto_label_image_grounding/run/output_writer.h"
+#include "auto_label_image_grounding/run/published_files.h"
 #include "auto_label_image_grounding/run/results_dir.h"
 #include "auto_label_image_grounding/run/run_inputs.h"
 #include "auto_label_image_grounding/run/thread_pool.h"
@@ -36,30 +38,6 @@ using std::chrono::seconds;
 constexpr Duration kTick = milliseconds(100);
 constexpr Duration kSyncInterval = seconds(10);
 constexpr Duration kGrace = seconds(10);  // for what is in flight when a run ends early
-
-std::vector<Step> selected_steps(const Spec& spec) {
-  std::vector<Step> steps;
-  if (spec.workflow.extract) steps.push_back(Step::kExtraction);
-  if (spec.workflow.ground) steps.push_back(Step::kGrounding);
-  return steps;
-}
-
-Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps) {
-  for (const Step step : steps) {
-    auto edited = edited_since_published(dir, step);
-    if (!edited) return tl::unexpected(edited.error());
-    if (!*edited) continue;
-    const char* keep = step == Step::kExtraction
-                           ? "use it with image_grounding.workflow.steps=[\"1\"]"
-                           : "move it away to keep it";
-    return fail(
-        ErrorKind::kInvalidArgument,
-        fmt::format("{} was edited since it was written, and this run would replace it: {}, "
-                    "or discard it with image_grounding.workflow.force_reprocess=true",
-                    dir.step_annotations(step).string(), keep));
-  }
-  return {};
-}
 
 std::string utc_now(const Clock& clock) {
   const auto now = std::chrono::time_point_cast<seconds>(clock.wall_now());
@@ -112,7 +90,9 @@ class PipelineRun {
     describe_run();
     auto dataset = open_dataset(spec_, dir_);
     if (!dataset) return tl::unexpected(dataset.error());
-    note_input(*dataset);
+    auto earlier = earlier_failures();
+    if (!earlier) return tl::unexpected(earlier.error());
+    note_input(*dataset, *earlier);
     auto prompts = load_prompts(spec_.prompts);
     if (!prompts) return tl::unexpected(prompts.error());
     if (prompts->grounding.text.find("{coordinates}") == std::string::npos) {
@@ -134,7 +114,13 @@ class PipelineRun {
                              std::move(prompts->grounding),
                              backend_->model(),
                              resumes};
-    return label(context);
+    return label(context, std::move(*earlier));
+  }
+
+  // Of step 0, where step 1 runs alone.
+  Result<EarlierFailures> earlier_failures() const {
+    if (spec_.workflow.extract) return EarlierFailures();
+    return EarlierFailures::open(dir_.failures());
   }
 
   void describe_run() {
@@ -153,14 +139,15 @@ class PipelineRun {
     if (coordinates_.family->caution != nullptr) warn(coordinates_.family->caution);
   }
 
-  void note_input(const Dataset& dataset) {
+  void note_input(const Dataset& dataset, const EarlierFailures& earlier) {
     report_.records = static_cast<std::int64_t>(dataset.size());
-    report_.bad_lines = static_cast<std::int64_t>(dataset.bad_lines().size());
+    report_.bad_lines = static_cast<std::int64_t>(dataset.bad_lines().size() + earlier.bad_lines());
     if (report_.bad_lines > 0) report_.failures_by_kind["bad_line"] = report_.bad_lines;
     constexpr std::size_t kShown = 5;
     for (std::size_t i = 0; i < std::min(kShown, dataset.bad_lines().size()); ++i) {
       const BadLine& bad = dataset.bad_lines()[i];
-      hooks_.logger->warning("input line {}: {}", bad.number, bad.message);
+      hooks_.logger->warning("{}:{}: {}", input_path(spec_, dir_).string(), bad.number,
+                             bad.message);
     }
     hooks_.logger->info("{} records, {} images, steps {}", report_.records, dataset.groups(),
                         fmt::join(report_.steps, " and "));
@@ -180,14 +167,14 @@ class PipelineRun {
     return store_.prepare(steps_);
   }
 
-  Status label(const RunContext& context) {
+  Status label(const RunContext& context, EarlierFailures earlier) {
     RunContext rereading = context;  // finds what this run has saved
     rereading.resumes = {true, true};
-    auto writer =
-        OutputWriter::create({dir_, spec_.workflow.extract, spec_.workflow.ground,
-                              context.dataset.next_expression_id(), context.dataset.bad_lines()},
-                             context.dataset.size(), report_,
-                             [&rereading](std::size_t index) { return reload(rereading, index); });
+    auto writer = OutputWriter::create(
+        {dir_, spec_.workflow.extract, spec_.workflow.ground, context.dataset.next_expression_id(),
+         context.dataset.bad_lines(), input_path(spec_, dir_).string(), std::move(earlier)},
+        context.dataset.size(), report_,
+        [&rereading](std::size_t index) { return reload(rereading, index); });
     if (!writer) return tl::unexpected(writer.error());
 
     EventLoop loop(clock_);
@@ -223,8 +210,12 @@ class PipelineRun {
     }
     finish_parts();
     if (!writer->complete()) return tl::unexpected(*end_);
-    if (auto status = writer->publish(); !status) return status;
-    return judge_failures();
+    const Status published = writer->publish();
+    for (const OutputWriter::KeptFile& file : writer->kept_files()) {
+      warn(fmt::format("{} held what this program did not write there; it is kept as {}",
+                       file.path.string(), file.kept_as.string()));
+    }
+    return published ? judge_failures() : published;
   }
 
   static Result<FinishedRecord> reload(const RunContext& context, std::size_t index) {
@@ -359,14 +350,23 @@ class PipelineRun {
                                          failure_list(), dir_.failures().string());
     if (static_cast<double>(failed) <=
         spec_.workflow.max_failure_ratio * static_cast<double>(all)) {
-      warn(text + "; run again to try them again");
+      warn(text + "; " + failure_advice());
       return {};
     }
     return fail(
         ErrorKind::kUnavailable,
         fmt::format("{}; that is more than workflow.max_failure_ratio ({}) allows. Finished "
-                    "samples are kept: mend the cause and run again",
-                    text, spec_.workflow.max_failure_ratio));
+                    "samples are kept: mend the cause, and {}",
+                    text, spec_.workflow.max_failure_ratio, failure_advice()));
+  }
+
+  // Step 1 alone does not try again what failed in step 0.
+  std::string failure_advice() const {
+    const bool both =
+        spec_.workflow.extract || (report_.step[0].failed == 0 && report_.bad_lines == 0);
+    return both ? "run again to try them again"
+                : "run again with image_grounding.workflow.steps=[\"0\",\"1\"] to try those of "
+                  "step 0 again";
   }
 
   std::string failure_list() const {
@@ -414,6 +414,10 @@ class PipelineRun {
           fmt::format("{} records have no readable picture and were asked without it "
                       "(data.on_missing_image: text_only)",
                       report_.text_only));
+    }
+    if (report_.changed_pictures > 0) {
+      warn(fmt::format("{} records have boxes of a picture that has another size now: asked again",
+                       report_.changed_pictures));
     }
     if (report_.other_model > 0) {
       warn(fmt::format("{} checkpoints were made by another model than {}", report_.other_model,

@@ -41,6 +41,25 @@ Status ResultsDir::clean_temporaries() const {
   return make_directories(temporaries());
 }
 
+Status check_writable(const ResultsDir& dir) {
+  for (const std::filesystem::path& wanted :
+       {dir.temporaries(), dir.checkpoints(Step::kExtraction), dir.checkpoints(Step::kGrounding)}) {
+    std::error_code code;
+    std::filesystem::path folder = std::filesystem::absolute(wanted, code);
+    while (!std::filesystem::exists(std::filesystem::symlink_status(folder, code)) &&
+           folder.has_relative_path()) {
+      folder = folder.parent_path();
+    }
+    const int error = !std::filesystem::is_directory(folder, code) ? ENOTDIR
+                      : ::access(folder.c_str(), W_OK | X_OK) != 0 ? errno
+                                                                   : 0;
+    if (error == 0) continue;
+    return fail(ErrorKind::kIo,
+                fmt::format("cannot write in {}: {}", folder.string(), std::strerror(error)));
+  }
+  return {};
+}
+
 Result<RunLock> RunLock::acquire(const ResultsDir& dir) {
   if (auto made = make_directories(dir.state_dir()); !made) return tl::unexpected(made.error());
   const std::filesystem::path path = dir.state_dir() / "lock";

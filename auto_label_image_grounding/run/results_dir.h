@@ -22,7 +22,7 @@ struct ResultsDir {
   std::filesystem::path annotations() const { return root / "annotations.jsonl"; }
   std::filesystem::path failures() const { return root / "failures.jsonl"; }
   std::filesystem::path summary() const { return root / "summary.json"; }
-  // What the program keeps for itself: the lock, digests of published files, an unfinished discard.
+  // What the program keeps for itself: the lock, an unfinished discard.
   std::filesystem::path state_dir() const { return root / ".state"; }
   // Unfinished files; emptied when a run starts.
   std::filesystem::path temporaries() const { return state_dir() / "tmp"; }
@@ -30,6 +30,10 @@ struct ResultsDir {
   // Creates state_dir and an empty folder for temporaries. Only while the lock is held. kIo.
   Status clean_temporaries() const;
 };
+
+// Whether a run could write there, found out without writing: of the first folder on the way that
+// exists, and of those that the run would write into. kIo.
+Status check_writable(const ResultsDir& dir);
 
 // Held for the length of a run. A kernel lock (flock) on a file: a dead holder frees it, and it
 // works between containers that share the file system.

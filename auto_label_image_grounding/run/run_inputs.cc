@@ -15,13 +15,25 @@ Result<PromptTemplate> prompt_for(const std::string& path, const PromptTemplate&
 
 }  // namespace
 
+std::vector<Step> selected_steps(const Spec& spec) {
+  std::vector<Step> steps;
+  if (spec.workflow.extract) steps.push_back(Step::kExtraction);
+  if (spec.workflow.ground) steps.push_back(Step::kGrounding);
+  return steps;
+}
+
+std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir) {
+  return spec.workflow.extract ? std::filesystem::path(spec.data.input_jsonl)
+                               : dir.step_annotations(Step::kExtraction);
+}
+
 Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir) {
+  const auto path = input_path(spec, dir);
   if (spec.workflow.extract) {
-    auto dataset = Dataset::open(spec.data.input_jsonl, InputKind::kCaptions, spec.data.image_root);
+    auto dataset = Dataset::open(path, InputKind::kCaptions, spec.data.image_root);
     if (!dataset) return fail_at("image_grounding.data.input_jsonl", dataset.error());
     return dataset;
   }
-  const auto path = dir.step_annotations(Step::kExtraction);
   auto dataset = Dataset::open(path, InputKind::kExtracted, "");
   if (!dataset && dataset.error().kind == ErrorKind::kNotFound) {
     return fail(ErrorKind::kNotFound,

@@ -1,6 +1,9 @@
 // What a run reads before it asks anything: the dataset and the prompts that a spec names.
 #pragma once
 
+#include <filesystem>
+#include <vector>
+
 #include "auto_label_image_grounding/base/status.h"
 #include "auto_label_image_grounding/run/dataset.h"
 #include "auto_label_image_grounding/run/image_job.h"
@@ -9,6 +12,13 @@
 #include "auto_label_image_grounding/vlm/prompts.h"
 
 namespace alig {
+
+// workflow.steps, in their order.
+std::vector<Step> selected_steps(const Spec& spec);
+
+// The file whose lines are the records of the run: the input, or step 0's output where step 1 runs
+// alone.
+std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir);
 
 // The input, or step 0's output where step 1 runs alone. kNotFound and kIo say what to do.
 Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir);

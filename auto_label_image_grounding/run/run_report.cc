@@ -85,6 +85,7 @@ Json to_json(const RunReport& report) {
       {"answer_repairs", report.labels.repairs},
       {"pictures",
        {{"size_mismatches", report.size_mismatches},
+        {"changed", report.changed_pictures},
         {"text_only", report.text_only},
         {"downscaled_for_limit", report.images_downscaled}}},
       {"checkpoints",

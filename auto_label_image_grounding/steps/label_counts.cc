@@ -8,8 +8,9 @@ namespace {
 
 using Member = std::int64_t LabelCounts::*;
 
-constexpr std::array<std::pair<const char*, Member>, 16> kCounters = {{
+constexpr std::array<std::pair<const char*, Member>, 17> kCounters = {{
     {"null_spans", &LabelCounts::null_spans},
+    {"spans_corrected", &LabelCounts::spans_corrected},
     {"duplicate_expressions", &LabelCounts::duplicate_expressions},
     {"unusable_expressions", &LabelCounts::unusable_expressions},
     {"captions_kept", &LabelCounts::captions_kept},

@@ -11,6 +11,7 @@ namespace alig {
 
 struct LabelCounts {
   std::int64_t null_spans = 0;             // expressions that do not stand in their caption
+  std::int64_t spans_corrected = 0;        // of an edited step-0 line: made true again
   std::int64_t duplicate_expressions = 0;  // listed more often than they stand there; dropped
   std::int64_t unusable_expressions = 0;   // elements of an answer without a text
   std::int64_t captions_kept = 0;          // no cleaned caption in the answer: the given one stays

@@ -94,9 +94,6 @@ Record render_grounding(Record extracted, const GroundingResult& result,
   for (std::size_t i = 0; i < expressions.size(); ++i) {
     // read_extracted_record() has checked that these are objects.
     Record expression = Record::parse(expressions[i]).value_or(Record());
-    if (expression.value("expression_id").is_null()) {
-      expression.set_string("expression_id", fmt::format("expr_{:05}", ids.next_expression++));
-    }
     const bool grounded = !error && i < result.instances.size();
     expression.set("instances",
                    render_instances(grounded ? result.instances[i] : std::vector<Instance>(), ids));

@@ -21,8 +21,9 @@ struct IdCounter {
 Record render_extraction(const Sample& sample, const ExtractionResult& result,
                          const std::optional<RecordError>& error, IdCounter& ids);
 
-// Step 1's line from step 0's: expressions keep their ids, unknown fields and order; each gets its
-// instances. `error` set: all instances are empty. A record that failed in step 0 passes through.
+// Step 1's line from step 0's: expressions keep their ids (each has one), unknown fields and order;
+// each gets its instances. `error` set: all instances are empty. A record that failed in step 0
+// passes through.
 Record render_grounding(Record extracted, const GroundingResult& result,
                         const std::optional<RecordError>& error, IdCounter& ids);
 

@@ -17,9 +17,10 @@ from faulty_endpoint import FaultyEndpoint
 from labelling import WORKERS, Job, make_data, read_jsonl
 
 # In the order in which they appear.
+PUBLISHING = "step_0_expression_extraction/.published.json"
 FILES = (".state/lock", "step_0_expression_extraction/.ckpt", "step_1_grounding/.ckpt",
-         ".state/published_0.json", "step_0_expression_extraction/annotations.jsonl",
-         ".state/published_1.json", "step_1_grounding/annotations.jsonl", "annotations.jsonl",
+         PUBLISHING, "step_0_expression_extraction/annotations.jsonl",
+         "step_1_grounding/.published.json", "step_1_grounding/annotations.jsonl", "annotations.jsonl",
          "failures.jsonl", "summary.json")
 LATENCY = 0.004
 
@@ -56,7 +57,7 @@ def phase_of(job, data, before):
     new = {name for name in FILES if stamp(job.results / name) != before[name]}
     if "summary.json" in new:
         return "5 at its end"
-    if ".state/published_0.json" in new:
+    if PUBLISHING in new:
         return "4 publishing"
     if len(job.checkpoints(1)) == data.records:
         return "3 all answered"

@@ -40,6 +40,43 @@ TEST_F(FilesTest, NewFilesAppearWholeAndLeaveNothingElse) {
   EXPECT_NE(nowhere.error().message.find((folder_ / "no" / "f").string()), std::string::npos);
 }
 
+TEST_F(FilesTest, WhatIsReplacedCanBeMovedAwayFirst) {
+  const fs::path file = folder_ / "f";
+  int calls = 0;
+  const auto move_away = [&]() -> Status {
+    ++calls;
+    fs::rename(file, folder_ / "old");
+    return {};
+  };
+  ASSERT_TRUE(write_new_file_atomically(file, "first", folder_, move_away));
+  EXPECT_EQ(calls, 0);
+  ASSERT_TRUE(write_new_file_atomically(file, "second", folder_, move_away));
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(*read_file(folder_ / "old"), "first");
+  EXPECT_EQ(*read_file(file), "second");
+  const auto refuse = []() -> Status { return fail(ErrorKind::kIo, "no"); };
+  EXPECT_FALSE(write_new_file_atomically(file, "third", folder_, refuse));
+  EXPECT_EQ(*read_file(file), "second");
+}
+
+TEST_F(FilesTest, WhatStandsThereIsKeptUnderANameOfItsOwn) {
+  const fs::path file = folder_ / "experiment.yaml";
+  for (const char* name :
+       {"experiment.previous.yaml", "experiment.previous-2.yaml", "experiment.previous-3.yaml"}) {
+    ASSERT_TRUE(write_file_atomically(file, name));
+    const auto kept = keep_previous(file);
+    ASSERT_TRUE(kept) << kept.error().message;
+    EXPECT_EQ(*kept, folder_ / name);
+    EXPECT_TRUE(fs::exists(file)) << "a reader always finds it";
+  }
+  ASSERT_TRUE(write_file_atomically(file, "new"));
+  EXPECT_EQ(*read_file(folder_ / "experiment.previous.yaml"), "experiment.previous.yaml");
+  EXPECT_EQ(*read_file(folder_ / "experiment.previous-3.yaml"), "experiment.previous-3.yaml");
+  const auto missing = keep_previous(folder_ / "none");
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("none"), std::string::npos);
+}
+
 TEST_F(FilesTest, WritesAndReadsBack) {
   const std::string bytes("a\0b\n", 4);
   ASSERT_TRUE(write_file_atomically(folder_ / "f", bytes));

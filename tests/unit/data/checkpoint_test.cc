@@ -112,6 +112,22 @@ TEST(CheckpointTest, ATowerOfBracketsIsDamage) {
   EXPECT_FALSE(decode_grounding_checkpoint(header + R"("groundings": )" + tower + "}"));
 }
 
+TEST(CheckpointTest, AnotherSpellingOfAPathIsTheSameSample) {
+  const struct {
+    const char *given, *plain;
+  } kPaths[] = {
+      {"a.jpg", "a.jpg"},         {"./a.jpg", "a.jpg"},       {"x//a.jpg", "x/a.jpg"},
+      {"x/./a.jpg", "x/a.jpg"},   {"/x/a.jpg", "/x/a.jpg"},   {"//x/a.jpg", "/x/a.jpg"},
+      {"/./x/a.jpg", "/x/a.jpg"}, {"../a.jpg", "../a.jpg"},   {"x/../a.jpg", "x/../a.jpg"},
+      {".a/b.jpg", ".a/b.jpg"},   {"a./b..jpg", "a./b..jpg"}, {"", ""}};
+  for (const auto& path : kPaths) {
+    EXPECT_EQ(plain_path(path.given), path.plain) << path.given;
+    EXPECT_EQ(extraction_fingerprint({path.given, "c", ""}),
+              extraction_fingerprint({path.plain, "c", ""}))
+        << path.given;
+  }
+}
+
 TEST(CheckpointTest, FingerprintsFollowTheInput) {
   const FingerprintInput input{"a.jpg", "cap", ""};
   const std::string base = extraction_fingerprint(input);

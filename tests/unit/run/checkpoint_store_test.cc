@@ -55,6 +55,28 @@ TEST_F(CheckpointStoreTest, SurvivesInputThatGrowsAndShrinks) {
   EXPECT_TRUE(found("y", name("y", false))) << "its id is no longer shared";
 }
 
+// Two inputs that are labelled in one folder by turns.
+TEST_F(CheckpointStoreTest, AnotherSampleOfTheSameNameIsNotLost) {
+  save("x", name("x", false));
+  save("y", name("y", false));
+  EXPECT_TRUE(found("x", name("x", false)));
+  EXPECT_TRUE(found("y", name("y", false)));
+  const auto folder = dir_.checkpoints(Step::kExtraction);
+  EXPECT_NE(read_text(folder / "a.json").find("\"y\""), std::string::npos) << "the last one";
+  save("x", name("x", false));
+  EXPECT_TRUE(found("x", name("x", false)));
+  EXPECT_TRUE(found("y", name("y", false)));
+}
+
+TEST_F(CheckpointStoreTest, ADamagedFileIsReplaced) {
+  const auto folder = dir_.checkpoints(Step::kExtraction);
+  write_text(folder / "a.json", "{\"image_path\":");
+  save("x", name("x", false));
+  EXPECT_TRUE(found("x", name("x", false)));
+  save("x", name("x", false));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+}
+
 TEST_F(CheckpointStoreTest, DamagedFilesAreNone) {
   for (const char* text : {"", "{", "null", "{\"fingerprint\": 7}"}) {
     write_text(dir_.checkpoints(Step::kExtraction) / "a.json", text);

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/run/published_files.h"
 #include "tests/unit/support/temporary_folder.h"
 
 namespace alig {
@@ -51,6 +52,59 @@ TEST_F(OutputWriterTest, PublishingThatFailsSeveralTimesIsNoEdit) {
     EXPECT_FALSE(writer.publish()) << caption;
     EXPECT_FALSE(edited()) << caption;
   }
+  const auto path = dir_.step_annotations(Step::kExtraction);
+  write_text(path, read_text(path) + "\n");
+  EXPECT_TRUE(edited());
+}
+
+// Killed between the steps' files and their copy, or before what was written is noted.
+TEST_F(OutputWriterTest, AnOlderCopyOfOursIsReplacedWithoutAWord) {
+  ASSERT_TRUE(writer_of("first").publish());
+  const std::string first = read_text(dir_.annotations());
+  for (const char* caption : {"second", "third"}) {
+    OutputWriter writer = writer_of(caption);
+    std::filesystem::remove(dir_.annotations());
+    std::filesystem::create_directories(dir_.annotations() / "in the way");
+    EXPECT_FALSE(writer.publish());
+    std::filesystem::remove_all(dir_.annotations());
+    write_text(dir_.annotations(), first);  // as a kill before the copy leaves it
+  }
+  OutputWriter writer = writer_of("fourth");
+  ASSERT_TRUE(writer.publish());
+  EXPECT_TRUE(writer.kept_files().empty());
+  EXPECT_EQ(read_text(dir_.annotations()), read_text(dir_.step_annotations(Step::kExtraction)));
+}
+
+TEST_F(OutputWriterTest, AnEditedCopyIsKeptBesideTheNewOne) {
+  ASSERT_TRUE(writer_of("first").publish());
+  const std::string mine = read_text(dir_.annotations()) + "\n";
+  write_text(dir_.annotations(), mine);
+  OutputWriter writer = writer_of("second");
+  ASSERT_TRUE(writer.publish());
+  ASSERT_EQ(writer.kept_files().size(), 1u);
+  EXPECT_EQ(writer.kept_files()[0].kept_as, dir_.root / "annotations.previous.jsonl");
+  EXPECT_EQ(read_text(dir_.root / "annotations.previous.jsonl"), mine);
+  EXPECT_NE(read_text(dir_.annotations()), mine);
+}
+
+TEST_F(OutputWriterTest, AFileOfAnotherProgramIsKeptBesideTheNewOne) {
+  const auto path = dir_.step_annotations(Step::kExtraction);
+  write_text(path, "theirs\n");
+  EXPECT_FALSE(edited());
+  OutputWriter writer = writer_of("ours");
+  ASSERT_TRUE(writer.publish());
+  ASSERT_EQ(writer.kept_files().size(), 1u);
+  EXPECT_EQ(read_text(writer.kept_files()[0].kept_as), "theirs\n");
+  OutputWriter again = writer_of("again");
+  ASSERT_TRUE(again.publish());
+  EXPECT_TRUE(again.kept_files().empty());
+}
+
+// What is copied is the step's folder; .state/ stays behind.
+TEST_F(OutputWriterTest, AnEditIsSeenInACopyOfTheFolder) {
+  ASSERT_TRUE(writer_of("first").publish());
+  std::filesystem::remove_all(dir_.state_dir());
+  EXPECT_FALSE(edited());
   const auto path = dir_.step_annotations(Step::kExtraction);
   write_text(path, read_text(path) + "\n");
   EXPECT_TRUE(edited());

@@ -665,6 +665,144 @@ TEST_F(PipelineTest, WhatFailedInStepZeroIsListedByStepOneAlone) {
   EXPECT_EQ(listed["step"], "0");
 }
 
+TEST_F(PipelineTest, StepOneAloneKeepsWhatStepZeroListed) {
+  const std::string input = read_text(folder_ / "in.jsonl");
+  write_text(folder_ / "in.jsonl", "nonsense\n\n" + input);
+  FakeEndpoint endpoint([](const std::string& prompt) {
+    return line_of(prompt, "Caption: ") == "\"a dog\"" ? status(400) : good_answer(prompt);
+  });
+  Spec first = spec();
+  first.workflow.ground = false;
+  EXPECT_TRUE(run(first, endpoint).status);
+  const std::string listed = read_text(folder_ / "out" / "failures.jsonl");
+  ASSERT_THAT(listed, HasSubstr("\"line\":1"));
+  ASSERT_THAT(listed, HasSubstr("\"line\":4"));
+  Spec second = spec();
+  second.workflow.extract = false;
+  for (const char* time : {"once", "and again"}) {
+    const RunOutcome outcome = run(second, endpoint);
+    ASSERT_TRUE(outcome.status);
+    EXPECT_EQ(read_text(folder_ / "out" / "failures.jsonl"), listed) << time;
+    EXPECT_EQ(outcome.report.bad_lines, 1);
+    EXPECT_THAT(outcome.report.warnings.back(), HasSubstr("steps=[\"0\",\"1\"]"));
+  }
+}
+
+TEST_F(PipelineTest, ABadLineOfAnEditedStepZeroIsToldFromTheInputs) {
+  FakeEndpoint endpoint(good_answer);
+  Spec first = spec();
+  first.workflow.ground = false;
+  ASSERT_TRUE(run(first, endpoint).status);
+  const auto path = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
+  std::string text = read_text(path);
+  text.replace(text.find("\"text\": \"cat\""), 13, "\"text\": \" \"");
+  write_text(path, text);
+  Spec second = spec();
+  second.workflow.extract = false;
+  for (int i = 0; i < 2; ++i) {
+    const RunOutcome outcome = run(second, endpoint);
+    ASSERT_TRUE(outcome.status);
+    EXPECT_EQ(outcome.report.bad_lines, 1) << "not carried over as the input's";
+    const json failure = json::parse(read_text(folder_ / "out" / "failures.jsonl"));
+    EXPECT_EQ(failure["line"], 1);
+    EXPECT_EQ(failure["file"], path.string());
+    EXPECT_EQ(failure["step"], "1");
+    EXPECT_THAT(failure["message"].get<std::string>(), HasSubstr("empty \"text\""));
+  }
+}
+
+TEST_F(PipelineTest, CorrectionsAreMadeTrueBeforeTheyAreGrounded) {
+  FakeEndpoint endpoint(good_answer);
+  Spec first = spec();
+  first.workflow.ground = false;
+  ASSERT_TRUE(run(first, endpoint).status);
+  const auto path = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
+  std::string text = read_text(path);
+  // In the third record "cat" becomes "dog", with the span of "cat".
+  const std::size_t third = text.find("a cat and a dog");
+  text.replace(text.find("\"text\": \"cat\"", third), 13, "\"text\": \"dog\"");
+  write_text(path, text);
+  Spec second = spec();
+  second.workflow.extract = false;
+  const RunOutcome outcome = run(second, endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.labels.spans_corrected, 1);
+  EXPECT_EQ(records()[2]["expressions"][0]["char_span"], (json{12, 15}));
+}
+
+TEST_F(PipelineTest, APictureThatWasReplacedIsGroundedAnew) {
+  write_text(folder_ / "d.png", tiny_png());
+  write_text(folder_ / "in.jsonl", R"({"image_path": "d.png", "caption": "a cat", "width": 4}
+{"image_path": "a.png", "caption": "a dog"}
+)");
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  std::string wider = tiny_png();
+  wider[19] = 8;  // width in the header
+  write_text(folder_ / "d.png", wider);
+  const int before = endpoint.requests();
+  Spec only_extraction = spec();
+  only_extraction.workflow.ground = false;
+  ASSERT_TRUE(run(only_extraction, endpoint).status);
+  EXPECT_EQ(records()[0]["width"], 8);
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(endpoint.requests() - before, 1) << "its boxes, not its expressions";
+  EXPECT_EQ(outcome.report.changed_pictures, 1);
+  EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("another size"));
+  EXPECT_EQ(records()[0]["width"], 8);
+  EXPECT_EQ(outcome.report.step[1].from_checkpoint, 1);
+  EXPECT_EQ(run(spec(), endpoint).report.changed_pictures, 0) << "done once";
+  std::filesystem::remove(folder_ / "d.png");
+  const RunOutcome gone = run(spec(), endpoint);
+  EXPECT_EQ(gone.report.done, 2) << "what is labelled stays, with or without its picture";
+  EXPECT_EQ(endpoint.requests() - before, 1);
+}
+
+TEST_F(PipelineTest, ASecondRunCountsTheSameOddities) {
+  write_text(folder_ / "in.jsonl",
+             R"({"image_path": "a.png", "caption": "a cat", "width": 5, "height": 4}
+{"image_path": "b.png", "caption": ""}
+)");
+  FakeEndpoint endpoint(good_answer);
+  for (const char* time : {"first", "second"}) {
+    const RunReport report = run(spec(), endpoint).report;
+    EXPECT_EQ(report.size_mismatches, 1) << time;
+    EXPECT_EQ(report.labels.empty_captions, 1) << time;
+  }
+}
+
+TEST_F(PipelineTest, TwoInputsInOneFolderByTurnsAreAskedOnce) {
+  const std::string one = R"({"image_path": "a.png", "caption": "a cat"})";
+  const std::string other = R"({"image_path": "a.png", "caption": "a dog"})";
+  FakeEndpoint endpoint(good_answer);
+  for (const std::string& input : {one, other, one, other}) {
+    write_text(folder_ / "in.jsonl", input + "\n");
+    ASSERT_TRUE(run(spec(), endpoint).status);
+  }
+  EXPECT_EQ(endpoint.requests(), 4);
+}
+
+TEST_F(PipelineTest, AnotherSpellingOfTheImageRootAsksNothingAgain) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  Spec other = spec();
+  other.data.image_root += "//.";
+  ASSERT_TRUE(run(other, endpoint).status);
+  EXPECT_EQ(endpoint.requests(), 5);
+}
+
+TEST_F(PipelineTest, AnEditedCopyAtTheTopIsKept) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  const std::string mine = output() + "\n";
+  write_text(folder_ / "out" / "annotations.jsonl", mine);
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(read_text(folder_ / "out" / "annotations.previous.jsonl"), mine);
+  EXPECT_THAT(outcome.report.warnings.back(), HasSubstr("annotations.previous.jsonl"));
+}
+
 TEST_F(PipelineTest, NamesThatAreNoUtf8EndNothing) {
   FakeEndpoint endpoint(good_answer);
   Spec odd = spec("out\xff");

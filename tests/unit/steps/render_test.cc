@@ -42,7 +42,7 @@ TEST(RenderTest, GroundingAddsInstancesAndKeepsTheRest) {
   IdCounter ids{0, 3};
   const Record extracted =
       Record::parse(
-          R"({"image_path": "a", "caption": "c", "expressions": [{"text": "A cat", "note": 2.0, "expression_id": "expr_00007"}, {"text": "new"}], "pipeline_steps": ["step0_expression_extraction"]})")
+          R"({"image_path": "a", "caption": "c", "expressions": [{"text": "A cat", "note": 2.0, "expression_id": "expr_00007"}, {"text": "new", "expression_id": "expr_00008"}], "pipeline_steps": ["step0_expression_extraction"]})")
           .value();
   const GroundingResult result{{{{{1, 2, 3, 4}, 0.95}}, {}}, std::nullopt};
   const Record record = render_grounding(extracted, result, std::nullopt, ids);
@@ -50,7 +50,7 @@ TEST(RenderTest, GroundingAddsInstancesAndKeepsTheRest) {
             R"({"image_path": "a", "caption": "c", "expressions": [{"text": "A cat", "note": 2.0, )"
             R"("expression_id": "expr_00007", "instances": [{"bbox": [1, 2, 3, 4], "score": 0.95, )"
             R"("bbox_score": 0.95, "bbox_id": "box_00003"}]}, {"text": "new", )"
-            R"("expression_id": "expr_00000", "instances": []}], )"
+            R"("expression_id": "expr_00008", "instances": []}], )"
             R"("pipeline_steps": ["step0_expression_extraction", "step1_grounding"]})");
 }
 
@@ -65,7 +65,8 @@ TEST(RenderTest, FailedRecordsStayWithTheirError) {
   EXPECT_EQ(render_grounding(failed, {}, std::nullopt, ids).dump(), failed.dump());
 
   const Record extracted =
-      Record::parse(R"({"image_path": "a", "caption": "c", "expressions": [{"text": "x"}]})")
+      Record::parse(
+          R"({"image_path": "a", "caption": "c", "expressions": [{"text": "x", "expression_id": "expr_00000"}]})")
           .value();
   const Record record =
       render_grounding(extracted, {}, RecordError{"1", "timeout", "late", 0, 6}, ids);

@@ -1,0 +1,69 @@
+#include "auto_label_image_grounding/run/earlier_failures.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+namespace alig {
+namespace {
+
+using nlohmann::json;
+
+std::uint64_t hash_of(std::string_view sample_id, std::string_view image_path) {
+  const std::hash<std::string_view> hash;
+  return hash(sample_id) * 31 + hash(image_path);
+}
+
+std::string text_in(const json& failure, const char* key) {
+  const json value = failure.value(key, json());
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+}  // namespace
+
+Result<EarlierFailures> EarlierFailures::open(const std::filesystem::path& path) {
+  EarlierFailures out;
+  auto file = JsonlFile::open(path);
+  if (!file && file.error().kind == ErrorKind::kNotFound) return out;
+  if (!file) return tl::unexpected(file.error());
+  out.file_.emplace(std::move(*file));
+  for (;;) {
+    auto line = out.file_->next();
+    if (!line) return tl::unexpected(line.error());
+    if (!*line) break;
+    out.add(**line);
+  }
+  std::sort(out.records_.begin(), out.records_.end(),
+            [](const Entry& a, const Entry& b) { return a.hash < b.hash; });
+  return out;
+}
+
+void EarlierFailures::add(const JsonlLine& line) {
+  const json failure = json::parse(line.text, nullptr, false);
+  if (!failure.is_object()) return;
+  const bool of_input = failure.value("step", json()).is_null();
+  if (of_input && text_in(failure, "kind") == "bad_line") bad_lines_.push_back(line.position);
+  if (text_in(failure, "step") != "0") return;
+  records_.push_back(
+      {hash_of(text_in(failure, "sample_id"), text_in(failure, "image_path")), line.position});
+}
+
+Result<std::optional<std::string>> EarlierFailures::find(std::string_view sample_id,
+                                                         std::string_view image_path) const {
+  const std::uint64_t hash = hash_of(sample_id, image_path);
+  auto entry =
+      std::lower_bound(records_.begin(), records_.end(), hash,
+                       [](const Entry& e, std::uint64_t wanted) { return e.hash < wanted; });
+  for (; entry != records_.end() && entry->hash == hash; ++entry) {
+    auto line = file_->read(entry->position);
+    if (!line) return tl::unexpected(line.error());
+    const json failure = json::parse(*line, nullptr, false);
+    if (text_in(failure, "sample_id") != sample_id) continue;
+    if (text_in(failure, "image_path") == image_path) return std::move(*line);
+  }
+  return std::nullopt;
+}
+
+}  // namespace alig

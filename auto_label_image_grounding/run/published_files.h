@@ -1,0 +1,43 @@
+// What this program last wrote where users make corrections: so that an edited file is told from an
+// output of ours, and no correction is lost.
+//
+// Beside each step's annotations.jsonl stands .published.json with its SHA-256, size and time of
+// change: in the same folder, so that a copy of the folder takes it along.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/run/results_dir.h"
+
+namespace alig {
+
+// Whether a step's annotations.jsonl was changed by somebody else since it was published. False
+// where there is no such file, and where nothing tells that this program wrote it. kIo.
+Result<bool> edited_since_published(const ResultsDir& dir, Step step);
+
+// kInvalidArgument where a run of these steps would replace an edited file; says what to do.
+Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps);
+
+// The step's annotations.jsonl as it stands, edited or not, may be replaced from now on; also by a
+// later run, where this one does not come to its end. kIo.
+Status give_up_edits(const ResultsDir& dir, Step step);
+
+// Publishing goes: announce() each step, replace its file, replace the copy at the top, settle().
+// The digests are written first, beside those of the files that may still be there: a process that
+// is killed in between, perhaps several times running, must not make its own files look edited.
+Status announce(const ResultsDir& dir, Step step, std::string_view sha256);
+// After all files are in place. `copied`: the step whose annotations.jsonl stands at the top.
+Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps, Step copied);
+
+// To be called before a file is replaced. Where it is not known to be an output of this program
+// (the copy at the top was edited, or another program wrote the file), it stays beside the new one
+// under the path that is returned. kIo.
+Result<std::optional<std::filesystem::path>> keep_unknown(const ResultsDir& dir, Step step);
+Result<std::optional<std::filesystem::path>> keep_unknown_copy(const ResultsDir& dir);
+
+}  // namespace alig
