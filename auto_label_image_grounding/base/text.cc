@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 
+#include <fmt/format.h>
 #include <utf8proc.h>
 
 namespace alig {
@@ -188,6 +189,16 @@ bool nests_deeper_than(std::string_view json, std::size_t depth) {
   return false;
 }
 
+std::string count_of(std::int64_t count, std::string_view noun) {
+  std::string out = fmt::format("{} {}", count, noun);
+  if (count == 1 || noun.empty()) return out;
+  const bool vowel_before =
+      noun.size() > 1 && std::string_view("aeiou").find(noun[noun.size() - 2]) != noun.npos;
+  if (noun.back() == 'y' && !vowel_before) return out.replace(out.size() - 1, 1, "ies");
+  const bool hisses = noun.back() == 'x' || noun.back() == 's' || noun.ends_with("ch");
+  return out + (hisses ? "es" : "s");
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -201,6 +212,19 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+std::string closest_word(std::string_view word, const std::vector<std::string_view>& known,
+                         std::size_t limit) {
+  std::string_view best;
+  std::size_t best_distance = limit;
+  for (const std::string_view candidate : known) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return std::string(best);
 }
 
 }  // namespace alig

@@ -51,7 +51,13 @@ std::string shorten(std::string_view text, std::size_t max_bytes);
 // be. Asked before parsing what others sent: copying and destroying a document recurse.
 bool nests_deeper_than(std::string_view json, std::size_t depth);
 
+// "1 record", "2 records", "0 boxes", "3 retries". `noun`: a regular English one.
+std::string count_of(std::int64_t count, std::string_view noun);
+
 // Levenshtein distance in bytes; for "did you mean".
 std::size_t edit_distance(std::string_view a, std::string_view b);
+// The one of `known` that was probably meant by `word`; "" where none is nearer than `limit` edits.
+std::string closest_word(std::string_view word, const std::vector<std::string_view>& known,
+                         std::size_t limit);
 
 }  // namespace alig

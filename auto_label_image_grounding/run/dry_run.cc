@@ -130,24 +130,33 @@ Status look_at_images(const RunContext& context, unsigned threads, DryRun& total
   return status;
 }
 
-Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
-                                 HttpTransport& transport) {
+HttpOutcome send_and_wait(HttpTransport& transport, HttpRequest request) {
   // Shared: set_value() may still be at work when the answer is here already.
   auto promise = std::make_shared<std::promise<HttpOutcome>>();
   auto future = promise->get_future();
-  const HttpRequest probe = backend.make_probe();
-  const std::string host = probe.url;
-  transport.send(probe, [promise](HttpOutcome outcome) { promise->set_value(std::move(outcome)); });
-  const HttpOutcome outcome = future.get();
+  transport.send(std::move(request),
+                 [promise](HttpOutcome outcome) { promise->set_value(std::move(outcome)); });
+  return future.get();
+}
+
+Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
+                                 HttpTransport& transport) {
   const std::vector<std::string> secrets = {spec.vlm.gemini.api_key, spec.vlm.openai.api_key};
-  if (!outcome) {
-    return fail(ErrorKind::kEndpoint,
-                redact(fmt::format("{} does not answer: {}. Check base_url, and that the server "
-                                   "is running",
-                                   host, outcome.error().message),
-                       secrets));
+  std::vector<HttpResponse> answers;
+  while (auto probe = backend.next_probe(answers)) {
+    const std::string place = probe->url;
+    HttpOutcome outcome = send_and_wait(transport, std::move(*probe));
+    if (!outcome && answers.empty()) {
+      return fail(ErrorKind::kEndpoint,
+                  redact(fmt::format("{} does not answer: {}. Check base_url, and that the server "
+                                     "is running",
+                                     place, outcome.error().message),
+                         secrets));
+    }
+    if (!outcome) break;  // what is known so far must do
+    answers.push_back(std::move(*outcome));
   }
-  auto verdict = backend.judge_probe(*outcome);
+  auto verdict = backend.judge_probes(answers);
   if (!verdict) return fail(verdict.error().kind, redact(verdict.error().message, secrets));
   return redact(std::move(*verdict), secrets);
 }
@@ -161,9 +170,9 @@ Status judge_images(const Spec& spec, const DryRun& dry) {
     return {};
   }
   return fail(ErrorKind::kUnavailable,
-              fmt::format("{} of {} records would fail over their line or their picture, more than "
+              fmt::format("{} of {} would fail over line or picture, more than "
                           "workflow.max_failure_ratio ({}) allows. The first: {}",
-                          bad, all, spec.workflow.max_failure_ratio,
+                          bad, count_of(all, "record"), spec.workflow.max_failure_ratio,
                           dry.complaints.empty() ? "" : dry.complaints.front()));
 }
 
@@ -195,6 +204,9 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
                            prompts->grounding,
                            backend->model(),
                            {resumes, resumes}};
+  for (const std::string& doubt : doubts_about(*prompts, context.coordinates.convention)) {
+    hooks.logger->warning("{}", doubt);
+  }
   DryRun dry;
   dry.records = static_cast<std::int64_t>(dataset->size());
   dry.bad_lines = static_cast<std::int64_t>(dataset->bad_lines().size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <filesystem>
 #include <future>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/http/curl_transport.h"
 #include "auto_label_image_grounding/run/dataset.h"
@@ -67,7 +69,11 @@ class PipelineRun {
   RunOutcome run() {
     const TimePoint start = clock_.now();
     report_.started_at = utc_now(clock_);
-    Status status = prepare_folder();
+    // A misspelt results_dir leaves no folder behind where the run cannot begin.
+    std::error_code ignored;
+    const bool known = std::filesystem::exists(dir_.root, ignored);
+    Status status = known ? Status() : check_inputs(spec_, dir_);
+    if (status) status = prepare_folder();
     const bool usable = status.has_value();
     if (status) status = work();
     report_.seconds = std::chrono::duration<double>(clock_.now() - start).count();
@@ -95,11 +101,8 @@ class PipelineRun {
     note_input(*dataset, *earlier);
     auto prompts = load_prompts(spec_.prompts);
     if (!prompts) return tl::unexpected(prompts.error());
-    if (prompts->grounding.text.find("{coordinates}") == std::string::npos) {
-      warn(fmt::format(
-          "prompts.phrase_grounding has no {{coordinates}}: boxes are read as {} whatever "
-          "it asks for",
-          report_.coordinates));
+    for (std::string& doubt : doubts_about(*prompts, coordinates_.convention)) {
+      warn(std::move(doubt));
     }
     if (auto status = prepare_checkpoints(); !status) return status;
 
@@ -149,7 +152,9 @@ class PipelineRun {
       hooks_.logger->warning("{}:{}: {}", input_path(spec_, dir_).string(), bad.number,
                              bad.message);
     }
-    hooks_.logger->info("{} records, {} images, steps {}", report_.records, dataset.groups(),
+    hooks_.logger->info("{}, {}, {} {}", count_of(report_.records, "record"),
+                        count_of(static_cast<std::int64_t>(dataset.groups()), "image"),
+                        report_.steps.size() > 1 ? "steps" : "step",
                         fmt::join(report_.steps, " and "));
     if (report_.records == 0) warn("the input holds no record");
   }
@@ -346,8 +351,9 @@ class PipelineRun {
     const std::int64_t failed = report_.failed + report_.bad_lines;
     const std::int64_t all = report_.records + report_.bad_lines;
     if (failed == 0) return {};
-    const std::string text = fmt::format("{} of {} records failed ({}): see {}", failed, all,
-                                         failure_list(), dir_.failures().string());
+    const std::string text =
+        fmt::format("{} of {} failed ({}): see {}", failed, count_of(all, "record"), failure_list(),
+                    dir_.failures().string());
     if (static_cast<double>(failed) <=
         spec_.workflow.max_failure_ratio * static_cast<double>(all)) {
       warn(text + "; " + failure_advice());
@@ -404,29 +410,27 @@ class PipelineRun {
   void note_status(const Status& status) {
     note_convention();
     if (report_.size_mismatches > 0) {
-      warn(
-          fmt::format("{} records state a width or height that is not their picture's: the "
-                      "picture's was taken",
-                      report_.size_mismatches));
+      warn(fmt::format(
+          "{} with a width or height that is not the picture's: the picture's was taken",
+          count_of(report_.size_mismatches, "record")));
     }
     if (report_.text_only > 0) {
       warn(
-          fmt::format("{} records have no readable picture and were asked without it "
+          fmt::format("{} without a readable picture, asked without it "
                       "(data.on_missing_image: text_only)",
-                      report_.text_only));
+                      count_of(report_.text_only, "record")));
     }
     if (report_.changed_pictures > 0) {
-      warn(fmt::format("{} records have boxes of a picture that has another size now: asked again",
-                       report_.changed_pictures));
+      warn(fmt::format("{} with boxes of a picture that has another size now: asked again",
+                       count_of(report_.changed_pictures, "record")));
     }
     if (report_.other_model > 0) {
-      warn(fmt::format("{} checkpoints were made by another model than {}", report_.other_model,
-                       report_.model));
+      warn(fmt::format("{} made by another model than {}",
+                       count_of(report_.other_model, "checkpoint"), report_.model));
     }
     if (report_.images_downscaled > 0) {
-      warn(
-          fmt::format("{} pictures were downscaled to fit the endpoint's limit for inline pictures",
-                      report_.images_downscaled));
+      warn(fmt::format("{} downscaled to fit the endpoint's limit for inline pictures",
+                       count_of(report_.images_downscaled, "picture")));
     }
     report_.status = "succeeded";
     if (status) return;

@@ -1,6 +1,7 @@
 #include "auto_label_image_grounding/run/run_inputs.h"
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -9,8 +10,21 @@ namespace alig {
 namespace {
 
 Result<PromptTemplate> prompt_for(const std::string& path, const PromptTemplate& built_in,
-                                  const char* required) {
-  return path.empty() ? built_in : load_prompt(path, required);
+                                  const std::vector<std::string_view>& placeholders) {
+  return path.empty() ? built_in : load_prompt(path, placeholders);
+}
+
+// An error over the input, with what to do.
+Error explain(const Error& error, const Spec& spec, const ResultsDir& dir) {
+  if (spec.workflow.extract) {
+    return fail_at("image_grounding.data.input_jsonl", error).value();
+  }
+  if (error.kind != ErrorKind::kNotFound) return error;
+  return {ErrorKind::kNotFound,
+          fmt::format("step 1 needs the output of step 0, and there is no {}: run with "
+                      "image_grounding.workflow.steps=[\"0\",\"1\"], or set results_dir to "
+                      "that of a finished step 0",
+                      input_path(spec, dir).string())};
 }
 
 }  // namespace
@@ -28,30 +42,49 @@ std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir) {
 }
 
 Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir) {
-  const auto path = input_path(spec, dir);
-  if (spec.workflow.extract) {
-    auto dataset = Dataset::open(path, InputKind::kCaptions, spec.data.image_root);
-    if (!dataset) return fail_at("image_grounding.data.input_jsonl", dataset.error());
-    return dataset;
-  }
-  auto dataset = Dataset::open(path, InputKind::kExtracted, "");
-  if (!dataset && dataset.error().kind == ErrorKind::kNotFound) {
-    return fail(ErrorKind::kNotFound,
-                fmt::format("step 1 needs the output of step 0, and there is no {}: run with "
-                            "image_grounding.workflow.steps=[\"0\",\"1\"], or set results_dir to "
-                            "that of a finished step 0",
-                            path.string()));
-  }
+  const bool extracts = spec.workflow.extract;
+  auto dataset =
+      Dataset::open(input_path(spec, dir), extracts ? InputKind::kCaptions : InputKind::kExtracted,
+                    extracts ? spec.data.image_root : "");
+  if (!dataset) return tl::unexpected(explain(dataset.error(), spec, dir));
   return dataset;
 }
 
+Status check_inputs(const Spec& spec, const ResultsDir& dir) {
+  const auto input = JsonlFile::open(input_path(spec, dir));
+  if (!input) return tl::unexpected(explain(input.error(), spec, dir));
+  const auto prompts = load_prompts(spec.prompts);
+  return prompts ? Status() : tl::unexpected(prompts.error());
+}
+
 Result<RunPrompts> load_prompts(const PromptsSpec& spec) {
-  auto extraction =
-      prompt_for(spec.expression_extraction, built_in_extraction_prompt(), "{caption}");
+  auto extraction = prompt_for(spec.expression_extraction, built_in_extraction_prompt(),
+                               extraction_placeholders());
   if (!extraction) return tl::unexpected(extraction.error());
-  auto grounding = prompt_for(spec.phrase_grounding, built_in_grounding_prompt(), "{expressions}");
+  auto grounding =
+      prompt_for(spec.phrase_grounding, built_in_grounding_prompt(), grounding_placeholders());
   if (!grounding) return tl::unexpected(grounding.error());
   return RunPrompts{std::move(*extraction), std::move(*grounding)};
+}
+
+std::vector<std::string> doubts_about(const RunPrompts& prompts,
+                                      const CoordinateConvention& convention) {
+  std::vector<std::string> out;
+  const auto check = [&](const char* key, const PromptTemplate& prompt, const auto& placeholders) {
+    if (prompt.custom_sha256.empty()) return;
+    const std::string misspelt = misspelt_placeholder(prompt.text, placeholders);
+    if (!misspelt.empty())
+      out.push_back(fmt::format("{}: {}; it is sent as it stands", key, misspelt));
+  };
+  check("prompts.expression_extraction", prompts.extraction, extraction_placeholders());
+  check("prompts.phrase_grounding", prompts.grounding, grounding_placeholders());
+  if (prompts.grounding.text.find("{coordinates}") == std::string::npos) {
+    out.push_back(fmt::format(
+        "prompts.phrase_grounding has no {{coordinates}}: boxes are read as {} whatever "
+        "it asks for",
+        name_of(convention)));
+  }
+  return out;
 }
 
 }  // namespace alig

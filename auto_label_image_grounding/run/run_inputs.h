@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "auto_label_image_grounding/base/status.h"
@@ -20,6 +21,9 @@ std::vector<Step> selected_steps(const Spec& spec);
 // alone.
 std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir);
 
+// Whether input and prompts are there at all, without reading the input. Errors as below.
+Status check_inputs(const Spec& spec, const ResultsDir& dir);
+
 // The input, or step 0's output where step 1 runs alone. kNotFound and kIo say what to do.
 Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir);
 
@@ -29,5 +33,8 @@ struct RunPrompts {
 };
 // The user's templates, else the built-in ones. Errors as load_prompt().
 Result<RunPrompts> load_prompts(const PromptsSpec& spec);
+// What is odd about the user's templates, for people.
+std::vector<std::string> doubts_about(const RunPrompts& prompts,
+                                      const CoordinateConvention& convention);
 
 }  // namespace alig

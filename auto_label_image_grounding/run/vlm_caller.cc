@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/http/redact.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"
 
@@ -284,8 +285,8 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::sha
                                                failure.kind == FailureKind::kTls);
   if (unreachable && !stopped_) {
     end_run_(
-        {ErrorKind::kEndpoint, fmt::format("the endpoint cannot be reached after {} attempts: {}",
-                                           call->attempts, failure.message) +
+        {ErrorKind::kEndpoint, fmt::format("the endpoint cannot be reached after {}: {}",
+                                           count_of(call->attempts, "attempt"), failure.message) +
                                    endpoint_advice(failure.kind)});
     return;
   }
@@ -296,7 +297,8 @@ void VlmCaller::give_up(const std::shared_ptr<Call>& call, const Failure& failur
                         const std::string& reason) {
   if (failure.kind == FailureKind::kCancelled) return;
   std::string message = failure.message;
-  if (reason.rfind("exhausted", 0) == 0) message += fmt::format(" ({} attempts)", call->attempts);
+  if (reason.rfind("exhausted", 0) == 0)
+    message += fmt::format(" ({})", count_of(call->attempts, "attempt"));
   call->done(CallFailure{failure.kind, message, failure.http_status, call->attempts}, nullptr);
 }
 
@@ -331,10 +333,6 @@ void VlmCaller::retry_later(const std::shared_ptr<Call>& call, const Failure& fa
 
 std::string VlmCaller::endpoint_advice(FailureKind kind) const {
   switch (kind) {
-    case FailureKind::kAuth:
-      return ". Check the API key (environment variable GOOGLE_API_KEY or OPENAI_API_KEY)";
-    case FailureKind::kModel:
-      return fmt::format(". Check the model name ({}) and the base_url", parts_.backend.model());
     case FailureKind::kQuota:
       return ". Check the plan and billing of the account; finished samples are kept, run again "
              "when there is quota";
@@ -343,7 +341,7 @@ std::string VlmCaller::endpoint_advice(FailureKind kind) const {
     case FailureKind::kTransport:
       return ". Check base_url, and that the server is running";
     default:
-      return "";
+      return parts_.backend.advice_on(kind);
   }
 }
 

@@ -68,6 +68,16 @@ std::string unknown_key(const std::string& full_path, const std::string& path) {
   return fmt::format("unknown key {}{}", full_path, hint);
 }
 
+std::string unknown_top_level_key(const std::string& key) {
+  if (find_key(key) != nullptr || is_block(key)) {
+    return fmt::format("unknown key {} (did you mean {}.{}?)", key, kBlock, key);
+  }
+  const std::string meant =
+      closest_word(key, {kBlock, "results_dir", "autolabel_type"}, key.size() / 3 + 2);
+  return meant.empty() ? unknown_key(key, key)
+                       : fmt::format("unknown key {} (did you mean {}?)", key, meant);
+}
+
 std::string shown_value(const std::string& path, const SpecJson& value) {
   return path.ends_with("api_key")
              ? "***"
@@ -215,10 +225,7 @@ class SpecLoader {
                                       shown_value(key, value), kBlock));
         }
       } else {
-        const bool ours = find_key(key) != nullptr || is_block(key);
-        return complain(origin,
-                        ours ? fmt::format("unknown key {} (did you mean {}.{}?)", key, kBlock, key)
-                             : unknown_key(key, key));
+        return complain(origin, unknown_top_level_key(key));
       }
     }
     return {};
@@ -331,25 +338,51 @@ Result<Spec> load_spec_file(const std::filesystem::path& path,
   return load_spec({std::move(*text), path.string()}, overrides);
 }
 
-Status resolve_environment(Spec& spec, const std::function<const char*(const char*)>& getenv) {
-  const auto first_set = [&](std::initializer_list<const char*> names) -> std::string {
-    for (const char* name : names) {
-      const char* value = getenv(name);
-      if (value != nullptr && *value != '\0') return value;
-    }
-    return "";
-  };
-  const auto trimmed = [](const std::string& key) { return std::string(trim(key)); };
-  if (spec.vlm.backend == Backend::kOpenAi) {
-    std::string& key = spec.vlm.openai.api_key;
-    if (key.empty()) key = first_set({"OPENAI_API_KEY"});
-    key = trimmed(key);
-    return {};
+namespace {
+
+// A key and where it comes from, for messages.
+struct NamedKey {
+  std::string key, origin;
+};
+
+NamedKey find_api_key(const std::string& from_spec, const char* spec_key,
+                      std::initializer_list<const char*> variables,
+                      const std::function<const char*(const char*)>& getenv) {
+  if (const std::string_view key = trim(from_spec); !key.empty()) {
+    return {std::string(key), fmt::format("{}.{}", kBlock, spec_key)};
   }
-  std::string& key = spec.vlm.gemini.api_key;
-  if (key.empty()) key = first_set({"GOOGLE_API_KEY", "GEMINI_API_KEY"});
-  key = trimmed(key);
-  if (!key.empty()) return {};
+  for (const char* name : variables) {
+    const char* value = getenv(name);
+    if (value == nullptr || trim(value).empty()) continue;
+    return {std::string(trim(value)), fmt::format("the environment variable {}", name)};
+  }
+  return {};
+}
+
+// What a header cannot hold; mostly two keys, or a whole file, in one variable.
+Status check_api_key(const NamedKey& found) {
+  const bool odd = std::any_of(found.key.begin(), found.key.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7F;
+  });
+  if (!odd) return {};
+  return fail(ErrorKind::kInvalidArgument,
+              fmt::format("the API key in {} holds a line break or another control character: it "
+                          "must be the key alone, on one line",
+                          found.origin));
+}
+
+}  // namespace
+
+Status resolve_environment(Spec& spec, const std::function<const char*(const char*)>& getenv) {
+  const bool openai = spec.vlm.backend == Backend::kOpenAi;
+  std::string& key = openai ? spec.vlm.openai.api_key : spec.vlm.gemini.api_key;
+  NamedKey found = openai ? find_api_key(key, "vlm.openai.api_key", {"OPENAI_API_KEY"}, getenv)
+                          : find_api_key(key, "vlm.gemini.api_key",
+                                         {"GOOGLE_API_KEY", "GEMINI_API_KEY"}, getenv);
+  if (auto status = check_api_key(found); !status) return status;
+  key = std::move(found.key);
+  if (openai || !key.empty()) return {};
   return fail(ErrorKind::kInvalidArgument,
               "no API key for Gemini: set the environment variable GOOGLE_API_KEY (or "
               "GEMINI_API_KEY), or image_grounding.vlm.gemini.api_key");

@@ -28,13 +28,13 @@ void store_steps(Spec& spec, const SpecJson& value) {
   spec.workflow.ground = std::find(value.begin(), value.end(), "1") != value.end();
 }
 
-void store_base_url(std::string& target, std::string url) {
-  constexpr std::string_view kSuffix = "/chat/completions";
+// `suffix`: what the requests append themselves, and people leave in.
+void store_base_url(std::string& target, std::string url, std::string_view suffix) {
   const auto strip_slashes = [&] {
     while (!url.empty() && url.back() == '/') url.pop_back();
   };
   strip_slashes();
-  if (url.ends_with(kSuffix)) url.resize(url.size() - kSuffix.size());
+  if (url.ends_with(suffix)) url.resize(url.size() - suffix.size());
   strip_slashes();
   target = std::move(url);
 }
@@ -90,7 +90,7 @@ std::vector<SpecKey> make_keys() {
       {"vlm.gemini.base_url", kString, "https://generativelanguage.googleapis.com",
        "Another one for a proxy, a gateway or a test server",
        [](Spec& s, const SpecJson& v) {
-         store_base_url(s.vlm.gemini.base_url, v.get<std::string>());
+         store_base_url(s.vlm.gemini.base_url, v.get<std::string>(), "/v1beta");
        }},
       {"vlm.openai.api_key", kString, "",
        "Empty: the environment variable OPENAI_API_KEY (better than here); self-hosted servers "
@@ -98,7 +98,7 @@ std::vector<SpecKey> make_keys() {
        ALIG_FIELD(std::string, vlm.openai.api_key)},
       {"vlm.openai.base_url", kString, "", "E.g. http://host:8000/v1",
        [](Spec& s, const SpecJson& v) {
-         store_base_url(s.vlm.openai.base_url, v.get<std::string>());
+         store_base_url(s.vlm.openai.base_url, v.get<std::string>(), "/chat/completions");
        }},
       {"vlm.openai.model_name", kString, "", "The model's name as the endpoint lists it",
        ALIG_FIELD(std::string, vlm.openai.model_name)},

@@ -8,10 +8,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
 #include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/http/retry_policy.h"
 #include "auto_label_image_grounding/http/transport.h"
 #include "auto_label_image_grounding/spec/spec.h"
 
@@ -71,10 +73,13 @@ class VlmBackend {
   virtual HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const = 0;
   // For answers with status 2xx. kData where the body is not what the API promises.
   virtual Result<VlmReply> read_reply(std::string_view body) const = 0;
-  // A request that costs nothing and tells whether endpoint, key and model are good.
-  virtual HttpRequest make_probe() const = 0;
-  // What its answer says, for people. kEndpoint where a run would fail, with what to do.
-  virtual Result<std::string> judge_probe(const HttpResponse& response) const = 0;
+  // A request that costs nothing and tells whether endpoint, key and model are good, given what
+  // earlier ones were answered; nothing where no further one helps. The first is always there.
+  virtual std::optional<HttpRequest> next_probe(const std::vector<HttpResponse>& answers) const = 0;
+  // What the answers say, for people. kEndpoint where a run would fail, with what to do.
+  virtual Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const = 0;
+  // What to do about a failure that ends a run; "" where there is nothing to say.
+  virtual std::string advice_on(FailureKind kind) const = 0;
   // The largest answer in tokens that a request allows.
   virtual int max_output_tokens() const = 0;
 };

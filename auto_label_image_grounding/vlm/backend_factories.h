@@ -54,7 +54,8 @@ std::string string_at(const nlohmann::json& object, const char* key);
 std::int64_t token_count(const nlohmann::json& object, const char* key);
 
 // What is wrong where an endpoint does not answer a probe with 2xx; "" where it does.
-std::string refusal_of_probe(const HttpResponse& response, const std::string& base_url);
+std::string refusal_of_probe(const HttpResponse& response, const std::string& base_url,
+                             const std::string& key_advice);
 
 double clamp_temperature(double temperature);
 

@@ -47,7 +47,8 @@ std::int64_t token_count(const json& object, const char* key) {
   return count >= 0 && count <= kBelievable ? static_cast<std::int64_t>(count) : 0;
 }
 
-std::string refusal_of_probe(const HttpResponse& response, const std::string& base_url) {
+std::string refusal_of_probe(const HttpResponse& response, const std::string& base_url,
+                             const std::string& key_advice) {
   constexpr int kFirstGood = 200, kFirstBad = 300;
   if (response.status >= kFirstGood && response.status < kFirstBad) return "";
   const ProviderError error = parse_provider_error(response.body);
@@ -55,10 +56,8 @@ std::string refusal_of_probe(const HttpResponse& response, const std::string& ba
                          std::find(error.reasons.begin(), error.reasons.end(), "API_KEY_INVALID") !=
                              error.reasons.end() ||
                          ascii_lower(error.message).find("api key") != std::string::npos;
-  return fmt::format("{} answers with status {}: {}.{}", base_url, response.status, error.message,
-                     about_key ? " Check the API key (environment variable GOOGLE_API_KEY or "
-                                 "OPENAI_API_KEY)"
-                               : "");
+  return fmt::format("{} answers with status {}: {}{}", base_url, response.status, error.message,
+                     about_key ? key_advice : "");
 }
 
 double clamp_temperature(double temperature) { return std::clamp(temperature, 0.0, 2.0); }

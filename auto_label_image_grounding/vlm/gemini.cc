@@ -54,19 +54,31 @@ class GeminiBackend final : public VlmBackend {
   }
 
   // https://ai.google.dev/api/models#method:-models.get
-  HttpRequest make_probe() const override {
+  std::optional<HttpRequest> next_probe(const std::vector<HttpResponse>& answers) const override {
+    if (!answers.empty()) return std::nullopt;
     HttpRequest request = request_to_model("");
     request.method = "GET";
     return request;
   }
 
-  Result<std::string> judge_probe(const HttpResponse& response) const override {
+  std::string advice_on(FailureKind kind) const override {
+    if (kind == FailureKind::kAuth) {
+      return ". Check the API key (environment variable GOOGLE_API_KEY or GEMINI_API_KEY, or "
+             "image_grounding.vlm.gemini.api_key)";
+    }
+    if (kind != FailureKind::kModel) return "";
+    return fmt::format(". Check vlm.gemini.model ({}) and vlm.gemini.base_url", spec_.model);
+  }
+
+  Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const override {
+    const HttpResponse& response = answers.front();
     if (response.status == 404) {
       return fail(ErrorKind::kEndpoint,
                   fmt::format("{} has no model \"{}\": check vlm.gemini.model", spec_.base_url,
                               spec_.model));
     }
-    if (auto refused = refusal_of_probe(response, spec_.base_url); !refused.empty()) {
+    if (auto refused = refusal_of_probe(response, spec_.base_url, advice_on(FailureKind::kAuth));
+        !refused.empty()) {
       return fail(ErrorKind::kEndpoint, std::move(refused));
     }
     return fmt::format("{} answers, takes the key and has the model {}", spec_.base_url,

@@ -74,19 +74,32 @@ class OpenAiBackend final : public VlmBackend {
   }
 
   // https://platform.openai.com/docs/api-reference/models/list; vLLM, NIM and others have it too.
-  HttpRequest make_probe() const override {
-    HttpRequest request = request_to("/models");
+  // Where it is missing, perhaps it is at the usual place below: the base_url lacks "/v1" then.
+  std::optional<HttpRequest> next_probe(const std::vector<HttpResponse>& answers) const override {
+    const bool perhaps_below = answers.size() == 1 && answers[0].status == 404 && !has_version();
+    if (!answers.empty() && !perhaps_below) return std::nullopt;
+    HttpRequest request = request_to(answers.empty() ? "/models" : "/v1/models");
     request.method = "GET";
     return request;
   }
 
-  Result<std::string> judge_probe(const HttpResponse& response) const override {
-    const std::string place = spec_.base_url;
-    // Gateways may offer chat alone.
-    if (response.status == 404 || response.status == 405) {
-      return place + " answers; it does not list its models";
+  Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const override {
+    const HttpResponse& response = answers.front();
+    const std::string& place = spec_.base_url;
+    if (answers.size() > 1 && !listed_models(answers[1].body).empty()) {
+      return fail(ErrorKind::kEndpoint, fmt::format("{0} has no models, but {0}/v1 has: set "
+                                                    "image_grounding.vlm.openai.base_url={0}/v1",
+                                                    place));
     }
-    if (auto refused = refusal_of_probe(response, place); !refused.empty()) {
+    // Gateways may offer chat alone.
+    if (response.status == 405) return place + " answers; it does not list its models";
+    if (response.status == 404) {
+      return place +
+             "/models is not there (status 404): whether chat/completions is, the first "
+             "request will show";
+    }
+    if (auto refused = refusal_of_probe(response, place, advice_on(FailureKind::kAuth));
+        !refused.empty()) {
       return fail(ErrorKind::kEndpoint, std::move(refused));
     }
     const std::vector<std::string> models = listed_models(response.body);
@@ -97,6 +110,16 @@ class OpenAiBackend final : public VlmBackend {
                               place, spec_.model_name, some_of(models)));
     }
     return fmt::format("{} answers and has the model {}", place, spec_.model_name);
+  }
+
+  std::string advice_on(FailureKind kind) const override {
+    if (kind == FailureKind::kAuth) {
+      return ". Check the API key (environment variable OPENAI_API_KEY, or "
+             "image_grounding.vlm.openai.api_key)";
+    }
+    if (kind != FailureKind::kModel) return "";
+    return fmt::format(". Check vlm.openai.model_name ({}) and vlm.openai.base_url{}",
+                       spec_.model_name, has_version() ? "" : ": most servers want /v1 at its end");
   }
 
   Result<VlmReply> read_reply(std::string_view body) const override {
@@ -121,6 +144,12 @@ class OpenAiBackend final : public VlmBackend {
   }
 
  private:
+  // Whether the base_url ends as they usually do: /v1, /v1beta, /v4, …
+  bool has_version() const {
+    const std::string last = spec_.base_url.substr(spec_.base_url.rfind('/') + 1);
+    return last.size() > 1 && last[0] == 'v' && last[1] >= '0' && last[1] <= '9';
+  }
+
   HttpRequest request_to(const char* path) const {
     HttpRequest request;
     request.url = spec_.base_url + path;

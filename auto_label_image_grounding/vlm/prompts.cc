@@ -8,6 +8,7 @@
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/hash.h"
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
 
 namespace alig {
@@ -80,12 +81,49 @@ std::string fill(std::string_view text,
 PromptTemplate built_in_extraction_prompt() { return {kExtractionPrompt, ""}; }
 PromptTemplate built_in_grounding_prompt() { return {kGroundingPrompt, ""}; }
 
-Result<PromptTemplate> load_prompt(const std::string& path, std::string_view required) {
+const std::vector<std::string_view>& extraction_placeholders() {
+  static const std::vector<std::string_view> kAll = {"{caption}"};
+  return kAll;
+}
+
+const std::vector<std::string_view>& grounding_placeholders() {
+  static const std::vector<std::string_view> kAll = {"{expressions}", "{coordinates}", "{width}",
+                                                     "{height}"};
+  return kAll;
+}
+
+std::string misspelt_placeholder(std::string_view text,
+                                 const std::vector<std::string_view>& placeholders) {
+  const auto is_one_of = [](std::string_view word, const std::vector<std::string_view>& list) {
+    return std::find(list.begin(), list.end(), word) != list.end();
+  };
+  constexpr std::size_t kNear = 3;  // edits; a template may hold {words} of its own
+  constexpr std::string_view kLetters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+  for (std::size_t at = text.find('{'); at != text.npos; at = text.find('{', at + 1)) {
+    const std::size_t end = text.find_first_not_of(kLetters, at + 1);
+    if (end == text.npos || text[end] != '}' || end == at + 1) continue;
+    const std::string_view word = text.substr(at, end + 1 - at);
+    if (is_one_of(word, placeholders)) continue;
+    const std::string meant = closest_word(word, placeholders, kNear);
+    const bool foreign =
+        is_one_of(word, extraction_placeholders()) || is_one_of(word, grounding_placeholders());
+    if (meant.empty() && !foreign) continue;
+    return fmt::format("{} is none of {}{}", word, fmt::join(placeholders, ", "),
+                       meant.empty() ? "" : fmt::format(" (did you mean {}?)", meant));
+  }
+  return "";
+}
+
+Result<PromptTemplate> load_prompt(const std::string& path,
+                                   const std::vector<std::string_view>& placeholders) {
   auto text = read_file(path);
   if (!text) return fail_at("prompt template", text.error());
-  if (text->find(required) == std::string::npos) {
+  if (text->find(placeholders.front()) == std::string::npos) {
+    const std::string misspelt = misspelt_placeholder(*text, placeholders);
     return fail(ErrorKind::kInvalidArgument,
-                fmt::format("prompt template {} lacks the placeholder {}", path, required));
+                fmt::format("prompt template {} lacks the placeholder {}{}", path,
+                            placeholders.front(), misspelt.empty() ? "" : ": " + misspelt));
   }
   std::string digest = sha256_hex(*text);
   return PromptTemplate{std::move(*text), std::move(digest)};

@@ -27,9 +27,19 @@ PromptTemplate built_in_extraction_prompt();
 // paragraph about the convention; {width}, {height} of the picture as sent.
 PromptTemplate built_in_grounding_prompt();
 
-// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument where `required` is
-// missing.
-Result<PromptTemplate> load_prompt(const std::string& path, std::string_view required);
+// The {placeholders} of each template; the first one is required.
+const std::vector<std::string_view>& extraction_placeholders();
+const std::vector<std::string_view>& grounding_placeholders();
+
+// A {word} of a template that is probably a misspelt placeholder or one of the other template, with
+// what was meant, for people; "" where there is none. It would be sent as it stands.
+std::string misspelt_placeholder(std::string_view text,
+                                 const std::vector<std::string_view>& placeholders);
+
+// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument where the first of
+// `placeholders` is missing.
+Result<PromptTemplate> load_prompt(const std::string& path,
+                                   const std::vector<std::string_view>& placeholders);
 
 std::string fill_extraction_prompt(const PromptTemplate& prompt, std::string_view caption);
 // The expressions are numbered from 1 in their order.

@@ -12,6 +12,7 @@
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/log.h"
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/run/dry_run.h"
 #include "auto_label_image_grounding/run/pipeline.h"
@@ -44,12 +45,18 @@ int fail_with(const Error& error) {
 }
 
 void print_outcome(const RunReport& report, const std::string& results_dir) {
+  const std::string bad_lines =
+      report.bad_lines == 0
+          ? ""
+          : fmt::format(", {} without a record", count_of(report.bad_lines, "line"));
   std::fputs(
-      fmt::format("{} records: {} done, {} failed; {} expressions, {} boxes; {} requests ({} "
-                  "retries), {} tokens in, {} out; {:.1f} s\nresults: {}/annotations.jsonl\n",
-                  report.records, report.done, report.failed + report.bad_lines, report.expressions,
-                  report.boxes, report.requests(), report.retries(), report.tokens().input,
-                  report.tokens().output + report.tokens().thinking, report.seconds, results_dir)
+      fmt::format("{}: {} done, {} failed{}; {}, {}; {} ({}), {} tokens in, {} out; {:.1f} s\n"
+                  "results: {}/annotations.jsonl\n",
+                  count_of(report.records, "record"), report.done, report.failed, bad_lines,
+                  count_of(report.expressions, "expression"), count_of(report.boxes, "box"),
+                  count_of(report.requests(), "request"), count_of(report.retries(), "retry"),
+                  report.tokens().input, report.tokens().output + report.tokens().thinking,
+                  report.seconds, results_dir)
           .c_str(),
       stdout);
 }

@@ -80,3 +80,34 @@ def test_pictures_that_cannot_be_read(teacher, scenes, spec, tmp_path):
     assert "scene_0000.png" in done.stderr and "scene_0001.webp" in done.stderr
     strict = dry_run(spec, [*arguments, "image_grounding.workflow.max_failure_ratio=0"])
     assert strict.returncode == 1 and "2 of 60 records would fail" in strict.stderr
+
+
+def test_a_base_url_without_its_version(teacher, scenes, spec, tmp_path):
+    arguments = overrides(tmp_path / "out", scenes, teacher.url)
+    bare = f"image_grounding.vlm.openai.base_url={teacher.url}"
+    done = dry_run(spec, [*arguments, bare])
+    assert done.returncode == 1
+    assert f"set image_grounding.vlm.openai.base_url={teacher.url}/v1" in done.stderr
+    assert teacher.requests == 0
+    ran = run(spec, [*arguments, bare])
+    assert ran.returncode == 1 and "most servers want /v1 at its end" in ran.stderr
+
+
+def test_results_that_a_run_would_not_replace(teacher, scenes, spec, tmp_path):
+    results = tmp_path / "out"
+    arguments = overrides(results, scenes, teacher.url)
+    assert run(spec, arguments).returncode == 0
+    edited = results / "step_0_expression_extraction" / "annotations.jsonl"
+    edited.write_text(edited.read_text() + "\n")
+    done = dry_run(spec, arguments)
+    assert done.returncode == 1 and "was edited since it was written" in done.stderr
+    force = dry_run(spec, [*arguments, "image_grounding.workflow.force_reprocess=true"])
+    assert force.returncode == 0, force.stderr
+    assert "requests  about 115" in force.stdout, "nothing counts as done"
+
+
+def test_a_results_dir_that_cannot_be_written(teacher, scenes, spec, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = dry_run(spec, overrides(tmp_path / "file" / "out", scenes, teacher.url))
+    assert done.returncode == 1
+    assert f"cannot write in {tmp_path / 'file'}: Not a directory" in done.stderr

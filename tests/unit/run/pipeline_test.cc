@@ -431,6 +431,16 @@ TEST_F(PipelineTest, StepOneAloneNeedsStepZero) {
   ASSERT_FALSE(outcome.status);
   EXPECT_EQ(outcome.status.error().kind, ErrorKind::kNotFound);
   EXPECT_THAT(outcome.status.error().message, HasSubstr("step 0"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out")) << "nothing is left of a misspelt folder";
+}
+
+TEST_F(PipelineTest, ARunThatCannotBeginSaysSoInItsFolder) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  Spec without_input = spec();
+  without_input.data.input_jsonl = "no.jsonl";
+  ASSERT_FALSE(run(without_input, endpoint).status);
+  EXPECT_EQ(json::parse(read_text(folder_ / "out" / "summary.json"))["status"], "failed");
 }
 
 TEST_F(PipelineTest, BadLinesAreListedAndTheRunGoesOn) {

@@ -11,6 +11,7 @@
 namespace alig {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -307,6 +308,49 @@ TEST(ResolveEnvironmentTest, KeysComeFromTheEnvironment) {
   Spec openai = spec;
   openai.vlm.backend = Backend::kOpenAi;
   ASSERT_TRUE(resolve_environment(openai, getenv)) << "self-hosted servers need no key";
+  openai.vlm.openai.api_key = " \n";
+  environment["OPENAI_API_KEY"] = "third";
+  ASSERT_TRUE(resolve_environment(openai, getenv));
+  EXPECT_EQ(openai.vlm.openai.api_key, "third") << "blanks are no key";
+}
+
+TEST(LoadSpecTest, AKeyThatNoHeaderCanHoldIsRefusedByItsOrigin) {
+  const auto complaint = [](Backend backend, std::string in_spec, const char* variable) {
+    Spec spec;
+    spec.vlm.backend = backend;
+    (backend == Backend::kOpenAi ? spec.vlm.openai.api_key : spec.vlm.gemini.api_key) =
+        std::move(in_spec);
+    const auto getenv = [&](const char* name) -> const char* {
+      return std::string_view(name) == variable ? "zebra-1\nzebra-2" : nullptr;
+    };
+    const auto status = resolve_environment(spec, getenv);
+    return status ? "" : status.error().message;
+  };
+  EXPECT_THAT(complaint(Backend::kOpenAi, "", "OPENAI_API_KEY"),
+              AllOf(HasSubstr("OPENAI_API_KEY holds a line break"), Not(HasSubstr("zebra"))));
+  EXPECT_THAT(complaint(Backend::kGemini, "", "GEMINI_API_KEY"), HasSubstr("GEMINI_API_KEY holds"));
+  EXPECT_THAT(
+      complaint(Backend::kGemini, "zebra\t1", ""),
+      AllOf(HasSubstr("image_grounding.vlm.gemini.api_key holds"), Not(HasSubstr("zebra"))));
+  EXPECT_EQ(complaint(Backend::kOpenAi, "good", "OPENAI_API_KEY"), "") << "the spec's comes first";
+}
+
+TEST(LoadSpecTest, AMisspeltTopLevelKeyIsNamedWithTheOneThatIsMeant) {
+  const struct {
+    const char *key, *meant;
+  } kCases[] = {{"image_groundng", "did you mean image_grounding?"},
+                {"results_dri", "did you mean results_dir?"},
+                {"autolable_type", "did you mean autolabel_type?"},
+                {"vlm", "did you mean image_grounding.vlm?"},
+                {"max_workers", "did you mean image_grounding.workflow.max_workers?"}};
+  for (const auto& c : kCases) {
+    const auto from_file = load_spec({std::string(c.key) + ": x", "test"}, {"results_dir=out"});
+    ASSERT_FALSE(from_file) << c.key;
+    EXPECT_THAT(from_file.error().message, HasSubstr(c.meant));
+    const auto override = load_spec({"results_dir: out", "test"}, {std::string(c.key) + "=x"});
+    ASSERT_FALSE(override) << c.key;
+    EXPECT_THAT(override.error().message, HasSubstr(c.meant));
+  }
 }
 
 }  // namespace

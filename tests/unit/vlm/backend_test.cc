@@ -1,5 +1,6 @@
 #include "auto_label_image_grounding/vlm/backend.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +10,9 @@ namespace alig {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 VlmSpec gemini_spec() {
   VlmSpec spec{};
@@ -281,6 +285,67 @@ TEST(BackendTest, LearnsWhichImageFormatsAreRefused) {
     EXPECT_EQ(changed.has_value(), c.learns) << c.status << " " << c.body << " " << c.sent;
     if (!changed) continue;
     EXPECT_EQ(changed->refused_image_types, std::set<std::string>{c.sent}) << c.body;
+  }
+}
+
+HttpResponse answer_of(int status, std::string body = "") {
+  HttpResponse response;
+  response.status = status;
+  response.body = std::move(body);
+  return response;
+}
+
+TEST(BackendTest, ABaseUrlWithoutItsVersionIsFoundOutForFree) {
+  const auto backend_at = [](const char* base_url) {
+    VlmSpec spec;
+    spec.backend = Backend::kOpenAi;
+    spec.openai.base_url = base_url;
+    spec.openai.model_name = "m";
+    return make_backend(spec);
+  };
+  const HttpResponse none = answer_of(404), models = answer_of(200, R"({"data": [{"id": "m"}]})");
+  const auto bare = backend_at("http://host:8000");
+  ASSERT_TRUE(bare->next_probe({}));
+  EXPECT_EQ(bare->next_probe({})->url, "http://host:8000/models");
+  ASSERT_TRUE(bare->next_probe({none}));
+  EXPECT_EQ(bare->next_probe({none})->url, "http://host:8000/v1/models");
+  EXPECT_EQ(bare->next_probe({none})->method, "GET");
+  EXPECT_FALSE(bare->next_probe({none, models}));
+  EXPECT_FALSE(bare->next_probe({models}));
+  const auto verdict = bare->judge_probes({none, models});
+  ASSERT_FALSE(verdict);
+  EXPECT_THAT(verdict.error().message, HasSubstr("vlm.openai.base_url=http://host:8000/v1"));
+  EXPECT_TRUE(bare->judge_probes({models}));
+  // A gateway that offers chat alone.
+  ASSERT_TRUE(bare->judge_probes({none, none}));
+  EXPECT_THAT(*bare->judge_probes({none, none}), HasSubstr("first request will show"));
+  EXPECT_TRUE(bare->judge_probes({none, answer_of(200, "<html>")}));
+  for (const char* whole : {"http://host:8000/v1", "http://host/v1beta", "http://host/api/v4"}) {
+    EXPECT_FALSE(backend_at(whole)->next_probe({none})) << whole;
+    EXPECT_THAT(backend_at(whole)->advice_on(FailureKind::kModel),
+                Not(HasSubstr("/v1 at its end")));
+  }
+  EXPECT_THAT(bare->advice_on(FailureKind::kModel), HasSubstr("/v1 at its end"));
+}
+
+TEST(BackendTest, AdviceNamesTheKeyOfTheBackendInUse) {
+  VlmSpec spec;
+  spec.openai.base_url = "http://host/v1";
+  const HttpResponse refused = answer_of(401, R"({"error": {"message": "no"}})");
+  const struct {
+    Backend backend;
+    const char *own, *other;
+  } kCases[] = {{Backend::kOpenAi, "OPENAI_API_KEY", "GOOGLE_API_KEY"},
+                {Backend::kGemini, "GOOGLE_API_KEY", "OPENAI_API_KEY"}};
+  for (const auto& c : kCases) {
+    spec.backend = c.backend;
+    const auto backend = make_backend(spec);
+    const auto probed = backend->judge_probes({refused});
+    ASSERT_FALSE(probed);
+    for (const std::string& text :
+         {backend->advice_on(FailureKind::kAuth), probed.error().message}) {
+      EXPECT_THAT(text, AllOf(HasSubstr(c.own), Not(HasSubstr(c.other))));
+    }
   }
 }
 

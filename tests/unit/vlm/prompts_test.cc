@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/unit/support/temporary_folder.h"
+
 namespace alig {
 namespace {
 
@@ -28,9 +30,35 @@ TEST(PromptsTest, BuiltInPromptsLeaveNoPlaceholder) {
 }
 
 TEST(PromptsTest, AMissingTemplateIsNamed) {
-  const auto prompt = load_prompt("/nowhere/prompt.txt", "{caption}");
+  const auto prompt = load_prompt("/nowhere/prompt.txt", extraction_placeholders());
   ASSERT_FALSE(prompt);
   EXPECT_NE(prompt.error().message.find("/nowhere/prompt.txt"), std::string::npos);
+}
+
+TEST(PromptsTest, AMisspeltPlaceholderIsNamed) {
+  const struct {
+    const char *text, *expected;
+  } kCases[] = {
+      {"{expresions} {coordinates}",
+       "{expresions} is none of {expressions}, {coordinates}, {width}, {height} (did you mean "
+       "{expressions}?)"},
+      {"{expressions} {Coordinates}",
+       "{Coordinates} is none of {expressions}, {coordinates}, {width}, {height} (did you mean "
+       "{coordinates}?)"},
+      {"{expressions} {caption}",
+       "{caption} is none of {expressions}, {coordinates}, {width}, {height}"},
+      {"{expressions} {\"bbox\": [1]} {text} {} {not_mine} { width } {{", ""},
+      {"{expressions} {width}", ""},
+  };
+  for (const auto& c : kCases) {
+    EXPECT_EQ(misspelt_placeholder(c.text, grounding_placeholders()), c.expected) << c.text;
+  }
+  TemporaryFolder folder;
+  write_text(folder / "p.txt", "Look at {captoin}.");
+  const auto prompt = load_prompt((folder / "p.txt").string(), extraction_placeholders());
+  ASSERT_FALSE(prompt);
+  EXPECT_NE(prompt.error().message.find("did you mean {caption}?"), std::string::npos)
+      << prompt.error().message;
 }
 
 TEST(PromptsTest, SchemasStayInThePortableSubset) {
