@@ -13,8 +13,8 @@ usage: demo/families.py [--scenes N] [--write FILE] [--check]
   --write FILE  puts the table between the two marker comments of FILE (README.md)
   --check       exit status 1 where an IoU is more than 0.005 below its ceiling
 
-Needs the programs of `cmake --build --preset release`; other places through ALIG_PROGRAM,
-ALIG_TEACHER and ALIG_SCENES.
+Needs the three programs of BUILD, below; other places through ALIG_PROGRAM, ALIG_TEACHER and
+ALIG_SCENES.
 """
 
 import argparse
@@ -31,6 +31,8 @@ RELEASE = ROOT / "build" / "release"
 PROGRAM = os.environ.get("ALIG_PROGRAM", RELEASE / "entrypoint/cli/auto-label-image-grounding")
 TEACHER = os.environ.get("ALIG_TEACHER", RELEASE / "demo/teacher/demo-teacher")
 SCENES = os.environ.get("ALIG_SCENES", RELEASE / "demo/scenes/demo-scenes")
+BUILD = ("cmake --preset release && cmake --build --preset release "
+         "--target alig_cli demo-teacher demo-scenes")
 TOLERANCE = 0.005
 BEGIN, END = "<!-- families: begin -->", "<!-- families: end -->"
 
@@ -194,6 +196,12 @@ def put_into(path: Path, table: str):
     path.write_text(before + BEGIN + "\n" + table + "\n" + END + rest.split(END)[1])
 
 
+def check_programs():
+    missing = [str(path) for path in (PROGRAM, TEACHER, SCENES) if shutil.which(path) is None]
+    if missing:
+        sys.exit(f"families: {', '.join(missing)} cannot be run; build with: {BUILD} (in {ROOT})")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -201,6 +209,7 @@ def main():
     parser.add_argument("--write", type=Path)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
+    check_programs()
     with tempfile.TemporaryDirectory() as folder:
         table, below = make_table(Trial(Path(folder), options.scenes))
     print(table)

@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from conftest import RECORDS
+from conftest import RECORDS, ROOT, read_lines
 
 RUN = """
 import json, sys, auto_label_image_grounding as alig
@@ -38,6 +39,25 @@ def test_run_from_another_folder(base, job, tmp_path_factory):
     summary = run(base, job.spec(), tmp_path_factory.mktemp("elsewhere"))
     assert summary["records"]["done"] == RECORDS and summary["boxes"] == RECORDS
     assert len(job.annotations()) == RECORDS
+
+
+def test_the_snippet_of_the_readme(base, job):
+    """As it stands, but for the endpoint: it would ask Gemini."""
+    snippet, = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    code = ("import json, sys, auto_label_image_grounding as alig\n"
+            "def run(spec, run=alig.run, **options):\n"
+            "    spec['image_grounding']['vlm'] = json.loads(sys.argv[1])\n"
+            "    return run(spec, **options)\n"
+            f"alig.run = run\n{snippet}\nprint(json.dumps(summary))\n")
+    (job.folder / "images").mkdir()
+    for picture in job.folder.glob("*.png"):
+        picture.rename(job.folder / "images" / picture.name)
+    (job.folder / "in.jsonl").rename(job.folder / "captions.jsonl")
+    vlm = job.spec()["image_grounding"]["vlm"]
+    done = base.run("python", "-c", code, json.dumps(vlm), cwd=job.folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["records"]["done"] == RECORDS
+    assert len(read_lines(job.folder / "out" / "annotations.jsonl")) == RECORDS
 
 
 @pytest.mark.parametrize("name", ["plain", "it's", "a 'b'", "[x] {y}", "größe", "back\\'s\\"])

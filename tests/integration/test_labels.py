@@ -30,6 +30,15 @@ def test_boxes_of_every_model_family():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_table_of_families_names_a_program_that_was_not_built():
+    done = subprocess.run([sys.executable, ROOT / "demo" / "families.py"], capture_output=True,
+                          text=True, env={**os.environ, "ALIG_SCENES": "/nowhere/demo-scenes"})
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.startswith("families: /nowhere/demo-scenes ")
+    assert "--target alig_cli demo-teacher demo-scenes" in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def test_pictures_in_a_refused_format_are_transcoded(start_teacher, scenes, spec, tmp_path):
     teacher = start_teacher("--refuse", "image/webp")
     results = tmp_path / "out"
