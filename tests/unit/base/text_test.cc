@@ -70,6 +70,21 @@ TEST(TextTest, ShortensAtCharacters) {
   EXPECT_EQ(shorten("ééé", 3), "é…");
 }
 
+TEST(TextTest, CountsInWords) {
+  EXPECT_EQ(count_of(1, "record"), "1 record");
+  EXPECT_EQ(count_of(0, "record"), "0 records");
+  EXPECT_EQ(count_of(5000000000, "box"), "5000000000 boxes");
+  EXPECT_EQ(count_of(2, "retry"), "2 retries");
+  EXPECT_EQ(count_of(2, "key"), "2 keys");
+  EXPECT_EQ(count_of(2, "batch"), "2 batches");
+}
+
+TEST(TextTest, TheWordThatWasMeant) {
+  EXPECT_EQ(closest_word("result", {"records", "results"}, 4), "results");
+  EXPECT_EQ(closest_word("result", {"records", "results"}, 1), "");
+  EXPECT_EQ(closest_word("x", {}, 9), "");
+}
+
 TEST(TextTest, EditDistance) {
   EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
   EXPECT_EQ(edit_distance("", "abc"), 3u);
