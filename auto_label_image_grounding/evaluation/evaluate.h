@@ -32,7 +32,7 @@ struct Evaluation {
   std::int64_t missing = 0;        // of these, there is no annotation: all their boxes are misses
   std::int64_t failed = 0;         // annotations that carry an error
   std::int64_t extra = 0;          // annotations without truth, left out
-  bool in_order = true;            // the annotations follow the truth line by line
+  bool in_order = true;            // the annotations that have a truth stand in its order
 
   std::int64_t phrases = 0;
   std::int64_t missed_phrases = 0;  // no expression

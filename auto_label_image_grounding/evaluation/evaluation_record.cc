@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
 
 namespace alig {
@@ -78,12 +79,22 @@ std::optional<CharSpan> span_of(const Json& object, const char* key) {
   return CharSpan{span[0].get<std::int64_t>(), span[1].get<std::int64_t>()};
 }
 
-TruthPhrase phrase_of(const Json& entry) {
+// A span of the truth that holds nothing of its caption is a mistake there, not a label's.
+void check_span(const Json& entry, const std::optional<CharSpan>& span, std::int64_t length) {
+  if (!span || (0 <= span->begin && span->begin < span->end && span->end <= length)) return;
+  throw BadRecord{fmt::format(
+      "\"span\" is {} for \"{}\", which is not [begin, end] with 0 <= begin < end <= {}, the "
+      "caption's length in code points",
+      entry["span"].dump(), entry["phrase"].get<std::string>(), length)};
+}
+
+TruthPhrase phrase_of(const Json& entry, std::int64_t caption_length) {
   TruthPhrase out;
   out.phrase = text_of(entry, "phrase");
   out.boxes = boxes_of(entry, "boxes");
   if (is_given(entry, "crowd_boxes")) out.crowds = boxes_of(entry, "crowd_boxes");
   out.span = span_of(entry, "span");
+  check_span(entry, out.span, caption_length);
   return out;
 }
 
@@ -93,8 +104,9 @@ TruthRecord truth_of(const Json& record) {
   out.caption = text_of(record, "caption");
   if (member(record, "gt").is_null()) return out;
   out.phrases.emplace();
+  const auto length = static_cast<std::int64_t>(count_code_points(out.caption));
   for (const Json& entry : list_of(record, "gt")) {
-    out.phrases->push_back(phrase_of(object_in(entry, "gt")));
+    out.phrases->push_back(phrase_of(object_in(entry, "gt"), length));
   }
   return out;
 }

@@ -48,7 +48,7 @@ struct PredictedRecord {
 // misspelt key must not pass for "nothing is known". Boxes are those of the upright picture, as the
 // annotations': width and height of the truth, which may be those of the stored pixels before EXIF
 // rotation, are not read. kData, naming the key; also for a box whose corners are the wrong way
-// round, which is most often [x, y, width, height].
+// round, which is most often [x, y, width, height], and for a span that the caption cannot have.
 Result<TruthRecord> read_truth_record(std::string_view line);
 
 // A line of annotations.jsonl. kData, naming the key.

@@ -93,15 +93,15 @@ class Predictions {
     std::uint32_t line = 0;
   };
   Result<Found> find(const TruthRecord& truth) {
-    if (in_order_) {
+    if (side_by_side_) {
       auto next = read_next();
       if (!next) return tl::unexpected(next.error());
       if (!next->record) return Found{};
       if (is_same_record(truth, *next->record)) {
-        ++taken_;
+        note_taken(next->line);
         return next;
       }
-      in_order_ = false;
+      side_by_side_ = false;
       if (auto status = index_rest(*next); !status) return tl::unexpected(status.error());
     }
     return look_up(truth);
@@ -109,7 +109,7 @@ class Predictions {
 
   // Once all of the truth was looked for.
   Result<PairCounts> finish() {
-    while (in_order_) {
+    while (side_by_side_) {
       auto next = read_next();
       if (!next) return tl::unexpected(next.error());
       if (!next->record) break;
@@ -158,9 +158,15 @@ class Predictions {
     }
     if (found.record) {
       index_.take(chosen);
-      ++taken_;
+      note_taken(found.line);
     }
     return found;
+  }
+
+  void note_taken(std::uint32_t line) {
+    ++taken_;
+    in_order_ = in_order_ && line > last_line_;
+    last_line_ = line;
   }
 
   Result<PredictedRecord> read_again(const LinePosition& position) const {
@@ -174,7 +180,9 @@ class Predictions {
   std::filesystem::path path_;
   JsonlFile file_;
   LinePosition position_;
+  bool side_by_side_ = true;
   bool in_order_ = true;
+  std::uint32_t last_line_ = 0;
   std::int64_t seen_ = 0, taken_ = 0;
   PredictionIndex index_;
 };

@@ -26,7 +26,7 @@ struct PairedRecord {
 
 struct PairCounts {
   std::int64_t extra = 0;  // predictions without truth
-  bool in_order = true;    // the predictions follow the truth line by line
+  bool in_order = true;    // the predictions that have a truth stand in its order
 };
 
 // Calls `take` for every record of the truth, in its order. Files in the same order are read once,

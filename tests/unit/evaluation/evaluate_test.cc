@@ -93,6 +93,26 @@ TEST_F(EvaluateTest, AnotherOrderIsFoundAllTheSame) {
   EXPECT_EQ(out->missing, 0);
 }
 
+TEST_F(EvaluateTest, MissingAndExtraRecordsAreNoOtherOrder) {
+  const auto missing = judge({truth("a", "1", kBox), truth("b", "2", kBox), truth("c", "3", kBox)},
+                             {annotation("a", "1", kBox), annotation("c", "3", kBox)});
+  ASSERT_TRUE(missing);
+  EXPECT_EQ(missing->missing, 1);
+  EXPECT_TRUE(missing->in_order);
+  EXPECT_EQ(missing->problems, std::vector<std::string>{"line 2 of the truth (b): no annotation"});
+  const auto extra =
+      judge({truth("a", "1", kBox), truth("c", "3", kBox)},
+            {annotation("a", "1", kBox), annotation("b", "2", kBox), annotation("c", "3", kBox)});
+  ASSERT_TRUE(extra);
+  EXPECT_TRUE(extra->in_order);
+  EXPECT_EQ(extra->problems, std::vector<std::string>{"1 annotations have no truth"});
+  EXPECT_TRUE(extra->has_problems());
+  const auto swapped = judge({truth("a", "1", kBox), truth("b", "2", kBox), truth("c", "3", kBox)},
+                             {annotation("c", "3", kBox), annotation("b", "2", kBox)});
+  ASSERT_TRUE(swapped);
+  EXPECT_FALSE(swapped->in_order);
+}
+
 TEST_F(EvaluateTest, EqualRecordsHaveAnAnnotationEach) {
   const std::vector<json> twice = {truth("a", "1", kBox), truth("a", "1", kBox)};
   const auto good = judge(twice, {annotation("a", "1", kBox), annotation("a", "1", kBox)});
@@ -179,6 +199,12 @@ TEST_F(EvaluateTest, ErrorsNameFileAndLine) {
   const auto bad = evaluate(folder_ / "annotations.jsonl", folder_ / "truth.jsonl", 1);
   ASSERT_FALSE(bad);
   EXPECT_THAT(bad.error().message, HasSubstr("truth.jsonl:2: \"caption\" is missing"));
+  json impossible = truth("a", "ab", kBox);
+  impossible["gt"][0]["span"] = {1, 3};
+  write_lines("truth.jsonl", {truth("a", "ab", kBox), impossible});
+  const auto span = evaluate(folder_ / "annotations.jsonl", folder_ / "truth.jsonl", 1);
+  ASSERT_FALSE(span);
+  EXPECT_THAT(span.error().message, HasSubstr("truth.jsonl:2: \"span\" is [1,3] for \"it\""));
   const auto missing = evaluate(folder_ / "nowhere.jsonl", folder_ / "truth.jsonl", 1);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().kind, ErrorKind::kNotFound);

@@ -64,6 +64,24 @@ TEST(EvaluationRecordTest, ComplaintsNameTheKey) {
   EXPECT_THAT(no_boxes.error().message, HasSubstr("\"instances\" is missing"));
 }
 
+TEST(EvaluationRecordTest, ASpanOfTheTruthLiesInItsCaption) {
+  const auto read = [](const std::string& span) {
+    return read_truth_record(
+        R"({"image_path": "a", "caption": "é猫", "gt": [{"phrase": "p", "boxes": [], "span": )" +
+        span + "}]}");
+  };
+  for (const char* span : {"[0, 1]", "[0, 2]", "[1, 2]", "null"}) EXPECT_TRUE(read(span)) << span;
+  for (const char* span : {"[-1,1]", "[1,1]", "[2,1]", "[0,3]", "[2,3]", "[0,18446744073709551615]",
+                           "[18446744073709551615,1]"}) {
+    const auto record = read(span);
+    ASSERT_FALSE(record) << span;
+    EXPECT_EQ(record.error().kind, ErrorKind::kData) << span;
+    EXPECT_THAT(record.error().message, HasSubstr(std::string("\"span\" is ") + span +
+                                                  " for \"p\", which is not [begin, "
+                                                  "end] with 0 <= begin < end <= 2"));
+  }
+}
+
 TEST(EvaluationRecordTest, ReadsAnnotations) {
   const auto record = read_predicted_record(
       R"({"image_path": "/d/a.jpg", "caption": "c", "cleaned_caption": "C.", "error": {"kind": "x", "message": "too large"},
