@@ -1,5 +1,8 @@
+#include <utility>
+
 #include <fmt/format.h>
 
+#include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/spec/spec_keys.h"
@@ -70,6 +73,24 @@ std::string default_spec_yaml(const std::string& results_dir) {
     out += fmt::format("{:{}}# {}\n{:{}}{}: {}\n", "", indent, comment, "", indent, parts.back(),
                        key.default_value.dump());
   }
+  return out;
+}
+
+Result<WrittenSpec> write_default_spec(const std::filesystem::path& folder,
+                                       const std::string& results_dir) {
+  WrittenSpec out{folder / "experiment.yaml", {}};
+  const std::string text = default_spec_yaml(results_dir);
+  const auto old = read_file(out.path);
+  if (!old && old.error().kind != ErrorKind::kNotFound) return tl::unexpected(old.error());
+  if (old && *old == text) return out;
+  if (old) {
+    auto kept = keep_previous(out.path);
+    if (!kept) return tl::unexpected(kept.error());
+    out.kept = std::move(*kept);
+  }
+  Status status = make_directories(folder);
+  if (status) status = write_file_atomically(out.path, text);
+  if (!status) return tl::unexpected(status.error());
   return out;
 }
 

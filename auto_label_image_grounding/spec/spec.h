@@ -101,6 +101,16 @@ Result<Spec> load_spec_file(const std::filesystem::path& path,
 // Every key with its default and a comment; loads back to the defaults.
 std::string default_spec_yaml(const std::string& results_dir);
 
+struct WrittenSpec {
+  std::filesystem::path path;
+  std::filesystem::path kept;  // where what stood there before is now; "" where nothing differed
+};
+// Writes default_spec_yaml(results_dir) as `folder`/experiment.yaml. A file there that says
+// something else (it was edited, or is another version's) is kept under a name of its own; one that
+// says the same is not touched. kIo.
+Result<WrittenSpec> write_default_spec(const std::filesystem::path& folder,
+                                       const std::string& results_dir);
+
 // For the schema in Python: a JSON list of {"path", "type", "default", "description", "options",
 // "min", "max", "ignored"}, one for each key below image_grounding.
 std::string spec_keys_json();

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,7 +9,6 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
-#include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/log.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/base/version.h"
@@ -108,12 +106,13 @@ int default_specs(const std::vector<std::string>& arguments) {
   if (folder.empty()) {
     return fail_with({ErrorKind::kInvalidArgument, "default_specs needs results_dir=DIR"});
   }
-  const std::filesystem::path path = std::filesystem::path(folder) / "experiment.yaml";
-  auto status = make_directories(folder);
   // The spec's own results_dir stays open: the folder of a spec is not that of a run.
-  if (status) status = write_file_atomically(path, default_spec_yaml("???"));
-  if (!status) return fail_with(status.error());
-  std::fputs(fmt::format("default spec: {}\n", path.string()).c_str(), stdout);
+  const auto written = write_default_spec(folder, "???");
+  if (!written) return fail_with(written.error());
+  if (!written->kept.empty()) {
+    std::fputs(fmt::format("kept what stood there: {}\n", written->kept.string()).c_str(), stdout);
+  }
+  std::fputs(fmt::format("default spec: {}\n", written->path.string()).c_str(), stdout);
   return EXIT_SUCCESS;
 }
 

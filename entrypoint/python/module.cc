@@ -166,6 +166,12 @@ std::string run(const std::string& spec_yaml, const std::optional<std::string>& 
   return to_json(outcome.report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+std::pair<std::string, std::string> write_default_spec_or_raise(const std::string& folder) {
+  const auto written = write_default_spec(folder, folder);
+  if (!written) raise(written.error());
+  return {written->path.string(), written->kept.string()};
+}
+
 }  // namespace
 }  // namespace alig
 
@@ -176,6 +182,6 @@ PYBIND11_MODULE(_native, module) {
              py::arg("on_progress"),
              "Runs the pipeline on the calling thread; returns the summary as JSON. Raises "
              "ValueError, FileNotFoundError, OSError or KeyboardInterrupt.");
-  module.def("default_spec", &alig::default_spec_yaml, py::arg("results_dir"),
-             "The default spec as YAML.");
+  module.def("write_default_spec", &alig::write_default_spec_or_raise, py::arg("results_dir"),
+             "Writes experiment.yaml; returns its path, and that of an edited one that was kept.");
 }

@@ -137,6 +137,21 @@ def test_default_specs_run_again(base, job):
     assert "MEDIA_RESOLUTION_HIGH" in (job.folder / "new" / "experiment.yaml").read_text()
 
 
+def test_default_specs_keeps_an_edited_file(base, job):
+    code = ("import sys, auto_label_image_grounding as alig\n"
+            "alig.default_specs(sys.argv[1])\n")
+    folder = job.folder / "new"
+    for written in (None, "mine: 1\n"):
+        if written:
+            (folder / "experiment.yaml").write_text(written)
+        done = base.run("python", "-c", code, str(folder), cwd=job.folder)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stderr.splitlines()) == (1 if written else 0), done.stderr
+    assert "experiment.previous.yaml" in done.stderr
+    assert (folder / "experiment.previous.yaml").read_text() == "mine: 1\n"
+    assert "MEDIA_RESOLUTION_HIGH" in (folder / "experiment.yaml").read_text()
+
+
 def doctor(environment, cwd, *options, **extra):
     return environment.run("python", "-m", "auto_label_image_grounding", "doctor", *options,
                            cwd=cwd, **extra)

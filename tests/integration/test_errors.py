@@ -101,3 +101,21 @@ def test_default_specs_can_be_run(spec, teacher, scenes, tmp_path):
     subprocess.run([PROGRAM, "default_specs", f"results_dir={tmp_path / 'spec'}"], check=True)
     done = run(tmp_path / "spec" / "experiment.yaml", overrides(tmp_path / "o", scenes, teacher.url))
     assert done.returncode == 0, done.stderr
+
+
+def test_default_specs_keeps_an_edited_file(tmp_path):
+    import subprocess
+
+    from conftest import PROGRAM
+
+    def write():
+        return subprocess.run([PROGRAM, "default_specs", f"results_dir={tmp_path}"], check=True,
+                              capture_output=True, text=True).stdout.splitlines()
+
+    path = tmp_path / "experiment.yaml"
+    assert write() == write() == [f"default spec: {path}"]
+    path.write_text("mine: 1\n")
+    kept = tmp_path / "experiment.previous.yaml"
+    assert write() == [f"kept what stood there: {kept}", f"default spec: {path}"]
+    assert kept.read_text() == "mine: 1\n"
+    assert sorted(tmp_path.iterdir()) == [kept, path]

@@ -100,11 +100,11 @@ def run(
 
 
 def default_specs(results_dir: str | os.PathLike[str]) -> str:
-    """Writes results_dir/experiment.yaml, every key with its default, and returns its path."""
-    results_dir = os.fspath(results_dir)
-    os.makedirs(results_dir, exist_ok=True)
-    path = os.path.join(results_dir, "experiment.yaml")
-    text = load_native().default_spec(results_dir)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+    """Writes results_dir/experiment.yaml, every key with its default, and returns its path.
+
+    A file there that says something else is kept under another name, which a warning says.
+    """
+    path, kept = load_native().write_default_spec(os.fspath(results_dir))
+    if kept:
+        LOGGER.warning("kept what stood at %s: %s", path, kept)
     return path

@@ -7,6 +7,7 @@
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/spec/spec_keys.h"
+#include "tests/unit/support/temporary_folder.h"
 
 namespace alig {
 namespace {
@@ -248,6 +249,38 @@ TEST(LoadSpecTest, TheDefaultFileHoldsAnyFolder) {
     ASSERT_TRUE(spec) << folder << ": " << spec.error().message;
     EXPECT_EQ(spec->results_dir, expected);
   }
+}
+
+TEST(WriteDefaultSpecTest, AnEditedFileIsKept) {
+  const TemporaryFolder folder;
+  const auto path = folder / "experiment.yaml";
+  const auto first = write_default_spec(folder.path(), "out");
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_EQ(first->path, path);
+  EXPECT_EQ(first->kept, "");
+  EXPECT_EQ(read_text(path), default_spec_yaml("out"));
+  const auto written_at = std::filesystem::last_write_time(path);
+  const auto same = write_default_spec(folder.path(), "out");
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->kept, "");
+  EXPECT_EQ(std::filesystem::last_write_time(path), written_at) << "not written again";
+  for (const char* name : {"experiment.previous.yaml", "experiment.previous-2.yaml"}) {
+    const std::string edited = std::string("edited: ") + name;
+    write_text(path, edited);
+    const auto again = write_default_spec(folder.path(), "out");
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(again->kept, folder / name);
+    EXPECT_EQ(read_text(folder / name), edited);
+    EXPECT_EQ(read_text(path), default_spec_yaml("out"));
+  }
+}
+
+TEST(WriteDefaultSpecTest, AnErrorNamesTheFile) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "experiment.yaml");
+  const auto written = write_default_spec(folder.path(), "out");
+  ASSERT_FALSE(written);
+  EXPECT_THAT(written.error().message, HasSubstr((folder / "experiment.yaml").string()));
 }
 
 TEST(LoadSpecTest, NoBadOverrideRepeatsAKey) {
