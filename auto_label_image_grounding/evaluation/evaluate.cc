@@ -39,7 +39,7 @@ class Evaluator {
     out_.extra = counts.extra;
     out_.in_order = counts.in_order;
     if (!counts.in_order) note("the annotations are in another order than the truth");
-    if (counts.extra > 0) note(fmt::format("{} annotations have no truth", counts.extra));
+    if (counts.extra > 0) note(count_of(counts.extra, "annotation") + " without truth");
     return std::move(out_);
   }
 

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/text.h"
+
 namespace alig {
 namespace {
 
@@ -89,13 +91,13 @@ Json to_json(const Evaluation& e) {
 
 std::string to_text(const Evaluation& e) {
   std::string out = fmt::format(
-      "records            {} ({} without truth, {} missing, {} failed; {} annotations without "
+      "records            {} ({} without truth, {} missing, {} failed; {} without "
       "truth)\n"
       "phrases            {} ({} missed)\n"
       "boxes              {} of the truth, {} predicted for them, {} not judged\n\n"
       "at IoU             recall  precision\n",
-      e.records, e.without_truth, e.missing, e.failed, e.extra, e.phrases, e.missed_phrases,
-      e.truth_boxes, e.predicted_boxes, e.unjudged_boxes);
+      e.records, e.without_truth, e.missing, e.failed, count_of(e.extra, "annotation"), e.phrases,
+      e.missed_phrases, e.truth_boxes, e.predicted_boxes, e.unjudged_boxes);
   for (std::size_t i = 0; i < kIouThresholds.size(); ++i) {
     out += fmt::format("{:<17}  {:.4f}  {:.4f}\n", kIouThresholds[i], e.recall_at(i),
                        e.precision_at(i));
@@ -103,14 +105,15 @@ std::string to_text(const Evaluation& e) {
   out += fmt::format(
       "\nmean IoU           {:.4f} over the truth's boxes (a miss counts 0), {:.4f} over the {} "
       "matched\n"
-      "pointing accuracy  {:.4f} of {} phrases\n"
+      "pointing accuracy  {:.4f} of {}\n"
       "spans              {} true of {} given, {} null; {} of {} as in the truth\n",
-      e.mean_iou(), e.mean_matched_iou(), e.matched, e.pointing_accuracy(), e.pointings,
-      e.spans - e.false_spans, e.spans, e.null_spans, e.agreeing_spans, e.compared_spans);
+      e.mean_iou(), e.mean_matched_iou(), e.matched, e.pointing_accuracy(),
+      count_of(e.pointings, "phrase"), e.spans - e.false_spans, e.spans, e.null_spans,
+      e.agreeing_spans, e.compared_spans);
   if (!e.worst.empty()) out += "\nworst phrases (mean IoU, picture:line of the truth)\n";
   for (const WorstPhrase& phrase : e.worst) out += line_of(phrase);
   for (const std::string& problem : e.problems) out += "problem: " + problem + "\n";
-  if (e.unlisted_problems > 0) out += fmt::format("and {} more problems\n", e.unlisted_problems);
+  if (e.unlisted_problems > 0) out += "and " + count_of(e.unlisted_problems, "more problem") + "\n";
   return out;
 }
 

@@ -333,9 +333,9 @@ Decision decide_uncounted(const Failure& failure, AttemptState& state,
                           double random01) {
   if (since_last_progress >= settings.rate_limit_patience) {
     return give_up(
-        fmt::format("exhausted: rate-limited {} times, and no record of the run was "
+        fmt::format("exhausted: rate-limited {}, and no record of the run was "
                     "finished for {:.0f} s (vlm.rate_limit_patience)",
-                    state.rate_limited + 1, in_seconds(since_last_progress)));
+                    count_of(state.rate_limited + 1, "time"), in_seconds(since_last_progress)));
   }
   Decision decision = retry_after(delay_after(failure, settings, state.rate_limited, random01));
   decision.waits_for_progress = true;
@@ -347,10 +347,11 @@ Decision decide_counted(const Failure& failure, AttemptState& state, const Retry
                         double random01) {
   if (failure.kind == FailureKind::kUnusableAnswer &&
       state.unusable_answers++ >= settings.max_unusable_answers) {
-    return give_up(fmt::format("exhausted: {} unusable answers", state.unusable_answers));
+    return give_up("exhausted: " + count_of(state.unusable_answers, "unusable answer"));
   }
   if (state.counted_retries >= settings.max_retries) {
-    return give_up(fmt::format("exhausted: {} retries (vlm.max_retries)", state.counted_retries));
+    return give_up(
+        fmt::format("exhausted: {} (vlm.max_retries)", count_of(state.counted_retries, "retry")));
   }
   return retry_after(delay_after(failure, settings, state.counted_retries++, random01));
 }

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "auto_label_image_grounding/base/text.h"
+
 namespace alig {
 namespace {
 
@@ -14,9 +16,10 @@ std::string text_of(const Progress& progress, double seconds) {
   const double share = progress.records > 0 ? static_cast<double>(progress.finished) /
                                                   static_cast<double>(progress.records)
                                             : 1.0;
-  std::string text = fmt::format("{:3.0f}%  {}/{} records, {} failed, {} requests, {} in flight",
-                                 share * 100, progress.finished, progress.records, progress.failed,
-                                 progress.requests, progress.in_flight);
+  std::string text =
+      fmt::format("{:3.0f}%  {}/{}, {} failed, {}, {} in flight", share * 100, progress.finished,
+                  count_of(progress.records, "record"), progress.failed,
+                  count_of(progress.requests, "request"), progress.in_flight);
   if (progress.finished > 0 && progress.finished < progress.records) {
     text += fmt::format(", about {:.0f} s left", seconds / share - seconds);
   }

@@ -105,7 +105,7 @@ TEST_F(EvaluateTest, MissingAndExtraRecordsAreNoOtherOrder) {
             {annotation("a", "1", kBox), annotation("b", "2", kBox), annotation("c", "3", kBox)});
   ASSERT_TRUE(extra);
   EXPECT_TRUE(extra->in_order);
-  EXPECT_EQ(extra->problems, std::vector<std::string>{"1 annotations have no truth"});
+  EXPECT_EQ(extra->problems, std::vector<std::string>{"1 annotation without truth"});
   EXPECT_TRUE(extra->has_problems());
   const auto swapped = judge({truth("a", "1", kBox), truth("b", "2", kBox), truth("c", "3", kBox)},
                              {annotation("c", "3", kBox), annotation("b", "2", kBox)});
@@ -169,6 +169,9 @@ TEST_F(EvaluateTest, ManyProblemsAreCounted) {
   EXPECT_EQ(out->problems.size(), 20u);
   EXPECT_EQ(out->unlisted_problems, 5);
   EXPECT_THAT(to_text(*out), HasSubstr("and 5 more problems"));
+  const auto one = judge(std::vector<json>(21, truth("a", "1", kBox)), {});
+  ASSERT_TRUE(one);
+  EXPECT_THAT(to_text(*one), HasSubstr("and 1 more problem\n"));
 }
 
 TEST_F(EvaluateTest, SharesOfSpansByHand) {
@@ -228,6 +231,7 @@ TEST_F(EvaluateTest, TextAndJsonSayTheSame) {
   EXPECT_EQ(data["worst"][0]["truth_boxes"], kBox);
   EXPECT_EQ(data["worst"][0]["predicted_boxes"], kHalf);
   EXPECT_THAT(to_text(*out), HasSubstr("0.5                1.0000  1.0000"));
+  EXPECT_THAT(to_text(*out), HasSubstr("1.0000 of 1 phrase\n"));
   EXPECT_THAT(
       to_text(*out),
       HasSubstr("0.5000  a:1  \"it\"\n          truth [0, 0, 10, 10]; predicted [0, 0, 10, 5]\n"));

@@ -266,6 +266,16 @@ int retries_until_the_end(const Failure& failure, const RetrySettings& settings)
   return retries;
 }
 
+TEST(RetryPolicy, CountsAreWordedAsPeopleDo) {
+  RetrySettings settings;
+  AttemptState state;
+  settings.max_retries = 1;
+  const Failure failure{FailureKind::kTransport, 0, "m"};
+  (void)decide(failure, state, settings, kNoWait, 0.5);
+  EXPECT_EQ(decide(failure, state, settings, kNoWait, 0.5).reason,
+            "exhausted: 1 retry (vlm.max_retries)");
+}
+
 TEST(RetryPolicy, CountsRetries) {
   struct Case {
     FailureKind kind;
