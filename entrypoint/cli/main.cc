@@ -78,7 +78,7 @@ int generate(const std::string& spec_path, const std::vector<std::string>& overr
   RunHooks hooks;
   hooks.logger = logger.get();
   if (dry) return show_dry_run(*spec, hooks);
-  hooks.interrupt = received_interrupt;
+  hooks.interrupt = [&logger] { return received_interrupt(*logger); };
   RunOutcome outcome;
   {
     ProgressLine line;

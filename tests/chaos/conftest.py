@@ -1,9 +1,13 @@
 """The native program against an endpoint that misbehaves: shared datasets, endpoints and runs."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from faulty_endpoint import FaultyEndpoint
-from labelling import Job, make_data
+from labelling import ROOT, Job, make_data
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +38,17 @@ def make_job(data, endpoint, tmp_path):
     def make(backend="openai", **settings):
         return Job(tmp_path / "job", data, endpoint, backend, **settings)
     return make
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    """A folder for PYTHONPATH with the Python package: from ALIG_WHEEL, else built here."""
+    folder = tmp_path_factory.mktemp("package")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    wheel = os.environ.get("ALIG_WHEEL")
+    if not wheel:
+        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT], check=True)
+        wheel = next(folder.glob("*.whl"))
+    subprocess.run([*pip, "install", "--no-index", "--no-deps", "--target", folder, wheel],
+                   check=True)
+    return folder

@@ -79,8 +79,8 @@ class Job:
         self.spec = folder / "spec.yaml"
         self.spec.write_text("results_dir: ???\nautolabel_type: image_grounding\n")
 
-    def command(self, **changed):
-        values = {
+    def values(self, **changed):
+        return {
             "vlm__backend": self.backend,
             "vlm__coordinates": "xyxy_1000",
             "vlm__openai__base_url": self.endpoint.url + "/v1",
@@ -89,8 +89,22 @@ class Job:
             "data__input_jsonl": self.data.folder / "captions.jsonl",
             "data__image_root": self.data.folder,
         } | self.settings | changed
+
+    def command(self, **changed):
         return [str(PROGRAM), "generate", "-e", str(self.spec), f"results_dir={self.results}"] + [
-            f"image_grounding.{key.replace('__', '.')}={value}" for key, value in values.items()]
+            f"image_grounding.{key.replace('__', '.')}={value}"
+            for key, value in self.values(**changed).items()]
+
+    def as_dict(self):
+        """The spec as `alig.run` takes it."""
+        spec = {"results_dir": str(self.results), "autolabel_type": "image_grounding"}
+        for key, value in self.values().items():
+            node = spec.setdefault("image_grounding", {})
+            *parents, name = key.split("__")
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            node[name] = str(value) if isinstance(value, Path) else value
+        return spec
 
     @staticmethod
     def environment(**extra):

@@ -78,20 +78,37 @@ def run(
     on_progress: called about ten times a second with the counts so far; what it raises ends the run.
     Where WORLD_SIZE is above 1 (torchrun), only rank 0 works; the others get None at once.
     Raises ValueError (spec, endpoint, too many failures), FileNotFoundError or OSError (files),
-    KeyboardInterrupt (SIGINT, SIGTERM; what was finished is kept for the next run).
+    KeyboardInterrupt (SIGINT, SIGTERM, or the end of the process that started this one, unless
+    under nohup; what was finished is kept for the next run).
     Messages go to the logger "auto_label_image_grounding".
     """
     if is_worker_rank():
         return None
-    from ._lifetime import terminates_as_interrupt  # with ctypes: not for runs of other types
+    from ._lifetime import parent_watch, terminates_as_interrupt  # with ctypes: not for other types
 
+    check_parent = parent_watch(LOGGER)
+
+    def progress(counts: Progress) -> None:
+        check_parent()
+        if on_progress is not None:
+            on_progress(counts)
+
+    with terminates_as_interrupt():
+        return run_unwatched(spec, results_dir, progress)
+
+
+def run_unwatched(
+    spec: Spec,
+    results_dir: str | os.PathLike[str] | None,
+    on_progress: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """run() without its eye on SIGTERM and the parent, for a caller that has one of its own."""
     native = load_native()
     text, path = _to_text(spec)
     where = None if results_dir is None else os.fspath(results_dir)
     try:
-        with terminates_as_interrupt():
-            summary = native.run(text, where, lambda level, text: LOGGER.log(level, "%s", text),
-                                 on_progress)
+        summary = native.run(text, where, lambda level, text: LOGGER.log(level, "%s", text),
+                             on_progress)
     except ValueError as error:
         if path and str(error).startswith("spec:"):  # the file's name instead of "spec:LINE:"
             raise ValueError(path + str(error)[len("spec"):]) from None

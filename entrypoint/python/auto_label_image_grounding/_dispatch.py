@@ -29,8 +29,8 @@ def run_for_tao(cfg: Any, results_dir: str) -> None:
                 check_parent()
                 console.progress(progress)
 
-            summary = _api.run({key: cfg[key] for key in _OUR_KEYS}, results_dir, on_progress)
-            tao.finished(summary or {})
+            spec = {key: cfg[key] for key in _OUR_KEYS}
+            tao.finished(_api.run_unwatched(spec, results_dir, on_progress))
     except KeyboardInterrupt as interrupt:
         tao.warning("image_grounding: stopped; what was finished is kept for the next run")
         if _lifetime.is_from_terminal(interrupt):

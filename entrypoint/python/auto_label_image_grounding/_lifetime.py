@@ -1,12 +1,14 @@
-"""How a run in TAO's child ends early: signals, and a parent that is no more.
+"""How a run ends early: signals, and a parent that is no more. SIGTERM stops it as Ctrl-C does.
 
-SIGTERM to `auto_label` leaves its child running, with requests that cost money. So the child asks
-the kernel for a SIGTERM when its parent dies, and SIGTERM stops the run as Ctrl-C does.
+SIGTERM to `auto_label` leaves its child running, with requests that cost money. So TAO's child asks
+the kernel for a SIGTERM when its parent dies. The kernel means the thread that started it, which
+need not live as long as a program that calls `alig.run`: there the run looks now and then.
 """
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import threading
@@ -16,6 +18,7 @@ from types import FrameType
 from ._registration import PARENT, PROCESS
 
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
+_ENDED = "the process that started this run has ended; start it with nohup to let it go on"
 
 
 def _prctl(option: int, argument: object) -> None:
@@ -31,12 +34,16 @@ def _parent_of(pid: int) -> int | None:
         return None
 
 
+def _has_ended(parent: int, launcher: int | None = None) -> bool:
+    return os.getppid() != parent or (launcher is not None and _parent_of(parent) != launcher)
+
+
 def _check_for(parent: int) -> Callable[[], None]:
     """Raises KeyboardInterrupt once the parent (and under torchrun its parent too) has died."""
     launcher = _parent_of(parent) if "TORCHELASTIC_RUN_ID" in os.environ else None
 
     def check() -> None:
-        if os.getppid() != parent or (launcher is not None and _parent_of(parent) != launcher):
+        if _has_ended(parent, launcher):
             raise KeyboardInterrupt("the process that started this run has died")
 
     return check
@@ -45,6 +52,26 @@ def _check_for(parent: int) -> Callable[[], None]:
 def is_from_terminal(interrupt: KeyboardInterrupt) -> bool:
     """Whether it is Ctrl-C, not SIGTERM or the parent's death."""
     return str(interrupt) in ("", signal.SIGINT.name)
+
+
+def parent_watch(logger: logging.Logger) -> Callable[[], None]:
+    """Gives a function to call from time to time: KeyboardInterrupt once the parent has ended."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup: it is to outlive its parent
+        return lambda: None
+    parent, seen = os.getppid(), False
+
+    def check() -> None:
+        nonlocal seen
+        if not _has_ended(parent):
+            return
+        # Ctrl-C reaches the parent too, and a service's stop its whole group: a signal that comes
+        # with the parent's end has arrived by the second look, and is not to count twice.
+        if seen:
+            logger.warning(_ENDED)
+            raise KeyboardInterrupt(_ENDED)
+        seen = True
+
+    return check
 
 
 @contextlib.contextmanager
