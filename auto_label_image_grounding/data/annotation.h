@@ -57,6 +57,7 @@ struct ExtractionResult {  // step 0
 struct GroundingResult {                         // step 1
   std::vector<std::vector<Instance>> instances;  // one list per expression, in their order
   std::optional<PictureSize> size;
+  std::uint64_t picture_bytes = 0;  // size of the file that was looked at; 0: not known
 };
 
 }  // namespace alig

@@ -167,6 +167,7 @@ std::string encode_checkpoint(const CheckpointHeader& header,
                               const GroundingResult& result) {
   Json out = header_json(header);
   put_size(out, result.size);
+  if (result.picture_bytes > 0) out["picture_bytes"] = result.picture_bytes;
   out["groundings"] = Json::array();
   for (std::size_t i = 0; i < result.instances.size(); ++i) {
     Json instances = Json::array();
@@ -199,6 +200,10 @@ Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text) {
     GroundingCheckpoint out;
     out.header = get_header(in);
     out.result.size = get_size(in);
+    if (in.contains("picture_bytes")) {
+      out.result.picture_bytes =
+          static_cast<std::uint64_t>(get_whole(in.at("picture_bytes"), 0, kMostExact));
+    }
     constexpr PictureSize kAnySize{kMostPixels, kMostPixels};
     const PictureSize picture = out.result.size.value_or(kAnySize);
     for (const Json& grounding : in.at("groundings")) {

@@ -120,6 +120,12 @@ OpenedPicture open_picture(const RunContext& context, const ImageJob& job,
   return out;
 }
 
+// Of the same size in pixels, so that its boxes are kept: but are they those of this picture?
+bool is_of_another_file(const RecordJob& record, const ImageInfo& info) {
+  return record.grounding && record.grounding->picture_bytes > 0 &&
+         record.grounding->picture_bytes != info.file_size;
+}
+
 // What checkpoints hold, against the picture as it is now. Where it cannot be read, nothing is
 // known.
 void check_reused(const RunContext& context, RecordJob& record, const Result<ImageInfo>& info,
@@ -131,6 +137,7 @@ void check_reused(const RunContext& context, RecordJob& record, const Result<Ima
     // To be saved anew, see save_size().
     if (record.extraction && record.extraction->size != upright) record.extraction->size.reset();
     if (drop_stale_grounding(record, upright)) ++report.changed_pictures;
+    if (is_of_another_file(record, *info)) ++report.replaced_pictures;
   }
   count_reused_grounding(context, record, report);
 }
@@ -159,7 +166,7 @@ Status settle_without_expressions(const RunContext& context, RecordJob& record,
   if (!context.grounds() || record.grounding || !expressions_known || !record.texts.empty()) {
     return {};
   }
-  record.grounding = GroundingResult{{}, upright};
+  record.grounding = GroundingResult{{}, upright, 0};
   return save_grounding(context, record);
 }
 
@@ -184,6 +191,7 @@ Status settle_record(const RunContext& context, RecordJob& record,
 Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
   const Result<ImageInfo> info =
       read_image_info(job.image_path, {context.spec.data.max_image_pixels});
+  if (info) job.file_size = info->file_size;
   for (RecordJob& record : job.records) check_reused(context, record, info, report);
   const bool all_settled =
       std::all_of(job.records.begin(), job.records.end(),
@@ -336,7 +344,7 @@ std::vector<std::size_t> take_answers(ImageJob& job) {
     if (failed != record.texts.end()) {
       record.error = job.failed.at(question_of(*failed));
     } else if (has_all(job.found, record.texts)) {
-      record.grounding = GroundingResult{{}, job.picture->upright};
+      record.grounding = GroundingResult{{}, job.picture->upright, job.file_size};
       for (const std::string& text : record.texts) {
         record.grounding->instances.push_back(job.found.at(question_of(text)));
       }
@@ -366,6 +374,7 @@ void add_counts(RunReport& total, const RunReport& part) {
   }
   total.size_mismatches += part.size_mismatches;
   total.changed_pictures += part.changed_pictures;
+  total.replaced_pictures += part.replaced_pictures;
   total.text_only += part.text_only;
   total.other_model += part.other_model;
   total.stock_checkpoints += part.stock_checkpoints;

@@ -42,6 +42,7 @@ struct ImageJob {
   std::string image_path;
   std::vector<RecordJob> records;  // ascending
   std::optional<Picture> picture;  // absent where no request is needed
+  std::uint64_t file_size = 0;     // of the picture, in bytes; 0 where it cannot be read
   std::size_t pending = 0;         // calls whose result is still to come
   // Step 1, by question_of() the expression's text.
   std::map<std::string, std::vector<Instance>> found;

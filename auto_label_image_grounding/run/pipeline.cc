@@ -424,6 +424,13 @@ class PipelineRun {
       warn(fmt::format("{} with boxes of a picture that has another size now: asked again",
                        count_of(report_.changed_pictures, "record")));
     }
+    if (report_.replaced_pictures > 0) {
+      warn(
+          fmt::format("{} with boxes of another picture file of the same width and height (its "
+                      "size in bytes differs): kept; if it shows something else now, label it "
+                      "anew with image_grounding.workflow.force_reprocess=true",
+                      count_of(report_.replaced_pictures, "record")));
+    }
     if (report_.other_model > 0) {
       warn(fmt::format("{} made by another model than {}",
                        count_of(report_.other_model, "checkpoint"), report_.model));

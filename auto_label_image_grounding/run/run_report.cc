@@ -86,6 +86,7 @@ Json to_json(const RunReport& report) {
       {"pictures",
        {{"size_mismatches", report.size_mismatches},
         {"changed", report.changed_pictures},
+        {"replaced", report.replaced_pictures},
         {"text_only", report.text_only},
         {"downscaled_for_limit", report.images_downscaled}}},
       {"checkpoints",

@@ -46,6 +46,7 @@ struct RunReport {
 
   std::int64_t size_mismatches = 0;    // records whose width/height differ from the file's
   std::int64_t changed_pictures = 0;   // records whose boxes were of a picture of another size
+  std::int64_t replaced_pictures = 0;  // …, of another file of the same size in pixels; kept
   std::int64_t text_only = 0;          // records asked without their picture
   std::int64_t other_model = 0;        // checkpoints made by another model
   std::int64_t stock_checkpoints = 0;  // taken over from the stock pipeline

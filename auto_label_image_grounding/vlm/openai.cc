@@ -1,5 +1,6 @@
 // OpenAI-compatible chat completions: https://platform.openai.com/docs/api-reference/chat
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -74,11 +75,14 @@ class OpenAiBackend final : public VlmBackend {
   }
 
   // https://platform.openai.com/docs/api-reference/models/list; vLLM, NIM and others have it too.
-  // Where it is missing, perhaps it is at the usual place below: the base_url lacks "/v1" then.
+  // Where it is missing, the route that a run needs may still be there; else perhaps both are at
+  // the usual place below: the base_url lacks "/v1" then. GETs alone: they cost nothing.
   std::optional<HttpRequest> next_probe(const std::vector<HttpResponse>& answers) const override {
-    const bool perhaps_below = answers.size() == 1 && answers[0].status == 404 && !has_version();
-    if (!answers.empty() && !perhaps_below) return std::nullopt;
-    HttpRequest request = request_to(answers.empty() ? "/models" : "/v1/models");
+    constexpr std::array kPaths = {"/models", "/chat/completions", "/v1/models"};
+    const std::size_t most = has_version() ? 1 : kPaths.size();
+    const bool goes_on = answers.empty() || answers.back().status == 404;
+    if (!goes_on || answers.size() >= most) return std::nullopt;
+    HttpRequest request = request_to(kPaths[answers.size()]);
     request.method = "GET";
     return request;
   }
@@ -86,7 +90,7 @@ class OpenAiBackend final : public VlmBackend {
   Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const override {
     const HttpResponse& response = answers.front();
     const std::string& place = spec_.base_url;
-    if (answers.size() > 1 && !listed_models(answers[1].body).empty()) {
+    if (answers.size() > 2 && !listed_models(answers[2].body).empty()) {
       return fail(ErrorKind::kEndpoint, fmt::format("{0} has no models, but {0}/v1 has: set "
                                                     "image_grounding.vlm.openai.base_url={0}/v1",
                                                     place));

@@ -28,8 +28,8 @@ TEST(CheckpointTest, ExtractionGoesThereAndBack) {
 }
 
 TEST(CheckpointTest, GroundingGoesThereAndBack) {
-  const GroundingResult result{{{{{1, 2, 3, 3}, 0.9512}, {{0, 0, 4, 3}, 1.0}}, {}},
-                               PictureSize{4, 3}};
+  const GroundingResult result{
+      {{{{1, 2, 3, 3}, 0.9512}, {{0, 0, 4, 3}, 1.0}}, {}}, PictureSize{4, 3}, 5'000'000'000};
   const auto back = decode_grounding_checkpoint(encode_checkpoint(kHeader, {"A cat", "x"}, result));
   ASSERT_TRUE(back) << back.error().message;
   ASSERT_EQ(back->result.instances.size(), 2u);
@@ -37,6 +37,7 @@ TEST(CheckpointTest, GroundingGoesThereAndBack) {
   EXPECT_EQ(back->result.instances[0][0].bbox, (BoundingBox{1, 2, 3, 3}));
   EXPECT_EQ(back->result.instances[0][0].score, 0.9512);
   EXPECT_TRUE(back->result.instances[1].empty());
+  EXPECT_EQ(back->result.picture_bytes, 5'000'000'000U);
 }
 
 TEST(CheckpointTest, EveryPrefixIsDamaged) {

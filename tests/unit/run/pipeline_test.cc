@@ -769,6 +769,17 @@ TEST_F(PipelineTest, APictureThatWasReplacedIsGroundedAnew) {
   EXPECT_EQ(endpoint.requests() - before, 1);
 }
 
+TEST_F(PipelineTest, AnotherFileOfTheSameSizeIsDoubted) {
+  FakeEndpoint endpoint(good_answer);
+  ASSERT_TRUE(run(spec(), endpoint).status);
+  EXPECT_EQ(run(spec(), endpoint).report.replaced_pictures, 0);
+  write_text(folder_ / "a.png", tiny_png() + " ");
+  const RunOutcome outcome = run(spec(), endpoint);
+  EXPECT_EQ(outcome.report.replaced_pictures, 2) << "both records of the picture";
+  EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("size in bytes differs"));
+  EXPECT_EQ(endpoint.requests(), 5) << "a picture that was only saved anew costs nothing";
+}
+
 TEST_F(PipelineTest, ASecondRunCountsTheSameOddities) {
   write_text(folder_ / "in.jsonl",
              R"({"image_path": "a.png", "caption": "a cat", "width": 5, "height": 4}
