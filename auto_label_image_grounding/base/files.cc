@@ -46,6 +46,15 @@ Status write_all(int fd, std::string_view bytes, const fs::path& path) {
   return {};
 }
 
+// For a file without a name. The way by the descriptor is the cheaper one (/proc makes an inode for
+// each look-up); before Linux 6.10 it takes a capability. On false, errno says why.
+bool give_name(int fd, const fs::path& path) {
+  if (::linkat(fd, "", AT_FDCWD, path.c_str(), AT_EMPTY_PATH) == 0) return true;
+  if (errno == EEXIST) return false;
+  const std::string self = fmt::format("/proc/self/fd/{}", fd);
+  return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
+
 }  // namespace
 
 Result<std::string> read_file(const fs::path& path) {
@@ -97,9 +106,7 @@ Status write_new_file_atomically(const fs::path& path, std::string_view bytes,
   const int fd = ::open(path.parent_path().c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
   if (fd >= 0) {
     const Status written = write_all(fd, bytes, path);
-    const std::string self = fmt::format("/proc/self/fd/{}", fd);
-    const bool linked =
-        written && ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    const bool linked = written && give_name(fd, path);
     ::close(fd);
     if (!written || linked) return written;
   }
