@@ -116,24 +116,68 @@ class Watch:
         self.thread.join()
 
 
-def measure(command) -> Measured:
+class Interludes:
+    """Stops a process every few seconds for something else that is measured, and lets it go on: so
+    that both see the same machine, whatever others do to it meanwhile."""
+
+    EVERY = 10  # seconds
+
+    def __init__(self, pid: int, play):
+        self.pid, self.play = pid, play
+        self.seconds = 0.0  # for which the process stood still
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.take_turns, daemon=True)
+        self.thread.start()
+
+    def take_turns(self):
+        while not self.ended.wait(self.EVERY):
+            begin = time.perf_counter()
+            os.kill(self.pid, signal.SIGSTOP)
+            try:
+                if not self.is_stopped():
+                    return
+                self.play()
+            finally:
+                os.kill(self.pid, signal.SIGCONT)
+                self.seconds += time.perf_counter() - begin
+
+    def is_stopped(self):
+        """False where it has come to its end instead."""
+        while True:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state in "TZX":
+                return state == "T"
+            time.sleep(0.001)
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+
+
+def measure(command, interlude=None) -> Measured:
+    """`interlude`: called every few seconds, while the process stands still."""
     begin = time.perf_counter()
     with tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads yet could fill up
         process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
                                    stderr=errors, text=True)
         watch = Watch(process.pid)
+        interludes = interlude and Interludes(process.pid, interlude)
         out = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
+        if interludes:
+            interludes.stop()  # before the process is waited for: its id must stay its own
+            seconds -= interludes.seconds
+        _, status, usage = os.wait4(process.pid, 0)
         watch.stop()
         errors.seek(0)
         err = errors.read()
     if status != 0:
         sys.exit(f"benchmarks: {command[0]} failed:\n{out}\n{err}")
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_utime, watch.rss, watch.threads, out)
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_utime, watch.rss,
+                    watch.threads, out)
 
 
-def label(data: Path, results: Path, url: str, in_flight: int) -> Measured:
+def label(data: Path, results: Path, url: str, in_flight: int, interlude=None) -> Measured:
     """`results` should be a folder that was never there: ext4 is slow to make files where many were
     just removed."""
     spec = results.parent / "spec.yaml"
@@ -144,7 +188,7 @@ def label(data: Path, results: Path, url: str, in_flight: int) -> Measured:
                f"image_grounding.data.input_jsonl={data}/captions.jsonl",
                f"image_grounding.data.image_root={data}",
                f"image_grounding.workflow.max_workers={in_flight}"]
-    measured = measure(command)
+    measured = measure(command, interlude)
     summary = json.loads((results / "summary.json").read_text())
     if summary["status"] != "succeeded" or summary["records"]["failed"]:
         sys.exit(f"benchmarks: {summary}")
@@ -154,7 +198,8 @@ def label(data: Path, results: Path, url: str, in_flight: int) -> Measured:
 def least(runs) -> Measured:
     """The least of each figure, the most memory."""
     return Measured(min(run.seconds for run in runs), min(run.cpu for run in runs),
-                    min(run.user for run in runs), max(run.rss for run in runs), max(run.threads for run in runs), runs[-1].out)
+                    min(run.user for run in runs), max(run.rss for run in runs),
+                    max(run.threads for run in runs), runs[-1].out)
 
 
 def mean(runs) -> Measured:
