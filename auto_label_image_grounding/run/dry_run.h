@@ -31,7 +31,7 @@ struct DryRun {
   std::string endpoint;  // what is known about it, for people
 };
 
-// Checks the input, every picture's header, the prompts, and with one free request the endpoint:
+// Checks the input, every picture's header, the prompts, and with free requests the endpoint:
 // is it there, does it take the key, does it have the model. Errors: as run_pipeline() for input
 // and prompts; kEndpoint where the endpoint is not usable; kUnavailable where so many pictures
 // cannot be read that the run would fail. `environment` as for run_pipeline().

@@ -95,8 +95,11 @@ class OpenAiBackend final : public VlmBackend {
                                                     "image_grounding.vlm.openai.base_url={0}/v1",
                                                     place));
     }
-    // Gateways may offer chat alone.
-    if (response.status == 405) return place + " answers; it does not list its models";
+    // Gateways may offer chat alone; a 405, say, tells that its route is there.
+    const bool chat_is_there = answers.size() == 2 && answers[1].status != 404;
+    if (response.status == 405 || chat_is_there) {
+      return place + " answers; it does not list its models";
+    }
     if (response.status == 404) {
       return place +
              "/models is not there (status 404): whether chat/completions is, the first "

@@ -308,18 +308,24 @@ TEST(BackendTest, ABaseUrlWithoutItsVersionIsFoundOutForFree) {
   ASSERT_TRUE(bare->next_probe({}));
   EXPECT_EQ(bare->next_probe({})->url, "http://host:8000/models");
   ASSERT_TRUE(bare->next_probe({none}));
-  EXPECT_EQ(bare->next_probe({none})->url, "http://host:8000/v1/models");
-  EXPECT_EQ(bare->next_probe({none})->method, "GET");
-  EXPECT_FALSE(bare->next_probe({none, models}));
+  EXPECT_EQ(bare->next_probe({none})->url, "http://host:8000/chat/completions");
+  EXPECT_EQ(bare->next_probe({none})->method, "GET") << "a POST might cost something";
+  ASSERT_TRUE(bare->next_probe({none, none}));
+  EXPECT_EQ(bare->next_probe({none, none})->url, "http://host:8000/v1/models");
+  EXPECT_FALSE(bare->next_probe({none, none, models}));
   EXPECT_FALSE(bare->next_probe({models}));
-  const auto verdict = bare->judge_probes({none, models});
+  const auto verdict = bare->judge_probes({none, none, models});
   ASSERT_FALSE(verdict);
   EXPECT_THAT(verdict.error().message, HasSubstr("vlm.openai.base_url=http://host:8000/v1"));
   EXPECT_TRUE(bare->judge_probes({models}));
-  // A gateway that offers chat alone.
-  ASSERT_TRUE(bare->judge_probes({none, none}));
-  EXPECT_THAT(*bare->judge_probes({none, none}), HasSubstr("first request will show"));
-  EXPECT_TRUE(bare->judge_probes({none, answer_of(200, "<html>")}));
+  // Chat at the root, whatever stands below.
+  EXPECT_FALSE(bare->next_probe({none, answer_of(405)}));
+  ASSERT_TRUE(bare->judge_probes({none, answer_of(405)}));
+  EXPECT_THAT(*bare->judge_probes({none, answer_of(405)}), HasSubstr("does not list its models"));
+  // A gateway that offers chat alone, and says 404 to a GET.
+  ASSERT_TRUE(bare->judge_probes({none, none, none}));
+  EXPECT_THAT(*bare->judge_probes({none, none, none}), HasSubstr("first request will show"));
+  EXPECT_TRUE(bare->judge_probes({none, none, answer_of(200, "<html>")}));
   for (const char* whole : {"http://host:8000/v1", "http://host/v1beta", "http://host/api/v4"}) {
     EXPECT_FALSE(backend_at(whole)->next_probe({none})) << whole;
     EXPECT_THAT(backend_at(whole)->advice_on(FailureKind::kModel),
