@@ -178,9 +178,9 @@ Status judge_images(const Spec& spec, const DryRun& dry) {
 
 // What would end a run before its first request.
 Status check_usable(const Spec& spec, const ResultsDir& dir) {
-  if (auto status = check_writable(dir); !status) return status;
-  if (spec.workflow.force_reprocess) return {};
-  return refuse_edited_outputs(dir, selected_steps(spec));
+  const std::vector<Step> steps = selected_steps(spec);
+  if (auto status = check_writable(dir, steps); !status) return status;
+  return spec.workflow.force_reprocess ? Status() : refuse_edited_outputs(dir, steps);
 }
 
 }  // namespace

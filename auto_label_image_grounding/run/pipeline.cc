@@ -85,6 +85,7 @@ class PipelineRun {
  private:
   Status prepare_folder() {
     if (auto made = make_directories(dir_.root); !made) return made;
+    if (auto writable = check_writable(dir_, steps_); !writable) return writable;
     auto lock = RunLock::acquire(dir_);
     if (!lock) return tl::unexpected(lock.error());
     lock_.emplace(std::move(*lock));

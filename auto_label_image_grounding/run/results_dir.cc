@@ -23,6 +23,17 @@ std::string host_name() {
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown host";
 }
 
+// `path`, or the folder nearest to it that is there.
+std::filesystem::path first_existing(const std::filesystem::path& path) {
+  std::error_code code;
+  std::filesystem::path out = std::filesystem::absolute(path, code);
+  while (!std::filesystem::exists(std::filesystem::symlink_status(out, code)) &&
+         out.has_relative_path()) {
+    out = out.parent_path();
+  }
+  return out;
+}
+
 }  // namespace
 
 const char* name_of(Step step) { return step == Step::kExtraction ? "0" : "1"; }
@@ -41,18 +52,19 @@ Status ResultsDir::clean_temporaries() const {
   return make_directories(temporaries());
 }
 
-Status check_writable(const ResultsDir& dir) {
-  for (const std::filesystem::path& wanted :
-       {dir.temporaries(), dir.checkpoints(Step::kExtraction), dir.checkpoints(Step::kGrounding)}) {
-    std::error_code code;
-    std::filesystem::path folder = std::filesystem::absolute(wanted, code);
-    while (!std::filesystem::exists(std::filesystem::symlink_status(folder, code)) &&
-           folder.has_relative_path()) {
-      folder = folder.parent_path();
+Status check_writable(const ResultsDir& dir, const std::vector<Step>& steps) {
+  std::vector<std::filesystem::path> folders = {dir.root, dir.temporaries()};
+  for (const Step step : steps) {
+    folders.push_back(dir.step_dir(step));
+    folders.push_back(dir.checkpoints(step));
+  }
+  for (const std::filesystem::path& wanted : folders) {
+    const std::filesystem::path folder = first_existing(wanted);
+    std::error_code ignored;
+    int error = ENOTDIR;
+    if (std::filesystem::is_directory(folder, ignored)) {
+      error = ::access(folder.c_str(), W_OK | X_OK) == 0 ? 0 : errno;
     }
-    const int error = !std::filesystem::is_directory(folder, code) ? ENOTDIR
-                      : ::access(folder.c_str(), W_OK | X_OK) != 0 ? errno
-                                                                   : 0;
     if (error == 0) continue;
     return fail(ErrorKind::kIo,
                 fmt::format("cannot write in {}: {}", folder.string(), std::strerror(error)));

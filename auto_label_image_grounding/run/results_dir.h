@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "auto_label_image_grounding/base/status.h"
 
@@ -31,9 +32,9 @@ struct ResultsDir {
   Status clean_temporaries() const;
 };
 
-// Whether a run could write there, found out without writing: of the first folder on the way that
-// exists, and of those that the run would write into. kIo.
-Status check_writable(const ResultsDir& dir);
+// Whether a run of these steps could write there, found out without writing: asked of each folder
+// that it would write into, or of the first one on the way to it that exists. kIo.
+Status check_writable(const ResultsDir& dir, const std::vector<Step>& steps);
 
 // Held for the length of a run. A kernel lock (flock) on a file: a dead holder frees it, and it
 // works between containers that share the file system.

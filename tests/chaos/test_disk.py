@@ -161,16 +161,19 @@ def test_folder_that_cannot_be_made(results, data, endpoint, tmp_path):
     assert endpoint.requests == []
 
 
-@pytest.mark.parametrize("locked", ["", ".state", "step_0_expression_extraction/.ckpt",
-                                    "step_1_grounding/.ckpt", "step_1_grounding"])
+@pytest.mark.parametrize("locked", ["", "step_0_expression_extraction",
+                                    "step_0_expression_extraction/.ckpt",
+                                    "step_1_grounding", "step_1_grounding/.ckpt"])
 def test_folder_without_permission(locked, data, undisturbed, endpoint, tmp_path):
     """At the top or far below, in a results_dir that a first run has begun."""
     job = Job(tmp_path / "job", data, endpoint)
     assert job.run(settings={"workflow__max_requests": 8}).returncode == 1
     folder = job.results / locked
     folder.chmod(0o500)
+    begun = len(endpoint.requests)
     done = job.run(prefix=without_override())
     assert "Permission denied" in assert_clear_error(done, folder)
+    assert len(endpoint.requests) == begun, "noticed before anything is asked"
     assert_nothing_corrupt(job)
     folder.chmod(0o700)
     assert job.run().returncode == 0

@@ -186,11 +186,11 @@ DAILY_QUOTA = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerM
 ENDING = [
     ("openai", status(401, name="bare 401 twice"), "API key"),
     ("openai", status(403, name="bare 403 twice"), "API key"),
-    ("openai", status(404, name="bare 404 twice: the model is gone"), "model name (chaos)"),
+    ("openai", status(404, name="bare 404 twice: the model is gone"), "vlm.openai.model_name (chaos)"),
     ("openai", status(401, openai_error("Incorrect API key provided", code="invalid_api_key"),
                       name="invalid_api_key"), "API key"),
     ("openai", status(404, openai_error("The model `chaos` does not exist", code="model_not_found"),
-                      name="model_not_found"), "model name (chaos)"),
+                      name="model_not_found"), "vlm.openai.model_name (chaos)"),
     ("openai", status(429, openai_error("You exceeded your quota", code="insufficient_quota"),
                       name="insufficient_quota"), "billing"),
     ("gemini", status(400, gemini_error(400, "API key not valid.", "INVALID_ARGUMENT",
