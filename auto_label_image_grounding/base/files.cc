@@ -87,7 +87,8 @@ Status read_in_blocks(const fs::path& path, const std::function<Status(std::stri
     const std::string_view bytes(block.data(), static_cast<std::size_t>(in.gcount()));
     if (Status status = take(bytes); !status) return status;
   }
-  return {};
+  // A disk that fails must not pass for the end of the file.
+  return in.bad() ? fail(ErrorKind::kIo, fmt::format("cannot read {}", path.string())) : Status();
 }
 
 Status write_file_atomically(const fs::path& path, std::string_view bytes, Sync sync,

@@ -87,7 +87,9 @@ void Dataset::note_expression_ids(const ExtractedSample& sample) {
     std::int64_t number = 0;
     if (text.rfind(kPrefix, 0) != 0) continue;
     const char* begin = text.data() + kPrefix.size();
-    if (std::from_chars(begin, text.data() + text.size(), number).ec == std::errc()) {
+    constexpr std::int64_t kLargest = std::int64_t{1} << 28;  // beyond, no id of ours is numbered
+    const bool read = std::from_chars(begin, text.data() + text.size(), number).ec == std::errc();
+    if (read && number < kLargest) {
       next_expression_id_ = std::max(next_expression_id_, number + 1);
     }
   }

@@ -194,7 +194,7 @@ Status OutputWriter::publish() {
     steps.push_back(step);
   }
   if (auto status = publish_copy(steps.back()); !status) return status;
-  if (auto status = settle_published(settings_.dir, steps, steps.back()); !status) return status;
+  if (auto status = settle_published(settings_.dir, steps); !status) return status;
   auto status = write_bad_lines(std::numeric_limits<std::uint32_t>::max());
   return status ? failures_->commit() : status;
 }
@@ -204,8 +204,21 @@ Status OutputWriter::publish_step(Step step) {
   auto kept = keep_unknown(settings_.dir, step);
   if (!kept) return tl::unexpected(kept.error());
   if (*kept) kept_files_.push_back({settings_.dir.step_annotations(step), **kept});
+  if (auto status = keep_late_edit(step); !status) return status;
   auto status = announce(settings_.dir, step, output.hash.finish_hex());
   return status ? output.file.commit() : status;
+}
+
+// Edited while the run was at work, which may be days: too late to refuse, but not to be lost.
+Status OutputWriter::keep_late_edit(Step step) {
+  auto edited = edited_since_published(settings_.dir, step);
+  if (!edited) return tl::unexpected(edited.error());
+  if (!*edited) return {};
+  const auto path = settings_.dir.step_annotations(step);
+  auto kept = keep_previous(path);
+  if (!kept) return tl::unexpected(kept.error());
+  kept_files_.push_back({path, *kept});
+  return {};
 }
 
 Status OutputWriter::publish_copy(Step last) {

@@ -81,6 +81,7 @@ class OutputWriter {
   Status write(const FinishedRecord& finished);
   Status append(Step step, const Record& record);
   Status publish_step(Step step);
+  Status keep_late_edit(Step step);
   Status publish_copy(Step last);
   void count(const FinishedRecord& finished);
   Result<std::string> failure_line(const FinishedRecord& finished, const RecordError& error) const;

@@ -1,10 +1,8 @@
 #include "auto_label_image_grounding/run/published_files.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <array>
-#include <cstdint>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -24,14 +22,9 @@ fs::path digest_path(const ResultsDir& dir, Step step) {
   return dir.step_dir(step) / ".published.json";
 }
 
-// Size and time of change tell most often that nothing changed; the digest decides otherwise. An
-// empty object where there is no file.
-Json stat_of(const fs::path& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return Json::object();
-  return {{"size", info.st_size},
-          {"mtime_ns",
-           static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec}};
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
 }
 
 // What was noted of a step's file; an empty object where nothing was.
@@ -64,9 +57,7 @@ bool holds(const Json& digests, const std::string& digest) {
 Result<bool> edited_since_published(const ResultsDir& dir, Step step) {
   const fs::path path = dir.step_annotations(step);
   const Json published = read_digest(dir, step);
-  const Json now = stat_of(path);
-  if (now.empty() || !published.contains("sha256")) return false;
-  if (published.value("file", Json()) == now) return false;
+  if (!is_there(path) || !published.contains("sha256")) return false;
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
   return !holds(digests_in(published), *digest);
@@ -106,12 +97,10 @@ Status announce(const ResultsDir& dir, Step step, std::string_view sha256) {
                       Sync::kYes);
 }
 
-Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps, Step copied) {
+Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps) {
   for (const Step step : steps) {
     Json digest = read_digest(dir, step);
     digest.erase("previous");
-    digest["file"] = stat_of(dir.step_annotations(step));
-    if (step == copied) digest["copy"] = stat_of(dir.annotations());
     if (auto status = write_digest(dir, step, digest, Sync::kNo); !status) return status;
   }
   return {};
@@ -120,7 +109,7 @@ Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps, S
 Result<std::optional<fs::path>> keep_unknown(const ResultsDir& dir, Step step) {
   // An edited one has been refused before the run, or given up.
   const fs::path path = dir.step_annotations(step);
-  if (stat_of(path).empty() || read_digest(dir, step).contains("sha256")) return std::nullopt;
+  if (!is_there(path) || read_digest(dir, step).contains("sha256")) return std::nullopt;
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
   auto kept = keep_previous(path);
@@ -133,13 +122,10 @@ Result<std::optional<fs::path>> keep_unknown(const ResultsDir& dir, Step step) {
 
 Result<std::optional<fs::path>> keep_unknown_copy(const ResultsDir& dir) {
   const fs::path path = dir.annotations();
-  const Json now = stat_of(path);
-  if (now.empty()) return std::nullopt;
+  if (!is_there(path)) return std::nullopt;
   Json ours = Json::array();
   for (const Step step : kSteps) {
-    const Json published = read_digest(dir, step);
-    if (published.value("copy", Json()) == now) return std::nullopt;
-    for (const Json& digest : digests_in(published)) ours.push_back(digest);
+    for (const Json& digest : digests_in(read_digest(dir, step))) ours.push_back(digest);
   }
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());

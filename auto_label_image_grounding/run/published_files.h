@@ -1,8 +1,9 @@
 // What this program last wrote where users make corrections: so that an edited file is told from an
 // output of ours, and no correction is lost.
 //
-// Beside each step's annotations.jsonl stands .published.json with its SHA-256, size and time of
-// change: in the same folder, so that a copy of the folder takes it along.
+// Beside each step's annotations.jsonl stands .published.json with its SHA-256: in the same folder,
+// so that a copy of the folder takes it along. Size and time of change are not trusted: an edit
+// that falls between a file's renaming and a look at it would pass for ours.
 #pragma once
 
 #include <filesystem>
@@ -31,8 +32,8 @@ Status give_up_edits(const ResultsDir& dir, Step step);
 // The digests are written first, beside those of the files that may still be there: a process that
 // is killed in between, perhaps several times running, must not make its own files look edited.
 Status announce(const ResultsDir& dir, Step step, std::string_view sha256);
-// After all files are in place. `copied`: the step whose annotations.jsonl stands at the top.
-Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps, Step copied);
+// After all files are in place.
+Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps);
 
 // To be called before a file is replaced. Where it is not known to be an output of this program
 // (the copy at the top was edited, or another program wrote the file), it stays beside the new one

@@ -100,6 +100,18 @@ TEST_F(OutputWriterTest, AFileOfAnotherProgramIsKeptBesideTheNewOne) {
   EXPECT_TRUE(again.kept_files().empty());
 }
 
+TEST_F(OutputWriterTest, AnEditWhileTheRunIsAtWorkIsKept) {
+  ASSERT_TRUE(writer_of("first").publish());
+  OutputWriter writer = writer_of("second");
+  const auto path = dir_.step_annotations(Step::kExtraction);
+  const std::string mine = read_text(path) + "\n";
+  write_text(path, mine);
+  ASSERT_TRUE(writer.publish());
+  ASSERT_EQ(writer.kept_files().size(), 1u);
+  EXPECT_EQ(read_text(writer.kept_files()[0].kept_as), mine);
+  EXPECT_FALSE(edited());
+}
+
 // What is copied is the step's folder; .state/ stays behind.
 TEST_F(OutputWriterTest, AnEditIsSeenInACopyOfTheFolder) {
   ASSERT_TRUE(writer_of("first").publish());
