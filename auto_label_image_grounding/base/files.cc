@@ -137,7 +137,12 @@ Result<fs::path> keep_previous(const fs::path& path) {
     const bool exists = code == std::errc::file_exists;
     if (code && !exists) fs::copy_file(path, kept, fs::copy_options::none, code);
     if (!code) return kept;
-    if (exists || code == std::errc::file_exists) continue;
+    if (exists || code == std::errc::file_exists) {
+      // A process that was killed before it replaced `path` has kept it already.
+      std::error_code ignored;
+      if (fs::equivalent(path, kept, ignored)) return kept;
+      continue;
+    }
     return fail(ErrorKind::kIo, fmt::format("cannot keep {} as {}: {}", path.string(),
                                             kept.string(), code.message()));
   }

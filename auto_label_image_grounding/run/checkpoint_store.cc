@@ -119,15 +119,20 @@ std::optional<GroundingCheckpoint> CheckpointStore::find_grounding(
 Status CheckpointStore::save(Step step, const SampleName& name, std::string_view text) const {
   ++unsynced_;
   return write_new_file_atomically(file_of(dir_.checkpoints(step), checkpoint_name(name)), text,
-                                   dir_.temporaries(), [&] { return make_room(step, name); });
+                                   dir_.temporaries(), [&] { return make_room(step, name, text); });
 }
 
-Status CheckpointStore::make_room(Step step, const SampleName& name) const {
+Status CheckpointStore::make_room(Step step, const SampleName& name, std::string_view text) const {
   if (name.shared) return {};  // the name holds the key: it is the sample's own
   const fs::path path = file_of(dir_.checkpoints(step), checkpoint_name(name));
-  const auto text = read_file(path);
-  const auto header = text ? decode_checkpoint_header(*text) : tl::unexpected(text.error());
+  const auto standing = read_file(path);
+  const auto header =
+      standing ? decode_checkpoint_header(*standing) : tl::unexpected(standing.error());
   if (!header) return {};  // damaged
+  const bool stock = header->fingerprint.empty();
+  if (const auto ours = decode_checkpoint_header(text); stock && ours && fits(*header, *ours)) {
+    return {};  // this sample's, as the stock pipeline left it
+  }
   SampleName theirs{name.sample_id, sample_key(header->image_path, header->caption), true};
   if (theirs.key == name.key) return {};
   std::error_code code;

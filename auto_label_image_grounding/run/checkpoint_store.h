@@ -56,14 +56,15 @@ class CheckpointStore {
 
   // Atomic; durable against a crash of the process at once, against a loss of power once sync() has
   // been called. Where another sample's checkpoint stands under the name (two inputs that are
-  // labelled in one folder by turns), that one goes on under its name with a suffix.
+  // labelled in one folder by turns), that one goes on under its name with a suffix. `text`:
+  // encode_checkpoint().
   Status save(Step step, const SampleName& name, std::string_view text) const;
   // What was saved since the last sync().
   std::int64_t unsynced() const { return unsynced_; }
   Status sync() const;
 
  private:
-  Status make_room(Step step, const SampleName& name) const;
+  Status make_room(Step step, const SampleName& name, std::string_view text) const;
   std::vector<std::filesystem::path> candidates(Step step, const SampleName& name) const;
   ResultsDir dir_;
   mutable std::atomic<std::int64_t> unsynced_{0};

@@ -15,10 +15,6 @@ namespace {
 
 std::uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
 
-std::uint64_t content_hash_of(const Sample& sample) {
-  return hash_of(plain_path(sample.image_path)) * 31 + hash_of(sample.caption);
-}
-
 // Lines that are not blank: so that what is made for each has its size at once, and need not grow.
 Result<std::size_t> count_lines(const std::filesystem::path& path) {
   auto file = JsonlFile::open(path);
@@ -73,9 +69,10 @@ void Dataset::add(const LinePosition& position, const Sample& sample, Hashes& ha
   Entry entry;
   entry.position = position;
   entries_.push_back(entry);
-  hashes.image.push_back(hash_of(sample.image_path));
+  const std::uint64_t image = hash_of(plain_path(sample.image_path));
+  hashes.image.push_back(image);
   hashes.id.push_back(hash_of(sanitise_id(sample.image_id)));
-  hashes.content.push_back(content_hash_of(sample));
+  hashes.content.push_back(image * 31 + hash_of(sample.caption));
 }
 
 void Dataset::note_expression_ids(const ExtractedSample& sample) {

@@ -38,7 +38,8 @@ class Dataset {
   std::size_t groups() const { return group_starts_.size() - 1; }
   const std::vector<BadLine>& bad_lines() const { return bad_lines_; }
   // The record positions of a group (mostly: one image), ascending. Groups are ordered by their
-  // first record. Grouping is by hash: whoever loads a group must compare the paths themselves.
+  // first record. Grouping is by hash: whoever loads a group must compare the paths themselves, as
+  // plain_path() spells them.
   std::span<const std::uint32_t> group(std::size_t index) const;
 
   Result<std::string> line(std::size_t record) const;

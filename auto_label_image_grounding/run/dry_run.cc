@@ -27,6 +27,10 @@ namespace {
 
 constexpr std::size_t kShownComplaints = 5;
 
+bool asks_without_picture(const Spec& spec) {
+  return spec.data.on_missing_image == OnMissingImage::kTextOnly;
+}
+
 // What the records of one image still need.
 struct ImageNeed {
   std::int64_t extractions = 0;
@@ -34,11 +38,14 @@ struct ImageNeed {
   double prompt_characters = 0;
 };
 
-void add_record(const RunContext& context, const RecordJob& record, ImageNeed& need,
-                DryRun& counts) {
-  counts.finished_extractions += context.extracts() && record.extraction ? 1 : 0;
+void count_finished(const RecordJob& record, bool readable, DryRun& counts) {
+  const bool extracted = record.extraction && (readable || record.extraction->size);
+  counts.finished_extractions += extracted ? 1 : 0;
   counts.finished_groundings += record.grounding ? 1 : 0;
-  if (record.earlier_error) return;
+  counts.earlier_failures += record.earlier_error ? 1 : 0;
+}
+
+void add_need(const RunContext& context, const RecordJob& record, ImageNeed& need) {
   const bool extracts = context.extracts() && !record.extraction;
   const bool has_caption = !trim(record.sample.caption).empty();
   if (extracts && has_caption) {
@@ -50,24 +57,35 @@ void add_record(const RunContext& context, const RecordJob& record, ImageNeed& n
   if (context.grounds() && !record.grounding && has_expressions) need.grounding = true;
 }
 
+// What the records still need of a picture whose header is `info`; complains where it cannot be
+// read and any of them needs it.
+ImageNeed needs_of(const RunContext& context, const Result<ImageInfo>& info,
+                   std::vector<RecordJob>& records, DryRun& counts) {
+  ImageNeed need;
+  std::int64_t affected = 0;
+  for (RecordJob& record : records) {
+    if (info) drop_stale_grounding(record, {info->width, info->height});
+    count_finished(record, info.has_value(), counts);
+    if (is_settled(context, record)) continue;
+    affected += info ? 0 : 1;
+    if (info || asks_without_picture(context.spec)) add_need(context, record, need);
+  }
+  if (affected > 0) {
+    ++counts.unreadable_images;
+    counts.affected_records += affected;
+    counts.complaints.push_back(info.error().message);
+  }
+  return need;
+}
+
 void add_image(const RunContext& context, const std::string& path, std::vector<RecordJob>& records,
                DryRun& counts) {
   ++counts.images;
   const auto info = read_image_info(path, {context.spec.data.max_image_pixels});
-  ImageNeed need;
-  for (RecordJob& record : records) {
-    if (info) drop_stale_grounding(record, {info->width, info->height});
-    add_record(context, record, need, counts);
-  }
+  const ImageNeed need = needs_of(context, info, records, counts);
   const std::int64_t requests = need.extractions + (need.grounding ? 1 : 0);
   if (requests == 0) return;
-  const bool text_only = context.spec.data.on_missing_image == OnMissingImage::kTextOnly;
-  if (!info) {
-    ++counts.unreadable_images;
-    counts.affected_records += static_cast<std::int64_t>(records.size());
-    counts.complaints.push_back(info.error().message);
-    if (!text_only) return;
-  } else {
+  if (info) {
     const PictureSize sent = size_to_send({info->width, info->height}, context.coordinates,
                                           context.spec.vlm.max_image_side);
     counts.picture_tokens +=
@@ -81,14 +99,17 @@ void add_image(const RunContext& context, const std::string& path, std::vector<R
 }
 
 Status add_group(const RunContext& context, std::size_t group, DryRun& counts) {
-  std::map<std::string, std::vector<RecordJob>> by_path;
+  std::map<std::string, std::vector<RecordJob>> by_path;  // as plain_path() spells it
   RunReport ignored;
   for (const std::uint32_t index : context.dataset.group(group)) {
     auto record = load_record(context, index, ignored);
     if (!record) return tl::unexpected(record.error());
-    by_path[record->sample.image_path].push_back(std::move(*record));
+    std::vector<RecordJob>& of_image = by_path[plain_path(record->sample.image_path)];
+    of_image.push_back(std::move(*record));
   }
-  for (auto& [path, records] : by_path) add_image(context, path, records, counts);
+  for (auto& [key, records] : by_path) {
+    add_image(context, records.front().sample.image_path, records, counts);
+  }
   return {};
 }
 
@@ -96,6 +117,7 @@ void add_counts(DryRun& total, DryRun& part) {
   total.images += part.images;
   total.unreadable_images += part.unreadable_images;
   total.affected_records += part.affected_records;
+  total.earlier_failures += part.earlier_failures;
   total.extraction_requests += part.extraction_requests;
   total.grounding_requests += part.grounding_requests;
   total.finished_extractions += part.finished_extractions;
@@ -161,24 +183,25 @@ Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
   return redact(std::move(*verdict), secrets);
 }
 
-Status judge_images(const Spec& spec, const DryRun& dry) {
-  const std::int64_t bad = dry.affected_records + dry.bad_lines;
+Status judge_records(const Spec& spec, const DryRun& dry) {
+  const std::int64_t over_picture = asks_without_picture(spec) ? 0 : dry.affected_records;
+  const std::int64_t bad = over_picture + dry.bad_lines + dry.earlier_failures;
   const std::int64_t all = dry.records + dry.bad_lines;
-  const bool text_only = spec.data.on_missing_image == OnMissingImage::kTextOnly;
-  if (text_only ||
-      static_cast<double>(bad) <= spec.workflow.max_failure_ratio * static_cast<double>(all)) {
+  if (static_cast<double>(bad) <= spec.workflow.max_failure_ratio * static_cast<double>(all)) {
     return {};
   }
+  const std::string reason = spec.workflow.extract ? "line or picture" : "line, picture or step 0";
   return fail(ErrorKind::kUnavailable,
-              fmt::format("{} of {} would fail over line or picture, more than "
-                          "workflow.max_failure_ratio ({}) allows. The first: {}",
-                          bad, count_of(all, "record"), spec.workflow.max_failure_ratio,
-                          dry.complaints.empty() ? "" : dry.complaints.front()));
+              fmt::format("{} of {} would fail over {}, more than workflow.max_failure_ratio ({}) "
+                          "allows{}",
+                          bad, count_of(all, "record"), reason, spec.workflow.max_failure_ratio,
+                          dry.complaints.empty() ? "" : ". The first: " + dry.complaints.front()));
 }
 
 // What would end a run before its first request.
 Status check_usable(const Spec& spec, const ResultsDir& dir) {
   const std::vector<Step> steps = selected_steps(spec);
+  if (auto status = RunLock::check(dir); !status) return status;
   if (auto status = check_writable(dir, steps); !status) return status;
   return spec.workflow.force_reprocess ? Status() : refuse_edited_outputs(dir, steps);
 }
@@ -192,6 +215,8 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
   if (!prompts) return tl::unexpected(prompts.error());
   auto dataset = open_dataset(spec, dir);
   if (!dataset) return tl::unexpected(dataset.error());
+  const auto earlier = open_earlier_failures(spec, dir);
+  if (!earlier) return tl::unexpected(earlier.error());
 
   const auto backend = make_backend(spec.vlm);
   const CheckpointStore store(dir);
@@ -209,7 +234,7 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
   }
   DryRun dry;
   dry.records = static_cast<std::int64_t>(dataset->size());
-  dry.bad_lines = static_cast<std::int64_t>(dataset->bad_lines().size());
+  dry.bad_lines = static_cast<std::int64_t>(dataset->bad_lines().size() + earlier->bad_lines());
   for (const BadLine& bad : dataset->bad_lines()) {
     if (dry.complaints.size() >= kShownComplaints) break;
     dry.complaints.push_back(fmt::format("input line {}: {}", bad.number, bad.message));
@@ -220,7 +245,7 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
     return tl::unexpected(status.error());
   }
   for (const std::string& complaint : dry.complaints) hooks.logger->warning("{}", complaint);
-  if (auto status = judge_images(spec, dry); !status) return tl::unexpected(status.error());
+  if (auto status = judge_records(spec, dry); !status) return tl::unexpected(status.error());
 
   std::unique_ptr<HttpTransport> transport = std::move(environment.transport);
   if (!transport) {
@@ -236,14 +261,16 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
 
 std::string to_text(const DryRun& dry) {
   return fmt::format(
-      "records   {}, and {} lines that hold none\n"
-      "images    {}, {} of them cannot be read ({} records)\n"
+      "records   {}, and {} without one{}\n"
+      "images    {}, {} of them cannot be read ({})\n"
       "endpoint  {}\n"
       "requests  about {}: {} for step 0 ({} records are done), {} for step 1 ({} are done)\n"
       "tokens    about {:.0f} of pictures and {:.0f} of prompts; answers come on top\n"
       "Nothing was written, and nothing was asked that costs.\n",
-      dry.records, dry.bad_lines, dry.images, dry.unreadable_images, dry.affected_records,
-      dry.endpoint, dry.extraction_requests + dry.grounding_requests, dry.extraction_requests,
+      dry.records, count_of(dry.bad_lines, "line"),
+      dry.earlier_failures > 0 ? fmt::format("; {} failed in step 0", dry.earlier_failures) : "",
+      dry.images, dry.unreadable_images, count_of(dry.affected_records, "record"), dry.endpoint,
+      dry.extraction_requests + dry.grounding_requests, dry.extraction_requests,
       dry.finished_extractions, dry.grounding_requests, dry.finished_groundings, dry.picture_tokens,
       dry.prompt_tokens);
 }

@@ -16,7 +16,8 @@ struct DryRun {
   std::int64_t bad_lines = 0;
   std::int64_t images = 0;
   std::int64_t unreadable_images = 0;
-  std::int64_t affected_records = 0;    // whose image cannot be read
+  std::int64_t affected_records = 0;    // that need an image that cannot be read
+  std::int64_t earlier_failures = 0;    // step 1 alone: records that failed in step 0
   std::vector<std::string> complaints;  // the first bad lines and unreadable images
 
   // Requests that are still to be sent; step 1's are one an image where the expressions are not
@@ -33,8 +34,9 @@ struct DryRun {
 
 // Checks the input, every picture's header, the prompts, and with free requests the endpoint:
 // is it there, does it take the key, does it have the model. Errors: as run_pipeline() for input
-// and prompts; kEndpoint where the endpoint is not usable; kUnavailable where so many pictures
-// cannot be read that the run would fail. `environment` as for run_pipeline().
+// and prompts; kInvalidArgument where another run works in results_dir; kEndpoint where the
+// endpoint is not usable; kUnavailable where so many pictures cannot be read that the run would
+// fail. `environment` as for run_pipeline().
 Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment = {});
 
 // A table for people.

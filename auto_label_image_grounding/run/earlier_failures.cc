@@ -23,28 +23,43 @@ std::string text_in(const json& failure, const char* key) {
 
 }  // namespace
 
-Result<EarlierFailures> EarlierFailures::open(const std::filesystem::path& path) {
+Result<EarlierFailures> EarlierFailures::open(const std::filesystem::path& path,
+                                              const std::string& bad_lines) {
   EarlierFailures out;
   auto file = JsonlFile::open(path);
-  if (!file && file.error().kind == ErrorKind::kNotFound) return out;
+  if (!file && file.error().kind == ErrorKind::kNotFound) {
+    out.of_another_run_ = !bad_lines.empty();
+    return out;
+  }
   if (!file) return tl::unexpected(file.error());
   out.file_.emplace(std::move(*file));
+  Sha256 hash;
   for (;;) {
     auto line = out.file_->next();
     if (!line) return tl::unexpected(line.error());
     if (!*line) break;
-    out.add(**line);
+    out.add(**line, hash);
+  }
+  const std::string found = out.bad_lines_.empty() ? "" : hash.finish_hex();
+  if (found != bad_lines) {
+    EarlierFailures nothing;
+    nothing.of_another_run_ = true;
+    return nothing;
   }
   std::sort(out.records_.begin(), out.records_.end(),
             [](const Entry& a, const Entry& b) { return a.hash < b.hash; });
   return out;
 }
 
-void EarlierFailures::add(const JsonlLine& line) {
+void EarlierFailures::add(const JsonlLine& line, Sha256& bad_lines) {
   const json failure = json::parse(line.text, nullptr, false);
   if (!failure.is_object()) return;
   const bool of_input = failure.value("step", json()).is_null();
-  if (of_input && text_in(failure, "kind") == "bad_line") bad_lines_.push_back(line.position);
+  if (of_input && text_in(failure, "kind") == "bad_line") {
+    bad_lines_.push_back(line.position);
+    bad_lines.add(line.text);
+    bad_lines.add("\n");
+  }
   if (text_in(failure, "step") != "0") return;
   records_.push_back(
       {hash_of(text_in(failure, "sample_id"), text_in(failure, "image_path")), line.position});

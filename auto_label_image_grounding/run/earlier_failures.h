@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auto_label_image_grounding/base/hash.h"
 #include "auto_label_image_grounding/base/status.h"
 #include "auto_label_image_grounding/data/jsonl.h"
 
@@ -20,8 +21,13 @@ class EarlierFailures {
  public:
   EarlierFailures() = default;
   // Empty where there is no such file. Lines that tell of no failure of step 0 are passed over.
-  // kIo.
-  static Result<EarlierFailures> open(const std::filesystem::path& path);
+  // `bad_lines`: what is noted with step 0's output, see Published. kIo.
+  static Result<EarlierFailures> open(const std::filesystem::path& path,
+                                      const std::string& bad_lines);
+
+  // The file tells of another run than the one whose output step 1 reads (a run of step 0 was
+  // killed before it replaced the file, or the file was removed): nothing is taken from it.
+  bool of_another_run() const { return of_another_run_; }
 
   // Lines of the input that hold no record, as failures.jsonl has them.
   std::size_t bad_lines() const { return bad_lines_.size(); }
@@ -36,11 +42,12 @@ class EarlierFailures {
     std::uint64_t hash = 0;  // of sample_id and image_path
     LinePosition position;
   };
-  void add(const JsonlLine& line);
+  void add(const JsonlLine& line, Sha256& bad_lines);
 
   std::optional<JsonlFile> file_;
   std::vector<LinePosition> bad_lines_;
   std::vector<Entry> records_;  // ordered by hash
+  bool of_another_run_ = false;
 };
 
 }  // namespace alig

@@ -64,12 +64,6 @@ void count_reused_grounding(const RunContext& context, const RecordJob& record, 
   ++report.step[1].from_checkpoint;
 }
 
-bool is_settled(const RunContext& context, const RecordJob& record) {
-  if (record.error || record.earlier_error) return true;
-  const bool extracted = !context.extracts() || (record.extraction && record.extraction->size);
-  return extracted && (!context.grounds() || record.grounding);
-}
-
 // The step that a record fails in over its picture: what step 0 found earlier is not lost.
 Step failing_step(const RunContext& context, const RecordJob& record) {
   const bool extracted = record.extraction && record.extraction->size;
@@ -248,6 +242,12 @@ bool has_all(const std::map<std::string, std::vector<Instance>>& found,
 
 }  // namespace
 
+bool is_settled(const RunContext& context, const RecordJob& record) {
+  if (record.error || record.earlier_error) return true;
+  const bool extracted = !context.extracts() || (record.extraction && record.extraction->size);
+  return extracted && (!context.grounds() || record.grounding);
+}
+
 bool drop_stale_grounding(RecordJob& record, PictureSize upright) {
   if (!record.grounding || !record.grounding->size || *record.grounding->size == upright) {
     return false;
@@ -300,11 +300,10 @@ Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& conte
   for (const std::uint32_t index : context.dataset.group(group)) {
     auto record = load_record(context, index, report);
     if (!record) return tl::unexpected(record.error());
-    const std::string& path = record->sample.image_path;
-    std::shared_ptr<ImageJob>& job = by_path[path];
+    std::shared_ptr<ImageJob>& job = by_path[plain_path(record->sample.image_path)];
     if (!job) {
       job = std::make_shared<ImageJob>();
-      job->image_path = path;
+      job->image_path = record->sample.image_path;
     }
     job->records.push_back(std::move(*record));
   }

@@ -78,6 +78,9 @@ Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
 // One record with what its checkpoints hold; nothing else is done for it.
 Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunReport& report);
 
+// Whether nothing is left to do for a record, so that the state of its picture does not matter.
+bool is_settled(const RunContext& context, const RecordJob& record);
+
 // Drops boxes that a checkpoint holds of a picture of another size than `upright`: the picture was
 // replaced under its path. True where it did.
 bool drop_stale_grounding(RecordJob& record, PictureSize upright);

@@ -181,12 +181,15 @@ Status OutputWriter::write_bad_lines(std::uint32_t before) {
                                       {"http_status", nullptr},
                                       {"attempts", 0},
                                       {"message", bad.message}});
+    bad_lines_hash_.add(line);
     if (auto status = failures_->append(line); !status) return status;
   }
   return {};
 }
 
 Status OutputWriter::publish() {
+  auto rest = write_bad_lines(std::numeric_limits<std::uint32_t>::max());
+  if (!rest) return rest;
   std::vector<Step> steps;
   for (const Step step : {Step::kExtraction, Step::kGrounding}) {
     if (!outputs_[static_cast<int>(step)]) continue;
@@ -195,8 +198,7 @@ Status OutputWriter::publish() {
   }
   if (auto status = publish_copy(steps.back()); !status) return status;
   if (auto status = settle_published(settings_.dir, steps); !status) return status;
-  auto status = write_bad_lines(std::numeric_limits<std::uint32_t>::max());
-  return status ? failures_->commit() : status;
+  return failures_->commit();
 }
 
 Status OutputWriter::publish_step(Step step) {
@@ -205,7 +207,12 @@ Status OutputWriter::publish_step(Step step) {
   if (!kept) return tl::unexpected(kept.error());
   if (*kept) kept_files_.push_back({settings_.dir.step_annotations(step), **kept});
   if (auto status = keep_late_edit(step); !status) return status;
-  auto status = announce(settings_.dir, step, output.hash.finish_hex());
+  published_digest_ = output.hash.finish_hex();
+  Published published{published_digest_, {}};
+  if (step == Step::kExtraction && !settings_.bad_lines.empty()) {
+    published.bad_lines = bad_lines_hash_.finish_hex();
+  }
+  auto status = announce(settings_.dir, step, published);
   return status ? output.file.commit() : status;
 }
 
@@ -229,6 +236,7 @@ Status OutputWriter::publish_copy(Step last) {
   if (!copy) return tl::unexpected(copy.error());
   auto status = read_in_blocks(settings_.dir.step_annotations(last),
                                [&](std::string_view bytes) { return copy->append(bytes); });
+  if (status) status = announce_copy(settings_.dir, published_digest_);
   return status ? copy->commit() : status;
 }
 

@@ -100,6 +100,8 @@ class OutputWriter {
   ExpressionIds extracted_ids_;  // step 1 alone: those that step 0's lines have
   std::optional<AtomicFile> failures_;
   std::size_t next_bad_line_ = 0;
+  Sha256 bad_lines_hash_;
+  std::string published_digest_;  // of the file that was published last
   std::vector<KeptFile> kept_files_;
 };
 

@@ -97,7 +97,7 @@ class PipelineRun {
     describe_run();
     auto dataset = open_dataset(spec_, dir_);
     if (!dataset) return tl::unexpected(dataset.error());
-    auto earlier = earlier_failures();
+    auto earlier = open_earlier_failures(spec_, dir_);
     if (!earlier) return tl::unexpected(earlier.error());
     note_input(*dataset, *earlier);
     auto prompts = load_prompts(spec_.prompts);
@@ -121,12 +121,6 @@ class PipelineRun {
     return label(context, std::move(*earlier));
   }
 
-  // Of step 0, where step 1 runs alone.
-  Result<EarlierFailures> earlier_failures() const {
-    if (spec_.workflow.extract) return EarlierFailures();
-    return EarlierFailures::open(dir_.failures());
-  }
-
   void describe_run() {
     coordinates_ = choose_coordinates(spec_.vlm.coordinates, backend_->model());
     report_.backend = spec_.vlm.backend == Backend::kGemini ? "gemini" : "openai";
@@ -147,6 +141,13 @@ class PipelineRun {
     report_.records = static_cast<std::int64_t>(dataset.size());
     report_.bad_lines = static_cast<std::int64_t>(dataset.bad_lines().size() + earlier.bad_lines());
     if (report_.bad_lines > 0) report_.failures_by_kind["bad_line"] = report_.bad_lines;
+    if (earlier.of_another_run()) {
+      warn(
+          fmt::format("{} is not of the run that wrote {}: what its input's bad lines were is not "
+                      "known; a run with image_grounding.workflow.steps=[\"0\",\"1\"] finds them "
+                      "again",
+                      dir_.failures().string(), input_path(spec_, dir_).string()));
+    }
     constexpr std::size_t kShown = 5;
     for (std::size_t i = 0; i < std::min(kShown, dataset.bad_lines().size()); ++i) {
       const BadLine& bad = dataset.bad_lines()[i];
@@ -367,13 +368,21 @@ class PipelineRun {
                     text, spec_.workflow.max_failure_ratio, failure_advice()));
   }
 
-  // Step 1 alone does not try again what failed in step 0.
+  // Step 1 alone does not try again what failed in step 0; and where step 0's output was edited, a
+  // run of step 0 would refuse to replace it.
   std::string failure_advice() const {
-    const bool both =
-        spec_.workflow.extract || (report_.step[0].failed == 0 && report_.bad_lines == 0);
-    return both ? "run again to try them again"
-                : "run again with image_grounding.workflow.steps=[\"0\",\"1\"] to try those of "
-                  "step 0 again";
+    if (spec_.workflow.extract || (report_.step[0].failed == 0 && report_.bad_lines == 0)) {
+      return "run again to try them again";
+    }
+    const auto edited = edited_since_published(dir_, Step::kExtraction);
+    if (edited && !*edited) {
+      return "run again with image_grounding.workflow.steps=[\"0\",\"1\"] to try those of step 0 "
+             "again";
+    }
+    return fmt::format(
+        "{} was edited and stays as it is: label what failed in step 0 from an "
+        "input of its own in another results_dir",
+        dir_.step_annotations(Step::kExtraction).string());
   }
 
   std::string failure_list() const {

@@ -18,25 +18,23 @@ namespace fs = std::filesystem;
 
 constexpr std::array kSteps = {Step::kExtraction, Step::kGrounding};
 
-fs::path digest_path(const ResultsDir& dir, Step step) {
-  return dir.step_dir(step) / ".published.json";
-}
+// `file`: an annotations.jsonl.
+fs::path digest_path(const fs::path& file) { return file.parent_path() / ".published.json"; }
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
 }
 
-// What was noted of a step's file; an empty object where nothing was.
-Json read_digest(const ResultsDir& dir, Step step) {
-  const auto text = read_file(digest_path(dir, step));
+// What was noted of a file; an empty object where nothing was.
+Json read_digest(const fs::path& file) {
+  const auto text = read_file(digest_path(file));
   Json digest = text ? Json::parse(*text, nullptr, false) : Json();
   return digest.is_object() ? digest : Json::object();
 }
 
-Status write_digest(const ResultsDir& dir, Step step, const Json& digest, Sync sync) {
-  return write_file_atomically(digest_path(dir, step), digest.dump() + "\n", sync,
-                               dir.temporaries());
+Status write_digest(const ResultsDir& dir, const fs::path& file, const Json& digest, Sync sync) {
+  return write_file_atomically(digest_path(file), digest.dump() + "\n", sync, dir.temporaries());
 }
 
 // Of all the contents that the file may have although nobody edited it.
@@ -52,11 +50,23 @@ bool holds(const Json& digests, const std::string& digest) {
   return std::find(digests.begin(), digests.end(), digest) != digests.end();
 }
 
+// `digest` is noted beside those of the contents that the file may have until it is replaced.
+Status announce_digest(const ResultsDir& dir, const fs::path& file, Json digest) {
+  digest["previous"] = digests_in(read_digest(file));
+  return write_digest(dir, file, digest, Sync::kYes);
+}
+
+Status settle_digest(const ResultsDir& dir, const fs::path& file) {
+  Json digest = read_digest(file);
+  digest.erase("previous");
+  return write_digest(dir, file, digest, Sync::kNo);
+}
+
 }  // namespace
 
 Result<bool> edited_since_published(const ResultsDir& dir, Step step) {
   const fs::path path = dir.step_annotations(step);
-  const Json published = read_digest(dir, step);
+  const Json published = read_digest(path);
   if (!is_there(path) || !published.contains("sha256")) return false;
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
@@ -84,38 +94,41 @@ Status give_up_edits(const ResultsDir& dir, Step step) {
   auto edited = edited_since_published(dir, step);
   if (!edited) return tl::unexpected(edited.error());
   if (!*edited) return {};
-  auto digest = sha256_of_file(dir.step_annotations(step));
+  const fs::path path = dir.step_annotations(step);
+  auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
-  return write_digest(dir, step,
-                      {{"sha256", *digest}, {"previous", digests_in(read_digest(dir, step))}},
-                      Sync::kYes);
+  Json noted = read_digest(path);
+  noted["sha256"] = *digest;
+  return announce_digest(dir, path, std::move(noted));
 }
 
-Status announce(const ResultsDir& dir, Step step, std::string_view sha256) {
-  return write_digest(dir, step,
-                      {{"sha256", sha256}, {"previous", digests_in(read_digest(dir, step))}},
-                      Sync::kYes);
+Status announce(const ResultsDir& dir, Step step, const Published& published) {
+  Json digest = {{"sha256", published.annotations}};
+  if (!published.bad_lines.empty()) digest["bad_lines"] = published.bad_lines;
+  return announce_digest(dir, dir.step_annotations(step), std::move(digest));
+}
+
+Status announce_copy(const ResultsDir& dir, const std::string& sha256) {
+  return announce_digest(dir, dir.annotations(), {{"sha256", sha256}});
 }
 
 Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps) {
   for (const Step step : steps) {
-    Json digest = read_digest(dir, step);
-    digest.erase("previous");
-    if (auto status = write_digest(dir, step, digest, Sync::kNo); !status) return status;
+    if (auto status = settle_digest(dir, dir.step_annotations(step)); !status) return status;
   }
-  return {};
+  return settle_digest(dir, dir.annotations());
 }
 
 Result<std::optional<fs::path>> keep_unknown(const ResultsDir& dir, Step step) {
   // An edited one has been refused before the run, or given up.
   const fs::path path = dir.step_annotations(step);
-  if (!is_there(path) || read_digest(dir, step).contains("sha256")) return std::nullopt;
+  if (!is_there(path) || read_digest(path).contains("sha256")) return std::nullopt;
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
   auto kept = keep_previous(path);
   if (!kept) return tl::unexpected(kept.error());
   // It is safe now: a later run may replace it, where this one is killed before it does.
-  auto status = write_digest(dir, step, {{"sha256", *digest}}, Sync::kYes);
+  auto status = write_digest(dir, path, {{"sha256", *digest}}, Sync::kYes);
   if (!status) return tl::unexpected(status.error());
   return *kept;
 }
@@ -123,9 +136,11 @@ Result<std::optional<fs::path>> keep_unknown(const ResultsDir& dir, Step step) {
 Result<std::optional<fs::path>> keep_unknown_copy(const ResultsDir& dir) {
   const fs::path path = dir.annotations();
   if (!is_there(path)) return std::nullopt;
-  Json ours = Json::array();
-  for (const Step step : kSteps) {
-    for (const Json& digest : digests_in(read_digest(dir, step))) ours.push_back(digest);
+  Json ours = digests_in(read_digest(path));
+  for (const Step step : kSteps) {  // where the file at the top was moved without its digest
+    for (const Json& digest : digests_in(read_digest(dir.step_annotations(step)))) {
+      ours.push_back(digest);
+    }
   }
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
@@ -133,6 +148,11 @@ Result<std::optional<fs::path>> keep_unknown_copy(const ResultsDir& dir) {
   auto kept = keep_previous(path);
   if (!kept) return tl::unexpected(kept.error());
   return *kept;
+}
+
+std::string published_bad_lines(const ResultsDir& dir, Step step) {
+  const Json digest = read_digest(dir.step_annotations(step)).value("bad_lines", Json());
+  return digest.is_string() ? digest.get<std::string>() : std::string();
 }
 
 }  // namespace alig

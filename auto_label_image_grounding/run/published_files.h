@@ -1,9 +1,10 @@
 // What this program last wrote where users make corrections: so that an edited file is told from an
 // output of ours, and no correction is lost.
 //
-// Beside each step's annotations.jsonl stands .published.json with its SHA-256: in the same folder,
-// so that a copy of the folder takes it along. Size and time of change are not trusted: an edit
-// that falls between a file's renaming and a look at it would pass for ours.
+// Beside each annotations.jsonl (the steps' and the copy at the top) stands .published.json with
+// its SHA-256: in the same folder, so that a copy of the folder takes it along. Size and time of
+// change are not trusted: an edit that falls between a file's renaming and a look at it would pass
+// for ours.
 #pragma once
 
 #include <filesystem>
@@ -28,10 +29,18 @@ Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& ste
 // later run, where this one does not come to its end. kIo.
 Status give_up_edits(const ResultsDir& dir, Step step);
 
-// Publishing goes: announce() each step, replace its file, replace the copy at the top, settle().
-// The digests are written first, beside those of the files that may still be there: a process that
-// is killed in between, perhaps several times running, must not make its own files look edited.
-Status announce(const ResultsDir& dir, Step step, std::string_view sha256);
+// What is noted of a file. Both are SHA-256 in hexadecimal digits.
+struct Published {
+  std::string annotations;
+  std::string bad_lines;  // step 0: of its input's bad lines in failures.jsonl; "" without any
+};
+
+// Publishing goes: announce() each step, replace its file, the same for the copy at the top,
+// settle_published(). The digests are written first, beside those of the files that may still be
+// there: a process that is killed in between, perhaps several times running, must not make its own
+// files look edited.
+Status announce(const ResultsDir& dir, Step step, const Published& published);
+Status announce_copy(const ResultsDir& dir, const std::string& sha256);
 // After all files are in place.
 Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps);
 
@@ -40,5 +49,8 @@ Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps);
 // under the path that is returned. kIo.
 Result<std::optional<std::filesystem::path>> keep_unknown(const ResultsDir& dir, Step step);
 Result<std::optional<std::filesystem::path>> keep_unknown_copy(const ResultsDir& dir);
+
+// Published::bad_lines of the step; "" where nothing is noted.
+std::string published_bad_lines(const ResultsDir& dir, Step step);
 
 }  // namespace alig

@@ -6,8 +6,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -21,6 +23,26 @@ namespace {
 std::string host_name() {
   std::array<char, 256> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown host";
+}
+
+std::filesystem::path lock_path(const ResultsDir& dir) { return dir.state_dir() / "lock"; }
+
+Error locked_error(const ResultsDir& dir) {
+  const auto holder = read_file(lock_path(dir));
+  return {ErrorKind::kInvalidArgument,
+          fmt::format("another run is working in {} ({}): wait for it, stop it, or choose another "
+                      "results_dir",
+                      dir.root.string(), holder ? trim(*holder) : "holder unknown")};
+}
+
+// check() holds the lock for an instant: that must not turn a run away.
+bool lock_patiently(int fd) {
+  constexpr int kTries = 5;
+  for (int i = 0; i < kTries; ++i) {
+    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+  }
+  return false;
 }
 
 // `path`, or the folder nearest to it that is there.
@@ -74,25 +96,27 @@ Status check_writable(const ResultsDir& dir, const std::vector<Step>& steps) {
 
 Result<RunLock> RunLock::acquire(const ResultsDir& dir) {
   if (auto made = make_directories(dir.state_dir()); !made) return tl::unexpected(made.error());
-  const std::filesystem::path path = dir.state_dir() / "lock";
+  const std::filesystem::path path = lock_path(dir);
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) {
     return fail(ErrorKind::kIo,
                 fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
   }
   RunLock lock(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const auto holder = read_file(path);
-    return fail(ErrorKind::kInvalidArgument,
-                fmt::format("another run is working in {} ({}): wait for it, stop it, or choose "
-                            "another results_dir",
-                            dir.root.string(), holder ? trim(*holder) : "holder unknown"));
-  }
+  if (!lock_patiently(fd)) return tl::unexpected(locked_error(dir));
   const std::string holder = fmt::format("host {}, pid {}\n", host_name(), ::getpid());
   // For people alone: the lock holds with or without it.
   if (::ftruncate(fd, 0) == 0) [[maybe_unused]]
     const ssize_t ignored = ::pwrite(fd, holder.data(), holder.size(), 0);
   return lock;
+}
+
+Status RunLock::check(const ResultsDir& dir) {
+  const int fd = ::open(lock_path(dir).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};  // nobody has run there, or nobody can tell
+  const RunLock lock(fd);
+  const bool free = ::flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+  return free ? Status() : tl::unexpected(locked_error(dir));
 }
 
 RunLock::RunLock(RunLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

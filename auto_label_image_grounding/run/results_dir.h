@@ -42,6 +42,8 @@ class RunLock {
  public:
   // kInvalidArgument where another run holds it; names that run's host and pid.
   static Result<RunLock> acquire(const ResultsDir& dir);
+  // The same error without taking the lock, and without writing.
+  static Status check(const ResultsDir& dir);
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&&) = delete;
   ~RunLock();

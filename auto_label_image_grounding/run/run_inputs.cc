@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "auto_label_image_grounding/run/published_files.h"
+
 namespace alig {
 namespace {
 
@@ -48,6 +50,11 @@ Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir) {
                     extracts ? spec.data.image_root : "");
   if (!dataset) return tl::unexpected(explain(dataset.error(), spec, dir));
   return dataset;
+}
+
+Result<EarlierFailures> open_earlier_failures(const Spec& spec, const ResultsDir& dir) {
+  if (spec.workflow.extract) return EarlierFailures();
+  return EarlierFailures::open(dir.failures(), published_bad_lines(dir, Step::kExtraction));
 }
 
 Status check_inputs(const Spec& spec, const ResultsDir& dir) {

@@ -7,7 +7,7 @@
 
 #include "auto_label_image_grounding/base/status.h"
 #include "auto_label_image_grounding/run/dataset.h"
-#include "auto_label_image_grounding/run/image_job.h"
+#include "auto_label_image_grounding/run/earlier_failures.h"
 #include "auto_label_image_grounding/run/results_dir.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/vlm/prompts.h"
@@ -26,6 +26,9 @@ Status check_inputs(const Spec& spec, const ResultsDir& dir);
 
 // The input, or step 0's output where step 1 runs alone. kNotFound and kIo say what to do.
 Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir);
+
+// Step 1 alone: what failures.jsonl says of step 0; else nothing. kIo.
+Result<EarlierFailures> open_earlier_failures(const Spec& spec, const ResultsDir& dir);
 
 struct RunPrompts {
   PromptTemplate extraction;

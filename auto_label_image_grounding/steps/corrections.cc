@@ -1,6 +1,7 @@
 #include "auto_label_image_grounding/steps/corrections.h"
 
 #include <charconv>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -50,32 +51,37 @@ class SpanCheck {
   explicit SpanCheck(std::string_view caption)
       : lower_(lower_code_points(to_code_points(caption))), finder_(caption) {}
 
+  // True spans keep their places: to be called with every expression before mend().
+  void reserve(const Record& expression) {
+    const std::optional<CharSpan> given = span_in(expression);
+    const std::string text = text_in(expression, "text");
+    if (given && is_true(*given, text)) finder_.reserve(text, *given);
+  }
+
+  void mend(Record& expression, LabelCounts& counts) {
+    const std::string* raw = expression.raw("char_span");
+    if (raw != nullptr && *raw == "null") return;
+    const std::optional<CharSpan> given = span_in(expression);
+    const std::string text = text_in(expression, "text");
+    if (given && is_true(*given, text)) return;
+    std::optional<std::pair<std::int64_t, std::int64_t>> hint;
+    if (given) hint = {given->begin, given->end};
+    const auto found = finder_.take(text, hint);
+    ++(found ? counts.spans_corrected : counts.null_spans);
+    expression.set("char_span", found ? fmt::format("[{}, {}]", found->begin, found->end) : "null");
+  }
+
+ private:
   bool is_true(const CharSpan& span, std::string_view text) const {
     const auto wanted = lower_code_points(to_code_points(text));
     const auto size = static_cast<std::int64_t>(lower_.size());
     if (span.begin < 0 || span.end > size || span.begin >= span.end) return false;
     return std::vector<char32_t>(lower_.begin() + span.begin, lower_.begin() + span.end) == wanted;
   }
-  std::optional<CharSpan> find(std::string_view text, const std::optional<CharSpan>& near) {
-    std::optional<std::pair<std::int64_t, std::int64_t>> hint;
-    if (near) hint = {near->begin, near->end};
-    return finder_.take(text, hint);
-  }
 
- private:
   std::vector<char32_t> lower_;
   SpanFinder finder_;
 };
-
-void check_span(Record& expression, std::string_view text, SpanCheck& check, LabelCounts& counts) {
-  const std::string* raw = expression.raw("char_span");
-  if (raw != nullptr && *raw == "null") return;
-  const std::optional<CharSpan> given = span_in(expression);
-  const auto found = check.find(text, given);  // also where it is true: nobody else may take it
-  if (given && check.is_true(*given, text)) return;
-  ++(found ? counts.spans_corrected : counts.null_spans);
-  expression.set("char_span", found ? fmt::format("[{}, {}]", found->begin, found->end) : "null");
-}
 
 }  // namespace
 
@@ -88,7 +94,7 @@ std::string ExpressionIds::claim(const std::string& wanted) {
 
 bool ExpressionIds::take(const std::string& id) {
   const auto number = number_of(id);
-  if (!number) return others_.insert(id).second;
+  if (!number) return others_.insert(std::hash<std::string>{}(id)).second;
   if (*number >= taken_.size()) taken_.resize(*number + 1);
   if (taken_[*number]) return false;
   taken_[*number] = true;
@@ -98,25 +104,29 @@ bool ExpressionIds::take(const std::string& id) {
 void check_corrections(Record& extracted, ExpressionIds& ids, LabelCounts& counts) {
   const std::string* given = extracted.raw("expressions");
   if (given == nullptr) return;
-  std::vector<std::string> expressions = split_raw_array(*given);
+  const std::vector<std::string> given_expressions = split_raw_array(*given);
   if (!extracted.value("cleaned_caption").is_string()) {
     extracted.set_string("cleaned_caption", trim(text_in(extracted, "caption")));
     ++counts.captions_kept;
   }
-  SpanCheck check(text_in(extracted, "cleaned_caption"));
-  for (std::string& raw : expressions) {
-    Record expression = Record::parse(raw).value_or(Record());
-    const std::string text = text_in(expression, "text");
-    check_span(expression, text, check, counts);
+  SpanCheck spans(text_in(extracted, "cleaned_caption"));
+  std::vector<Record> expressions;
+  for (const std::string& raw : given_expressions) {
+    expressions.push_back(Record::parse(raw).value_or(Record()));
+    spans.reserve(expressions.back());
+  }
+  std::vector<std::string> mended;
+  for (Record& expression : expressions) {
+    spans.mend(expression, counts);
     if (text_in(expression, "noun_chunk").empty()) {
-      expression.set_string("noun_chunk", head_noun(text));
+      expression.set_string("noun_chunk", head_noun(text_in(expression, "text")));
     }
     const std::string wanted = text_in(expression, "expression_id");
     const std::string id = ids.claim(wanted);
     if (id != wanted) expression.set_string("expression_id", id);
-    raw = expression.dump();
+    mended.push_back(expression.dump());
   }
-  extracted.set("expressions", fmt::format("[{}]", fmt::join(expressions, ", ")));
+  extracted.set("expressions", fmt::format("[{}]", fmt::join(mended, ", ")));
 }
 
 }  // namespace alig

@@ -13,7 +13,8 @@
 namespace alig {
 
 // Gives every expression of a file an id of its own: the one it has, or a new one where it has none
-// or somebody else has it already. A bit per id, as long as ids are numbered as ours are.
+// or somebody else has it already. A bit per id, as long as ids are numbered as ours are; an id of
+// another form is known by its hash (two with the same hash would count as equal).
 class ExpressionIds {
  public:
   // `next`: the first number that no expression of the file has.
@@ -26,13 +27,14 @@ class ExpressionIds {
 
   std::int64_t next_;
   std::vector<bool> taken_;
-  std::unordered_set<std::string> others_;  // ids of another form
+  std::unordered_set<std::size_t> others_;  // hashes of ids of another form
 };
 
 // Makes the char_span of each expression true: it stays where the text stands there, up to letter
-// case; else it becomes that of the nearest occurrence, or null. What was left out
-// (cleaned_caption, noun_chunk, expression_id, char_span) is filled in. Everything else stays as it
-// is written. Precondition: read_extracted_record() has taken the record.
+// case; else it becomes that of the nearest occurrence that no other expression of the same text
+// has, or null. What was left out (cleaned_caption, noun_chunk, expression_id, char_span) is filled
+// in. Everything else stays as it is written. Precondition: read_extracted_record() has taken the
+// record.
 void check_corrections(Record& extracted, ExpressionIds& ids, LabelCounts& counts);
 
 }  // namespace alig

@@ -58,4 +58,8 @@ std::optional<CharSpan> SpanFinder::take(
   return best;
 }
 
+void SpanFinder::reserve(std::string_view text, const CharSpan& span) {
+  taken_.emplace_back(lower_code_points(to_code_points(text)), span);
+}
+
 }  // namespace alig

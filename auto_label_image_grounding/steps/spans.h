@@ -22,6 +22,8 @@ class SpanFinder {
   // in code points.
   std::optional<CharSpan> take(std::string_view text,
                                const std::optional<std::pair<std::int64_t, std::int64_t>>& hint);
+  // Gives the place away to `text`, so that take() does not find it for the same text.
+  void reserve(std::string_view text, const CharSpan& span);
 
  private:
   bool stands_at(const std::vector<char32_t>& text, std::size_t begin) const;

@@ -1,5 +1,6 @@
 """`generate --dry-run`: everything is checked, nothing is written, nothing is asked that costs."""
 
+import fcntl
 import shutil
 import subprocess
 
@@ -111,3 +112,58 @@ def test_a_results_dir_that_cannot_be_written(teacher, scenes, spec, tmp_path):
     done = dry_run(spec, overrides(tmp_path / "file" / "out", scenes, teacher.url))
     assert done.returncode == 1
     assert f"cannot write in {tmp_path / 'file'}: Not a directory" in done.stderr
+
+
+def test_a_record_without_request_fails_over_its_picture_too(teacher, spec, tmp_path):
+    (tmp_path / "captions.jsonl").write_text('{"image_path": "gone.png", "caption": ""}\n')
+    arguments = overrides(tmp_path / "out", tmp_path, teacher.url)
+    done = dry_run(spec, arguments)
+    assert done.returncode == 1 and "1 of 1 record would fail" in done.stderr
+    ran = run(spec, arguments)
+    assert ran.returncode == 1 and "1 of 1 record failed" in ran.stderr
+    assert teacher.requests == 0
+
+
+def test_what_is_finished_needs_its_picture_no_more(teacher, scenes, spec, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    arguments = overrides(tmp_path / "out", data, teacher.url)
+    assert run(spec, arguments).returncode == 0
+    shutil.rmtree(data / "images")
+    done = dry_run(spec, arguments)
+    assert done.returncode == 0, done.stderr
+    assert "images    55, 0 of them cannot be read (0 records)" in done.stdout
+    assert run(spec, arguments).returncode == 0
+
+
+def test_what_failed_in_step_0_counts_for_step_1_alone(teacher, scenes, spec, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    captions = data / "captions.jsonl"
+    captions.write_text("nonsense\n" + captions.read_text())
+    (data / "images" / "scene_0000.png").unlink()
+    arguments = overrides(tmp_path / "out", data, teacher.url)
+    assert run(spec, [*arguments, "image_grounding.workflow.steps=[0]"]).returncode == 0
+    alone = [*arguments, "image_grounding.workflow.steps=[1]"]
+    done = dry_run(spec, alone)
+    assert done.returncode == 0, done.stderr
+    assert "records   60, and 1 line without one; 1 failed in step 0" in done.stdout
+    strict = [*alone, "image_grounding.workflow.max_failure_ratio=0"]
+    refused = dry_run(spec, strict)
+    assert refused.returncode == 1 and "2 of 61 records would fail" in refused.stderr
+    ran = run(spec, strict)
+    assert ran.returncode == 1 and "2 of 61 records failed" in ran.stderr
+
+
+def test_a_folder_in_which_a_run_is_at_work(teacher, scenes, spec, tmp_path):
+    results = tmp_path / "out"
+    (results / ".state").mkdir(parents=True)
+    arguments = overrides(results, scenes, teacher.url)
+    with (results / ".state" / "lock").open("w") as lock:
+        lock.write("host here, pid 17\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = dry_run(spec, arguments)
+        assert done.returncode == 1
+        assert "another run is working in" in done.stderr and "host here, pid 17" in done.stderr
+    assert dry_run(spec, arguments).returncode == 0

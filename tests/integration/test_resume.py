@@ -1,6 +1,9 @@
 """Nothing is asked twice, whatever stops a run."""
 
+import json
+import shutil
 import signal
+import subprocess
 
 from conftest import overrides, run, start, wait_until
 
@@ -84,3 +87,29 @@ def test_steps_run_separately_write_the_same_bytes(teacher, scenes, spec, tmp_pa
     assert teacher.requests == 2 * requests
     for name in OUTPUTS:
         assert (apart / name).read_bytes() == (together / name).read_bytes(), name
+
+
+def test_what_failed_in_an_edited_step_0_is_labelled_apart(teacher, scenes, spec, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    picture = data / "images" / "scene_0000.png"
+    whole = picture.read_bytes()
+    picture.write_bytes(b"")
+    results = tmp_path / "out"
+    arguments = overrides(results, data, teacher.url)
+    assert run(spec, [*arguments, "image_grounding.workflow.steps=[0]"]).returncode == 0
+    edited = results / "step_0_expression_extraction" / "annotations.jsonl"
+    edited.write_text(edited.read_text().replace('"noun_chunk": "', '"noun_chunk": "my ', 1))
+    alone = run(spec, [*arguments, "image_grounding.workflow.steps=[1]"])
+    assert alone.returncode == 0 and "in another results_dir" in alone.stderr
+    picture.write_bytes(whole)
+    found = subprocess.run(["grep", '"error": {"step": "0"', results / "annotations.jsonl"],
+                           capture_output=True, text=True, check=True).stdout
+    apart = tmp_path / "apart"
+    apart.mkdir()
+    (apart / "captions.jsonl").write_text(found)
+    done = run(spec, overrides(apart / "out", apart, teacher.url, data__image_root=""))
+    assert done.returncode == 0, done.stderr
+    [record] = map(json.loads, (apart / "out" / "annotations.jsonl").read_text().splitlines())
+    assert "error" not in record and record["expressions"]
+    assert record["pipeline_steps"] == ["step0_expression_extraction", "step1_grounding"]

@@ -68,6 +68,7 @@ TEST_F(FilesTest, WhatStandsThereIsKeptUnderANameOfItsOwn) {
     ASSERT_TRUE(kept) << kept.error().message;
     EXPECT_EQ(*kept, folder_ / name);
     EXPECT_TRUE(fs::exists(file)) << "a reader always finds it";
+    EXPECT_EQ(*keep_previous(file), *kept) << "it is kept already";
   }
   ASSERT_TRUE(write_file_atomically(file, "new"));
   EXPECT_EQ(*read_file(folder_ / "experiment.previous.yaml"), "experiment.previous.yaml");

@@ -95,6 +95,22 @@ TEST_F(CheckpointStoreTest, TakesOverStockCheckpointsThatMatch) {
   EXPECT_FALSE(store_.find_extraction(name("y", false), header("y")));
 }
 
+// Its path is the one of the input, without image_root: the same sample all the same.
+TEST_F(CheckpointStoreTest, AStockCheckpointOfTheSampleIsReplaced) {
+  const auto folder = dir_.checkpoints(Step::kExtraction);
+  const CheckpointHeader ours = {extraction_fingerprint({"root/a.jpg", "x", ""}), "m", "root/a.jpg",
+                                 "x"};
+  const SampleName sample = {"a", sample_key("root/a.jpg", "x"), false};
+  write_text(folder / "a.json",
+             R"({"image_path": "a.jpg", "caption": "x", "cleaned_caption": "X.",
+                 "expressions": []})");
+  ASSERT_TRUE(store_.find_extraction(sample, ours));
+  ASSERT_TRUE(store_.save(Step::kExtraction, sample,
+                          encode_checkpoint(ours, {"X.", {}, PictureSize{1, 1}})));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+  EXPECT_FALSE(store_.find_extraction(sample, ours)->foreign);
+}
+
 TEST_F(CheckpointStoreTest, AnInterruptedDiscardIsCompleted) {
   save("x", name("x", false));
   write_text(dir_.state_dir() / "discard", "0");  // what a killed discard() leaves
@@ -121,6 +137,17 @@ TEST_F(CheckpointStoreTest, TheSecondRunIsRefusedByName) {
   ASSERT_FALSE(second);
   EXPECT_NE(second.error().message.find("pid " + std::to_string(::getpid())), std::string::npos)
       << second.error().message;
+}
+
+TEST_F(CheckpointStoreTest, ALockIsSeenWithoutTakingIt) {
+  EXPECT_TRUE(RunLock::check(dir_)) << "nobody has run there";
+  {
+    const auto holder = RunLock::acquire(dir_);
+    const Status seen = RunLock::check(dir_);
+    ASSERT_FALSE(seen);
+    EXPECT_EQ(seen.error().message, RunLock::acquire(dir_).error().message);
+  }
+  EXPECT_TRUE(RunLock::check(dir_)) << "the file stays, the lock is free";
 }
 
 TEST_F(CheckpointStoreTest, ALockEndsWithItsHolder) {

@@ -87,6 +87,15 @@ TEST_F(OutputWriterTest, AnEditedCopyIsKeptBesideTheNewOne) {
   EXPECT_NE(read_text(dir_.annotations()), mine);
 }
 
+TEST_F(OutputWriterTest, TheCopyIsKnownWithoutTheFolderOfItsStep) {
+  ASSERT_TRUE(writer_of("first").publish());
+  std::filesystem::remove_all(dir_.step_dir(Step::kExtraction));
+  ASSERT_TRUE(make_directories(dir_.checkpoints(Step::kExtraction)));
+  OutputWriter writer = writer_of("second");
+  ASSERT_TRUE(writer.publish());
+  EXPECT_TRUE(writer.kept_files().empty());
+}
+
 TEST_F(OutputWriterTest, AFileOfAnotherProgramIsKeptBesideTheNewOne) {
   const auto path = dir_.step_annotations(Step::kExtraction);
   write_text(path, "theirs\n");

@@ -728,16 +728,73 @@ TEST_F(PipelineTest, CorrectionsAreMadeTrueBeforeTheyAreGrounded) {
   ASSERT_TRUE(run(first, endpoint).status);
   const auto path = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
   std::string text = read_text(path);
-  // In the third record "cat" becomes "dog", with the span of "cat".
+  // In the third record "cat" becomes "and", with the span of "cat".
   const std::size_t third = text.find("a cat and a dog");
-  text.replace(text.find("\"text\": \"cat\"", third), 13, "\"text\": \"dog\"");
+  text.replace(text.find("\"text\": \"cat\"", third), 13, "\"text\": \"and\"");
   write_text(path, text);
   Spec second = spec();
   second.workflow.extract = false;
   const RunOutcome outcome = run(second, endpoint);
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(outcome.report.labels.spans_corrected, 1);
-  EXPECT_EQ(records()[2]["expressions"][0]["char_span"], (json{12, 15}));
+  EXPECT_EQ(records()[2]["expressions"][0]["char_span"], (json{6, 9}));
+}
+
+TEST_F(PipelineTest, TheAdviceForAnEditedStepZeroIsOneThatWorks) {
+  FakeEndpoint endpoint([](const std::string& prompt) {
+    return line_of(prompt, "Caption: ") == "\"a dog\"" ? status(400) : good_answer(prompt);
+  });
+  Spec first = spec();
+  first.workflow.ground = false;
+  ASSERT_TRUE(run(first, endpoint).status);
+  const auto path = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
+  write_text(path, read_text(path) + "\n");
+  Spec second = spec();
+  second.workflow.extract = false;
+  const RunOutcome outcome = run(second, endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.failed, 1);
+  EXPECT_THAT(outcome.report.warnings.back(), HasSubstr("in another results_dir"));
+  EXPECT_FALSE(run(spec(), endpoint).status) << "steps 0 and 1 refuse";
+}
+
+// A run of step 0 that was killed just before it replaced failures.jsonl.
+TEST_F(PipelineTest, BadLinesOfAnotherRunAreNotCarriedOn) {
+  const std::string input = read_text(folder_ / "in.jsonl");
+  FakeEndpoint endpoint(good_answer);
+  Spec first = spec();
+  first.workflow.ground = false;
+  const auto failures = folder_ / "out" / "failures.jsonl";
+  write_text(folder_ / "in.jsonl", "nonsense\n" + input);
+  ASSERT_TRUE(run(first, endpoint).status);
+  const std::string old = read_text(failures);
+  Spec second = spec();
+  second.workflow.extract = false;
+  for (const char* other : {"", "more\nnonsense\n"}) {
+    write_text(folder_ / "in.jsonl", other + input);
+    ASSERT_TRUE(run(first, endpoint).status);
+    write_text(failures, old);
+    const RunOutcome outcome = run(second, endpoint);
+    ASSERT_TRUE(outcome.status);
+    EXPECT_EQ(outcome.report.bad_lines, 0) << other;
+    EXPECT_EQ(read_text(failures), "") << other;
+    EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("is not of the run that wrote"));
+  }
+  std::filesystem::remove(failures);
+  EXPECT_THAT(run(second, endpoint).report.warnings.front(), HasSubstr("is not of the run"));
+}
+
+TEST_F(PipelineTest, OnePictureByTwoSpellingsIsAskedOnce) {
+  write_text(folder_ / "in.jsonl", R"({"image_path": "a.png", "caption": "a cat"}
+{"image_path": ".//a.png", "caption": "a dog"}
+)");
+  FakeEndpoint endpoint(good_answer);
+  const RunOutcome outcome = run(spec(), endpoint);
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.report.images, 1);
+  EXPECT_EQ(endpoint.requests(), 3) << "two captions, one picture";
+  const std::string path = records()[1]["image_path"];
+  EXPECT_THAT(path, HasSubstr(".//a.png")) << "each record keeps its own spelling";
 }
 
 TEST_F(PipelineTest, APictureThatWasReplacedIsGroundedAnew) {

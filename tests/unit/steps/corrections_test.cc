@@ -69,6 +69,19 @@ TEST(CorrectionsTest, AnOccurrenceIsGivenAwayOnce) {
                     R"("noun_chunk": "cat", "expression_id": "b"})"));
 }
 
+TEST(CorrectionsTest, ATrueSpanKeepsItsPlaceWhereverItStandsInTheList) {
+  const Checked checked = check(line_of(
+      R"({"text": "cat", "char_span": [1, 4], "noun_chunk": "cat", "expression_id": "a"}, )"
+      R"({"text": "cat", "char_span": [2, 5], "noun_chunk": "cat", "expression_id": "b"}, )"
+      R"({"text": "at", "char_span": [15, 17], "noun_chunk": "at", "expression_id": "c"})"));
+  EXPECT_EQ(checked.text,
+            line_of(R"({"text": "cat", "char_span": [14, 17], "noun_chunk": "cat", )"
+                    R"("expression_id": "a"}, {"text": "cat", "char_span": [2, 5], )"
+                    R"("noun_chunk": "cat", "expression_id": "b"}, {"text": "at", )"
+                    R"("char_span": [15, 17], "noun_chunk": "at", "expression_id": "c"})"));
+  EXPECT_EQ(checked.counts.spans_corrected, 1);
+}
+
 TEST(CorrectionsTest, WhatWasLeftOutIsFilledIn) {
   const Checked checked =
       check(R"({"caption": " A red cat. ", "expressions": [{"text": "a red cat of mine"}, )"
