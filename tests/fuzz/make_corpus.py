@@ -100,6 +100,24 @@ JSONL = {
 }
 
 HEADER = '"fingerprint":"0123456789abcdef0123456789abcdef","model":"m","image_path":"a","caption":"c"'
+STEP_0 = '{"image_path":"a.png","caption":"a cat and a cat","cleaned_caption":"A cat and a cat.",' \
+         '"expressions":[%s]}'
+CORRECTIONS = {
+    "true": STEP_0 % '{"text":"a cat","expression_id":"expr_00000","char_span":[0,5],"noun_chunk":"cat"}',
+    "moved": STEP_0 % '{"text":"cat","char_span":[9,12]},{"text":"cat","char_span":[2,5]},'
+                      '{"text":"cat","char_span":null}',
+    "same_ids": STEP_0 % '{"text":"cat","expression_id":"x"},{"text":"a","expression_id":"x"},'
+                         '{"text":"and","expression_id":"expr_00001"},{"text":"A CAT"}',
+    "large_ids": STEP_0 % '{"text":"cat","expression_id":"expr_268435456"},'
+                          '{"text":"cat","expression_id":"expr_99999999999999999999"}',
+    "wrong_types": STEP_0 % '{"text":"cat","char_span":"0-3","noun_chunk":7,"expression_id":[1]},'
+                            '{"text":"cat","char_span":[1.5,-2]},{"text":"cat","char_span":[1]}',
+    "scripts": '{"image_path":"a.png","caption":"İstanbul e\u0301 👩‍👩‍👧 红色的","expressions":'
+               '[{"text":"istanbul","char_span":[0,9]},{"text":"e"},{"text":"👩"},{"text":"红色"}]}',
+    "failed": '{"image_path":"a.png","caption":"a","expressions":[],'
+              '"error":{"step":"0","kind":"image","message":"m"}}',
+}
+
 CHECKPOINT = {
     "extraction": '{%s,"width":640,"height":480,"cleaned_caption":"a dog","expressions":'
                   '[{"text":"a dog","char_span":[0,5],"noun_chunk":"dog"},'
@@ -228,6 +246,7 @@ def main():
     write("jsonl", JSONL)
     write("image_info", IMAGE)
     write("checkpoint", CHECKPOINT)
+    write("corrections", CORRECTIONS)
 
 
 if __name__ == "__main__":
