@@ -23,9 +23,8 @@ echo "tests: C++"
 ctest --preset release --parallel "$jobs"
 
 echo "tests: Python package (wheel and virtual environment)"
+quietly bash tools/test_venv.sh
 venv=build/test-venv
-[ -x "$venv/bin/python" ] || quietly python3 -m venv "$venv"
-quietly "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements.txt
 rm -rf build/wheel
 quietly "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
 ALIG_WHEEL=$(ls "$root"/build/wheel/*.whl)

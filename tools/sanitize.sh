@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The C++ tests under AddressSanitizer + UndefinedBehaviorSanitizer, and those of the concurrent
-# parts under ThreadSanitizer.
+# The C++ tests and the program in tests/integration and tests/chaos under AddressSanitizer +
+# UndefinedBehaviorSanitizer, and the C++ tests of the concurrent parts under ThreadSanitizer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/setup.sh --tests
@@ -17,7 +17,20 @@ quietly cmake --preset asan-ubsan -DALIG_BUILD_DEMO=OFF
 quietly cmake --build --preset asan-ubsan --parallel "$jobs"
 # OpenCV's libraries leak at start; what our tests leak themselves is still found by their own runs
 # under the other checks.
-ASAN_OPTIONS=detect_leaks=0 ctest --preset asan-ubsan --parallel "$jobs" --progress
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+ctest --preset asan-ubsan --parallel "$jobs" --progress
+
+# Whatever a sanitizer finds ends the program with a status that no test expects.
+echo "sanitize: address, undefined, the program as a whole"
+quietly cmake --preset release
+quietly cmake --build --preset release --parallel "$jobs" --target demo-teacher demo-scenes
+quietly bash tools/test_venv.sh
+export ALIG_PROGRAM=$PWD/build/asan-ubsan/entrypoint/cli/auto-label-image-grounding
+for folder in integration chaos; do  # without those that are about another build
+  env --default-signal build/test-venv/bin/python -m pytest -q -p no:cacheprovider \
+    "tests/$folder" --ignore tests/integration/test_benchmarks.py \
+    --ignore tests/integration/test_installed.py
+done
 
 echo "sanitize: thread"
 quietly cmake --preset tsan -DALIG_BUILD_DEMO=OFF

@@ -20,8 +20,8 @@ from labelling import WORKERS, Job, make_data, read_jsonl
 PUBLISHING = "step_0_expression_extraction/.published.json"
 FILES = (".state/lock", "step_0_expression_extraction/.ckpt", "step_1_grounding/.ckpt",
          PUBLISHING, "step_0_expression_extraction/annotations.jsonl",
-         "step_1_grounding/.published.json", "step_1_grounding/annotations.jsonl", "annotations.jsonl",
-         "failures.jsonl", "summary.json")
+         "step_1_grounding/.published.json", "step_1_grounding/annotations.jsonl", ".published.json",
+         "annotations.jsonl", "failures.jsonl", "summary.json")
 LATENCY = 0.004
 
 
