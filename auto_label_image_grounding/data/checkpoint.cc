@@ -168,6 +168,7 @@ std::string encode_checkpoint(const CheckpointHeader& header,
   Json out = header_json(header);
   put_size(out, result.size);
   if (result.picture_bytes > 0) out["picture_bytes"] = result.picture_bytes;
+  if (result.text_only) out["text_only"] = true;
   out["groundings"] = Json::array();
   for (std::size_t i = 0; i < result.instances.size(); ++i) {
     Json instances = Json::array();
@@ -204,6 +205,7 @@ Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text) {
       out.result.picture_bytes =
           static_cast<std::uint64_t>(get_whole(in.at("picture_bytes"), 0, kMostExact));
     }
+    out.result.text_only = in.value("text_only", false);
     constexpr PictureSize kAnySize{kMostPixels, kMostPixels};
     const PictureSize picture = out.result.size.value_or(kAnySize);
     for (const Json& grounding : in.at("groundings")) {

@@ -19,6 +19,15 @@ fs::path file_of(const fs::path& folder, const std::string& name) {
   return folder / (name + ".json");
 }
 
+// Nothing where there is no such file.
+Result<std::optional<std::string>> read_checkpoint(const fs::path& path) {
+  auto text = read_file(path);
+  if (text) return std::move(*text);
+  if (text.error().kind == ErrorKind::kNotFound) return std::nullopt;
+  return fail(ErrorKind::kIo,
+              text.error().message + ": make it readable, or remove it to label its sample anew");
+}
+
 // The stock pipeline stores the path as it was given, perhaps without image_root.
 bool same_picture(const std::string& theirs, const std::string& ours) {
   if (theirs == ours) return true;
@@ -66,10 +75,8 @@ Status CheckpointStore::discard(const std::vector<Step>& steps) const {
 
 Status CheckpointStore::finish_discard() const {
   const fs::path marker = dir_.state_dir() / kDiscardMarker;
-  const auto steps = read_file(marker);
-  if (!steps) return {};
   for (const Step step : {Step::kExtraction, Step::kGrounding}) {
-    if (steps->find(name_of(step)) == std::string::npos) continue;
+    if (!is_discarding(step)) continue;
     std::error_code code;
     fs::remove_all(dir_.checkpoints(step), code);
     if (code) {
@@ -82,6 +89,11 @@ Status CheckpointStore::finish_discard() const {
   return {};
 }
 
+bool CheckpointStore::is_discarding(Step step) const {
+  const auto steps = read_file(dir_.state_dir() / kDiscardMarker);
+  return steps && steps->find(name_of(step)) != std::string::npos;
+}
+
 std::vector<fs::path> CheckpointStore::candidates(Step step, const SampleName& name) const {
   const fs::path folder = dir_.checkpoints(step);
   std::vector<fs::path> out = {file_of(folder, checkpoint_name(name))};
@@ -92,12 +104,13 @@ std::vector<fs::path> CheckpointStore::candidates(Step step, const SampleName& n
   return out;
 }
 
-std::optional<CheckpointStore::FoundExtraction> CheckpointStore::find_extraction(
+Result<std::optional<CheckpointStore::FoundExtraction>> CheckpointStore::find_extraction(
     const SampleName& name, const CheckpointHeader& wanted) const {
   for (const fs::path& path : candidates(Step::kExtraction, name)) {
-    const auto text = read_file(path);
-    if (!text) continue;
-    auto checkpoint = decode_extraction_checkpoint(*text);
+    const auto text = read_checkpoint(path);
+    if (!text) return tl::unexpected(text.error());
+    if (!*text) continue;
+    auto checkpoint = decode_extraction_checkpoint(**text);
     if (!checkpoint || !fits(checkpoint->header, wanted)) continue;
     const bool foreign = checkpoint->header.fingerprint.empty();
     return FoundExtraction{std::move(*checkpoint), foreign};
@@ -105,12 +118,13 @@ std::optional<CheckpointStore::FoundExtraction> CheckpointStore::find_extraction
   return std::nullopt;
 }
 
-std::optional<GroundingCheckpoint> CheckpointStore::find_grounding(
+Result<std::optional<GroundingCheckpoint>> CheckpointStore::find_grounding(
     const SampleName& name, const std::string& fingerprint) const {
   for (const fs::path& path : candidates(Step::kGrounding, name)) {
-    const auto text = read_file(path);
-    if (!text) continue;
-    auto checkpoint = decode_grounding_checkpoint(*text);
+    const auto text = read_checkpoint(path);
+    if (!text) return tl::unexpected(text.error());
+    if (!*text) continue;
+    auto checkpoint = decode_grounding_checkpoint(**text);
     if (checkpoint && checkpoint->header.fingerprint == fingerprint) return std::move(*checkpoint);
   }
   return std::nullopt;
@@ -125,9 +139,9 @@ Status CheckpointStore::save(Step step, const SampleName& name, std::string_view
 Status CheckpointStore::make_room(Step step, const SampleName& name, std::string_view text) const {
   if (name.shared) return {};  // the name holds the key: it is the sample's own
   const fs::path path = file_of(dir_.checkpoints(step), checkpoint_name(name));
-  const auto standing = read_file(path);
-  const auto header =
-      standing ? decode_checkpoint_header(*standing) : tl::unexpected(standing.error());
+  const auto standing = read_checkpoint(path);
+  if (!standing) return tl::unexpected(standing.error());
+  const auto header = decode_checkpoint_header(standing->value_or(""));
   if (!header) return {};  // damaged
   const bool stock = header->fingerprint.empty();
   if (const auto ours = decode_checkpoint_header(text); stock && ours && fits(*header, *ours)) {

@@ -41,18 +41,21 @@ class CheckpointStore {
   // finish_discard() completes it.
   Status discard(const std::vector<Step>& steps) const;
   Status finish_discard() const;
+  // Whether finish_discard() will throw the step's checkpoints away.
+  bool is_discarding(Step step) const;
 
   struct FoundExtraction {
     ExtractionCheckpoint checkpoint;
     bool foreign = false;  // the stock pipeline's: no fingerprint, matched by caption and path
   };
   // The checkpoint whose fingerprint fits; nothing where there is none. Damaged files count as
-  // none. A name is looked up in both of its spellings, so that input which grew or shrank between
+  // none; kIo where a file is there and cannot be read: what it holds must not be paid for again.
+  // A name is looked up in both of its spellings, so that input which grew or shrank between
   // runs (an id that became shared, or is no longer) still finds its finished samples.
-  std::optional<FoundExtraction> find_extraction(const SampleName& name,
-                                                 const CheckpointHeader& wanted) const;
-  std::optional<GroundingCheckpoint> find_grounding(const SampleName& name,
-                                                    const std::string& fingerprint) const;
+  Result<std::optional<FoundExtraction>> find_extraction(const SampleName& name,
+                                                         const CheckpointHeader& wanted) const;
+  Result<std::optional<GroundingCheckpoint>> find_grounding(const SampleName& name,
+                                                            const std::string& fingerprint) const;
 
   // Atomic; durable against a crash of the process at once, against a loss of power once sync() has
   // been called. Where another sample's checkpoint stands under the name (two inputs that are

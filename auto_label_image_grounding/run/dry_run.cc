@@ -64,7 +64,7 @@ ImageNeed needs_of(const RunContext& context, const Result<ImageInfo>& info,
   ImageNeed need;
   std::int64_t affected = 0;
   for (RecordJob& record : records) {
-    if (info) drop_stale_grounding(record, {info->width, info->height});
+    drop_stale_grounding(context, record, picture_file(info));
     count_finished(record, info.has_value(), counts);
     if (is_settled(context, record)) continue;
     affected += info ? 0 : 1;
@@ -220,7 +220,9 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
 
   const auto backend = make_backend(spec.vlm);
   const CheckpointStore store(dir);
-  const bool resumes = !spec.workflow.force_reprocess;
+  const auto resumes = [&](Step step) {
+    return !spec.workflow.force_reprocess && !store.is_discarding(step);
+  };
   const RunContext context{spec,
                            store,
                            *dataset,
@@ -228,7 +230,7 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
                            prompts->extraction,
                            prompts->grounding,
                            backend->model(),
-                           {resumes, resumes}};
+                           {resumes(Step::kExtraction), resumes(Step::kGrounding)}};
   for (const std::string& doubt : doubts_about(*prompts, context.coordinates.convention)) {
     hooks.logger->warning("{}", doubt);
   }

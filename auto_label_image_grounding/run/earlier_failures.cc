@@ -24,11 +24,11 @@ std::string text_in(const json& failure, const char* key) {
 }  // namespace
 
 Result<EarlierFailures> EarlierFailures::open(const std::filesystem::path& path,
-                                              const std::string& bad_lines) {
+                                              const std::string& bad_lines_sha256) {
   EarlierFailures out;
   auto file = JsonlFile::open(path);
   if (!file && file.error().kind == ErrorKind::kNotFound) {
-    out.of_another_run_ = !bad_lines.empty();
+    out.of_another_run_ = !bad_lines_sha256.empty();
     return out;
   }
   if (!file) return tl::unexpected(file.error());
@@ -41,7 +41,7 @@ Result<EarlierFailures> EarlierFailures::open(const std::filesystem::path& path,
     out.add(**line, hash);
   }
   const std::string found = out.bad_lines_.empty() ? "" : hash.finish_hex();
-  if (found != bad_lines) {
+  if (found != bad_lines_sha256) {
     EarlierFailures nothing;
     nothing.of_another_run_ = true;
     return nothing;
@@ -51,14 +51,14 @@ Result<EarlierFailures> EarlierFailures::open(const std::filesystem::path& path,
   return out;
 }
 
-void EarlierFailures::add(const JsonlLine& line, Sha256& bad_lines) {
+void EarlierFailures::add(const JsonlLine& line, Sha256& bad_lines_hash) {
   const json failure = json::parse(line.text, nullptr, false);
   if (!failure.is_object()) return;
   const bool of_input = failure.value("step", json()).is_null();
   if (of_input && text_in(failure, "kind") == "bad_line") {
     bad_lines_.push_back(line.position);
-    bad_lines.add(line.text);
-    bad_lines.add("\n");
+    bad_lines_hash.add(line.text);
+    bad_lines_hash.add("\n");
   }
   if (text_in(failure, "step") != "0") return;
   records_.push_back(
@@ -66,7 +66,8 @@ void EarlierFailures::add(const JsonlLine& line, Sha256& bad_lines) {
 }
 
 Result<std::optional<std::string>> EarlierFailures::find(std::string_view sample_id,
-                                                         std::string_view image_path) const {
+                                                         std::string_view image_path,
+                                                         const RecordError& error) const {
   const std::uint64_t hash = hash_of(sample_id, image_path);
   auto entry =
       std::lower_bound(records_.begin(), records_.end(), hash,
@@ -76,7 +77,12 @@ Result<std::optional<std::string>> EarlierFailures::find(std::string_view sample
     if (!line) return tl::unexpected(line.error());
     const json failure = json::parse(*line, nullptr, false);
     if (text_in(failure, "sample_id") != sample_id) continue;
-    if (text_in(failure, "image_path") == image_path) return std::move(*line);
+    if (text_in(failure, "image_path") != image_path) continue;
+    // Else it tells of another run: one that was killed before it replaced the file wrote the
+    // record.
+    const bool same =
+        text_in(failure, "kind") == error.kind && text_in(failure, "message") == error.message;
+    if (same) return std::move(*line);
   }
   return std::nullopt;
 }

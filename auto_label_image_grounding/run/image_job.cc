@@ -29,11 +29,13 @@ CheckpointHeader grounding_header(const RunContext& context, const RecordJob& re
           context.model, record.sample.image_path, record.sample.caption};
 }
 
-void take_extraction_checkpoint(const RunContext& context, RecordJob& record, RunReport& report) {
-  if (!context.resumes[static_cast<std::size_t>(Step::kExtraction)]) return;
+Status take_extraction_checkpoint(const RunContext& context, RecordJob& record, RunReport& report) {
+  if (!context.resumes[static_cast<std::size_t>(Step::kExtraction)]) return {};
   const CheckpointHeader wanted = extraction_header(context, record);
-  auto found = context.store.find_extraction(record.name, wanted);
-  if (!found) return;
+  auto looked_up = context.store.find_extraction(record.name, wanted);
+  if (!looked_up) return tl::unexpected(looked_up.error());
+  auto& found = *looked_up;
+  if (!found) return {};
   ExtractionCheckpoint& checkpoint = found->checkpoint;
   if (found->foreign) {
     ++report.stock_checkpoints;
@@ -46,15 +48,19 @@ void take_extraction_checkpoint(const RunContext& context, RecordJob& record, Ru
   set_extraction(record, std::move(checkpoint.result), checkpoint.header.model);
   // A foreign checkpoint without a size waits for the picture's header before it counts as done.
   if (!found->foreign) ++report.step[0].from_checkpoint;
+  return {};
 }
 
-void take_grounding_checkpoint(const RunContext& context, RecordJob& record) {
-  if (!context.resumes[static_cast<std::size_t>(Step::kGrounding)]) return;
-  auto found =
+Status take_grounding_checkpoint(const RunContext& context, RecordJob& record) {
+  if (!context.resumes[static_cast<std::size_t>(Step::kGrounding)]) return {};
+  auto looked_up =
       context.store.find_grounding(record.name, grounding_header(context, record).fingerprint);
-  if (!found || found->result.instances.size() != record.texts.size()) return;
+  if (!looked_up) return tl::unexpected(looked_up.error());
+  auto& found = *looked_up;
+  if (!found || found->result.instances.size() != record.texts.size()) return {};
   record.grounding = std::move(found->result);
   record.grounding_model = std::move(found->header.model);
+  return {};
 }
 
 // Once it is known that the boxes are those of the picture.
@@ -116,21 +122,21 @@ OpenedPicture open_picture(const RunContext& context, const ImageJob& job,
 
 // Of the same size in pixels, so that its boxes are kept: but are they those of this picture?
 bool is_of_another_file(const RecordJob& record, const ImageInfo& info) {
-  return record.grounding && record.grounding->picture_bytes > 0 &&
+  return record.grounding && !record.grounding->text_only && record.grounding->picture_bytes > 0 &&
          record.grounding->picture_bytes != info.file_size;
 }
 
-// What checkpoints hold, against the picture as it is now. Where it cannot be read, nothing is
-// known.
+// What checkpoints hold, against the picture as it is now.
 void check_reused(const RunContext& context, RecordJob& record, const Result<ImageInfo>& info,
                   RunReport& report) {
   if (record.earlier_error) return;
+  const bool dropped = drop_stale_grounding(context, record, picture_file(info));
   if (info) {
     const PictureSize upright{info->width, info->height};
     note_size(record, upright, report);
     // To be saved anew, see save_size().
     if (record.extraction && record.extraction->size != upright) record.extraction->size.reset();
-    if (drop_stale_grounding(record, upright)) ++report.changed_pictures;
+    if (dropped) ++report.changed_pictures;
     if (is_of_another_file(record, *info)) ++report.replaced_pictures;
   }
   count_reused_grounding(context, record, report);
@@ -144,7 +150,7 @@ Status settle_empty_caption(const RunContext& context, RecordJob& record, Pictur
   set_extraction(record, {});
   record.extraction->size = upright;
   if (auto status = save_extraction(context, record); !status) return status;
-  return begin_grounding(context, record, upright, report);
+  return begin_grounding(context, record, {upright, 0}, report);
 }
 
 Status save_grounding(const RunContext& context, const RecordJob& record) {
@@ -160,7 +166,7 @@ Status settle_without_expressions(const RunContext& context, RecordJob& record,
   if (!context.grounds() || record.grounding || !expressions_known || !record.texts.empty()) {
     return {};
   }
-  record.grounding = GroundingResult{{}, upright, 0};
+  record.grounding = GroundingResult{{}, upright};
   return save_grounding(context, record);
 }
 
@@ -248,10 +254,20 @@ bool is_settled(const RunContext& context, const RecordJob& record) {
   return extracted && (!context.grounds() || record.grounding);
 }
 
-bool drop_stale_grounding(RecordJob& record, PictureSize upright) {
-  if (!record.grounding || !record.grounding->size || *record.grounding->size == upright) {
-    return false;
-  }
+PictureFile picture_file(const Result<ImageInfo>& info) {
+  if (!info) return {};
+  return {PictureSize{info->width, info->height}, info->file_size};
+}
+
+bool drop_stale_grounding(const RunContext& context, RecordJob& record,
+                          const PictureFile& picture) {
+  if (!record.grounding) return false;
+  const GroundingResult& grounding = *record.grounding;
+  const bool other_size = picture.upright && grounding.size && *grounding.size != *picture.upright;
+  // A file that has a header and still cannot be decoded is asked about once, too.
+  const bool may_guess = context.spec.data.on_missing_image == OnMissingImage::kTextOnly &&
+                         picture.bytes == grounding.picture_bytes;
+  if (!other_size && (!grounding.text_only || may_guess)) return false;
   record.grounding.reset();
   return true;
 }
@@ -288,9 +304,13 @@ Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunR
   }
   record.name = context.dataset.name_of(index, record.sample);
   if (record.earlier_error) return record;
-  if (context.extracts()) take_extraction_checkpoint(context, record, report);
+  Status taken;
+  if (context.extracts()) taken = take_extraction_checkpoint(context, record, report);
   const bool expressions_known = !context.extracts() || record.extraction;
-  if (context.grounds() && expressions_known) take_grounding_checkpoint(context, record);
+  if (taken && context.grounds() && expressions_known) {
+    taken = take_grounding_checkpoint(context, record);
+  }
+  if (!taken) return tl::unexpected(taken.error());
   return record;
 }
 
@@ -323,13 +343,13 @@ Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
   return make_picture(path, *info, context.spec.vlm, context.coordinates, refused);
 }
 
-Status begin_grounding(const RunContext& context, RecordJob& record, PictureSize upright,
+Status begin_grounding(const RunContext& context, RecordJob& record, const PictureFile& picture,
                        RunReport& report) {
   if (!context.grounds()) return {};
-  take_grounding_checkpoint(context, record);
-  if (drop_stale_grounding(record, upright)) ++report.changed_pictures;
+  if (auto status = take_grounding_checkpoint(context, record); !status) return status;
+  if (drop_stale_grounding(context, record, picture)) ++report.changed_pictures;
   count_reused_grounding(context, record, report);
-  return settle_without_expressions(context, record, upright);
+  return settle_without_expressions(context, record, *picture.upright);
 }
 
 std::vector<std::size_t> take_answers(ImageJob& job) {
@@ -344,6 +364,7 @@ std::vector<std::size_t> take_answers(ImageJob& job) {
       record.error = job.failed.at(question_of(*failed));
     } else if (has_all(job.found, record.texts)) {
       record.grounding = GroundingResult{{}, job.picture->upright, job.file_size};
+      record.grounding->text_only = !job.picture->image;
       for (const std::string& text : record.texts) {
         record.grounding->instances.push_back(job.found.at(question_of(text)));
       }

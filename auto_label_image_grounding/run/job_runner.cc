@@ -186,7 +186,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     result.size = upright;
     set_extraction(record, std::move(result));
     if (auto status = save_extraction(context, record); !status) return status;
-    return begin_grounding(context, record, upright, *counts);
+    return begin_grounding(context, record, {upright, job->file_size}, *counts);
   };
   call->done = [this, job, index, counts](const std::optional<CallFailure>& failure,
                                           const std::shared_ptr<Slot>&) {

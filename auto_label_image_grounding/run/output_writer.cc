@@ -151,7 +151,7 @@ Status OutputWriter::write_failure(const FinishedRecord& finished) {
 Result<std::string> OutputWriter::failure_line(const FinishedRecord& finished,
                                                const RecordError& error) const {
   if (finished.earlier_error) {
-    auto noted = settings_.earlier.find(finished.sample_id, finished.sample.image_path);
+    auto noted = settings_.earlier.find(finished.sample_id, finished.sample.image_path, error);
     if (!noted) return tl::unexpected(noted.error());
     if (*noted) return **noted + "\n";
   }
@@ -210,7 +210,7 @@ Status OutputWriter::publish_step(Step step) {
   published_digest_ = output.hash.finish_hex();
   Published published{published_digest_, {}};
   if (step == Step::kExtraction && !settings_.bad_lines.empty()) {
-    published.bad_lines = bad_lines_hash_.finish_hex();
+    published.bad_lines_sha256 = bad_lines_hash_.finish_hex();
   }
   auto status = announce(settings_.dir, step, published);
   return status ? output.file.commit() : status;

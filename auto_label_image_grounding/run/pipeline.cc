@@ -380,8 +380,8 @@ class PipelineRun {
              "again";
     }
     return fmt::format(
-        "{} was edited and stays as it is: label what failed in step 0 from an "
-        "input of its own in another results_dir",
+        "{} was edited and stays as it is: label what failed in step 0 from an input of its own in "
+        "another results_dir, without data.image_root (see Resume in the README)",
         dir_.step_annotations(Step::kExtraction).string());
   }
 
@@ -431,8 +431,10 @@ class PipelineRun {
                       count_of(report_.text_only, "record")));
     }
     if (report_.changed_pictures > 0) {
-      warn(fmt::format("{} with boxes of a picture that has another size now: asked again",
-                       count_of(report_.changed_pictures, "record")));
+      warn(
+          fmt::format("{} with boxes of a picture that has another size now, or could not be read "
+                      "then: asked again",
+                      count_of(report_.changed_pictures, "record")));
     }
     if (report_.replaced_pictures > 0) {
       warn(

@@ -16,6 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
+constexpr const char* kBadLines = "bad_lines_sha256";
 constexpr std::array kSteps = {Step::kExtraction, Step::kGrounding};
 
 // `file`: an annotations.jsonl.
@@ -37,22 +38,29 @@ Status write_digest(const ResultsDir& dir, const fs::path& file, const Json& dig
   return write_file_atomically(digest_path(file), digest.dump() + "\n", sync, dir.temporaries());
 }
 
-// Of all the contents that the file may have although nobody edited it.
-Json digests_in(const Json& published) {
-  Json out = Json::array();
-  if (published.contains("sha256")) out.push_back(published["sha256"]);
+// What is noted of all the contents that the file may have although nobody edited it.
+std::vector<Json> contents_in(Json published) {
   const Json previous = published.value("previous", Json::array());
-  out.insert(out.end(), previous.begin(), previous.end());
+  published.erase("previous");
+  std::vector<Json> out;
+  if (published.contains("sha256")) out.push_back(std::move(published));
+  for (const Json& content : previous) {
+    if (content.is_object()) out.push_back(content);
+  }
   return out;
 }
 
-bool holds(const Json& digests, const std::string& digest) {
-  return std::find(digests.begin(), digests.end(), digest) != digests.end();
+// The one whose digest it is; nullptr where there is none.
+const Json* find_content(const std::vector<Json>& contents, const std::string& sha256) {
+  const auto found = std::find_if(contents.begin(), contents.end(), [&](const Json& content) {
+    return content.value("sha256", Json()) == sha256;
+  });
+  return found == contents.end() ? nullptr : &*found;
 }
 
 // `digest` is noted beside those of the contents that the file may have until it is replaced.
 Status announce_digest(const ResultsDir& dir, const fs::path& file, Json digest) {
-  digest["previous"] = digests_in(read_digest(file));
+  digest["previous"] = contents_in(read_digest(file));
   return write_digest(dir, file, digest, Sync::kYes);
 }
 
@@ -70,7 +78,7 @@ Result<bool> edited_since_published(const ResultsDir& dir, Step step) {
   if (!is_there(path) || !published.contains("sha256")) return false;
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
-  return !holds(digests_in(published), *digest);
+  return find_content(contents_in(published), *digest) == nullptr;
 }
 
 Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps) {
@@ -103,8 +111,8 @@ Status give_up_edits(const ResultsDir& dir, Step step) {
 }
 
 Status announce(const ResultsDir& dir, Step step, const Published& published) {
-  Json digest = {{"sha256", published.annotations}};
-  if (!published.bad_lines.empty()) digest["bad_lines"] = published.bad_lines;
+  Json digest = {{"sha256", published.sha256}};
+  if (!published.bad_lines_sha256.empty()) digest[kBadLines] = published.bad_lines_sha256;
   return announce_digest(dir, dir.step_annotations(step), std::move(digest));
 }
 
@@ -136,23 +144,32 @@ Result<std::optional<fs::path>> keep_unknown(const ResultsDir& dir, Step step) {
 Result<std::optional<fs::path>> keep_unknown_copy(const ResultsDir& dir) {
   const fs::path path = dir.annotations();
   if (!is_there(path)) return std::nullopt;
-  Json ours = digests_in(read_digest(path));
+  std::vector<Json> ours = contents_in(read_digest(path));
   for (const Step step : kSteps) {  // where the file at the top was moved without its digest
-    for (const Json& digest : digests_in(read_digest(dir.step_annotations(step)))) {
-      ours.push_back(digest);
+    for (Json& content : contents_in(read_digest(dir.step_annotations(step)))) {
+      ours.push_back(std::move(content));
     }
   }
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
-  if (holds(ours, *digest)) return std::nullopt;
+  if (find_content(ours, *digest) != nullptr) return std::nullopt;
   auto kept = keep_previous(path);
   if (!kept) return tl::unexpected(kept.error());
   return *kept;
 }
 
-std::string published_bad_lines(const ResultsDir& dir, Step step) {
-  const Json digest = read_digest(dir.step_annotations(step)).value("bad_lines", Json());
-  return digest.is_string() ? digest.get<std::string>() : std::string();
+Result<std::string> published_bad_lines(const ResultsDir& dir, Step step) {
+  const fs::path path = dir.step_annotations(step);
+  const std::vector<Json> contents = contents_in(read_digest(path));
+  if (contents.empty()) return std::string();
+  const Json* content = &contents.front();
+  if (contents.size() > 1) {  // a run was killed before it replaced the file, or after it
+    auto digest = sha256_of_file(path);
+    if (!digest) return tl::unexpected(digest.error());
+    if (const Json* found = find_content(contents, *digest)) content = found;
+  }
+  const Json noted = content->value(kBadLines, Json());
+  return noted.is_string() ? noted.get<std::string>() : std::string();
 }
 
 }  // namespace alig

@@ -29,10 +29,10 @@ Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& ste
 // later run, where this one does not come to its end. kIo.
 Status give_up_edits(const ResultsDir& dir, Step step);
 
-// What is noted of a file. Both are SHA-256 in hexadecimal digits.
+// What is noted of a file: SHA-256 in hexadecimal digits.
 struct Published {
-  std::string annotations;
-  std::string bad_lines;  // step 0: of its input's bad lines in failures.jsonl; "" without any
+  std::string sha256;            // of the file itself
+  std::string bad_lines_sha256;  // step 0: of its input's bad lines in failures.jsonl; "": none
 };
 
 // Publishing goes: announce() each step, replace its file, the same for the copy at the top,
@@ -50,7 +50,7 @@ Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps);
 Result<std::optional<std::filesystem::path>> keep_unknown(const ResultsDir& dir, Step step);
 Result<std::optional<std::filesystem::path>> keep_unknown_copy(const ResultsDir& dir);
 
-// Published::bad_lines of the step; "" where nothing is noted.
-std::string published_bad_lines(const ResultsDir& dir, Step step);
+// Published::bad_lines_sha256 of the step's file as it stands; "" where nothing is noted. kIo.
+Result<std::string> published_bad_lines(const ResultsDir& dir, Step step);
 
 }  // namespace alig

@@ -35,14 +35,15 @@ Error locked_error(const ResultsDir& dir) {
                       dir.root.string(), holder ? trim(*holder) : "holder unknown")};
 }
 
-// check() holds the lock for an instant: that must not turn a run away.
-bool lock_patiently(int fd) {
+// check() holds the lock for an instant: that must not turn a run away. 0, or an errno.
+int lock_patiently(int fd) {
   constexpr int kTries = 5;
-  for (int i = 0; i < kTries; ++i) {
-    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+  for (int i = 1; ::flock(fd, LOCK_EX | LOCK_NB) != 0; ++i) {
+    const bool again = errno == EWOULDBLOCK || errno == EINTR;
+    if (!again || i == kTries) return errno;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  return false;
+  return 0;
 }
 
 // `path`, or the folder nearest to it that is there.
@@ -103,7 +104,12 @@ Result<RunLock> RunLock::acquire(const ResultsDir& dir) {
                 fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
   }
   RunLock lock(fd);
-  if (!lock_patiently(fd)) return tl::unexpected(locked_error(dir));
+  if (const int error = lock_patiently(fd); error == EWOULDBLOCK) {
+    return tl::unexpected(locked_error(dir));
+  } else if (error != 0) {
+    return fail(ErrorKind::kIo,
+                fmt::format("cannot lock {}: {}", path.string(), std::strerror(error)));
+  }
   const std::string holder = fmt::format("host {}, pid {}\n", host_name(), ::getpid());
   // For people alone: the lock holds with or without it.
   if (::ftruncate(fd, 0) == 0) [[maybe_unused]]

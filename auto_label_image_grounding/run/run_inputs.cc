@@ -54,7 +54,9 @@ Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir) {
 
 Result<EarlierFailures> open_earlier_failures(const Spec& spec, const ResultsDir& dir) {
   if (spec.workflow.extract) return EarlierFailures();
-  return EarlierFailures::open(dir.failures(), published_bad_lines(dir, Step::kExtraction));
+  const auto bad_lines = published_bad_lines(dir, Step::kExtraction);
+  if (!bad_lines) return tl::unexpected(bad_lines.error());
+  return EarlierFailures::open(dir.failures(), *bad_lines);
 }
 
 Status check_inputs(const Spec& spec, const ResultsDir& dir) {

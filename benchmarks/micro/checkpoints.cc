@@ -48,7 +48,7 @@ void BM_FindCheckpoint(benchmark::State& state) {
   const CheckpointStore store(results_dir());
   int i = 0;
   for (auto _ : state) {
-    if (!store.find_extraction(name_of(i), header_of(i))) state.SkipWithError("not found");
+    if (!store.find_extraction(name_of(i), header_of(i)).value()) state.SkipWithError("not found");
     i = (i + 1) % kThere;
   }
   state.SetItemsProcessed(state.iterations());

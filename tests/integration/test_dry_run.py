@@ -167,3 +167,13 @@ def test_a_folder_in_which_a_run_is_at_work(teacher, scenes, spec, tmp_path):
         assert done.returncode == 1
         assert "another run is working in" in done.stderr and "host here, pid 17" in done.stderr
     assert dry_run(spec, arguments).returncode == 0
+
+
+def test_checkpoints_that_a_killed_run_was_discarding_count_for_nothing(teacher, scenes, spec,
+                                                                         tmp_path):
+    results = tmp_path / "out"
+    arguments = overrides(results, scenes, teacher.url)
+    assert run(spec, arguments).returncode == 0
+    (results / ".state" / "discard").write_text("1")
+    done = dry_run(spec, arguments)
+    assert "requests  about 55: 0 for step 0 (60 records are done), 55 for step 1" in done.stdout

@@ -38,6 +38,10 @@ TEST(CheckpointTest, GroundingGoesThereAndBack) {
   EXPECT_EQ(back->result.instances[0][0].score, 0.9512);
   EXPECT_TRUE(back->result.instances[1].empty());
   EXPECT_EQ(back->result.picture_bytes, 5'000'000'000U);
+  EXPECT_FALSE(back->result.text_only);
+  const GroundingResult guessed{{}, PictureSize{4, 3}, 0, true};
+  EXPECT_TRUE(
+      decode_grounding_checkpoint(encode_checkpoint(kHeader, {}, guessed))->result.text_only);
 }
 
 TEST(CheckpointTest, EveryPrefixIsDamaged) {

@@ -26,7 +26,7 @@ class CheckpointStoreTest : public ::testing::Test {
                             encode_checkpoint(header(caption), {caption, {}, PictureSize{1, 1}})));
   }
   bool found(const std::string& caption, const SampleName& sample) {
-    const auto checkpoint = store_.find_extraction(sample, header(caption));
+    const auto checkpoint = store_.find_extraction(sample, header(caption)).value();
     return checkpoint && checkpoint->checkpoint.result.cleaned_caption == caption;
   }
   TemporaryFolder folder_;
@@ -84,15 +84,27 @@ TEST_F(CheckpointStoreTest, DamagedFilesAreNone) {
   }
 }
 
+// It holds paid work: that it cannot be read (here: a folder) does not make it worthless.
+TEST_F(CheckpointStoreTest, AFileThatCannotBeReadIsAnError) {
+  const auto path = dir_.checkpoints(Step::kExtraction) / "a.json";
+  std::filesystem::create_directories(path);
+  const auto lookup = store_.find_extraction(name("x", false), header("x"));
+  ASSERT_FALSE(lookup);
+  EXPECT_EQ(lookup.error().kind, ErrorKind::kIo);
+  EXPECT_NE(lookup.error().message.find(path.string()), std::string::npos);
+  EXPECT_FALSE(store_.find_grounding(name("x", false), "f").value());
+  EXPECT_FALSE(store_.save(Step::kExtraction, name("x", false), "text"));
+}
+
 TEST_F(CheckpointStoreTest, TakesOverStockCheckpointsThatMatch) {
   const std::string stock =
       R"({"image_path": "a.jpg", "caption": "x", "cleaned_caption": "X.", "width": 1920, "height": 1080,
           "expressions": [{"text": "x", "char_span": [0, 1], "instances": []}]})";
   write_text(dir_.checkpoints(Step::kExtraction) / "a.json", stock);
-  const auto match = store_.find_extraction(name("x", false), header("x"));
+  const auto match = store_.find_extraction(name("x", false), header("x")).value();
   ASSERT_TRUE(match);
   EXPECT_TRUE(match->foreign);
-  EXPECT_FALSE(store_.find_extraction(name("y", false), header("y")));
+  EXPECT_FALSE(store_.find_extraction(name("y", false), header("y")).value());
 }
 
 // Its path is the one of the input, without image_root: the same sample all the same.
@@ -104,17 +116,20 @@ TEST_F(CheckpointStoreTest, AStockCheckpointOfTheSampleIsReplaced) {
   write_text(folder / "a.json",
              R"({"image_path": "a.jpg", "caption": "x", "cleaned_caption": "X.",
                  "expressions": []})");
-  ASSERT_TRUE(store_.find_extraction(sample, ours));
+  ASSERT_TRUE(store_.find_extraction(sample, ours).value());
   ASSERT_TRUE(store_.save(Step::kExtraction, sample,
                           encode_checkpoint(ours, {"X.", {}, PictureSize{1, 1}})));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
-  EXPECT_FALSE(store_.find_extraction(sample, ours)->foreign);
+  EXPECT_FALSE(store_.find_extraction(sample, ours).value()->foreign);
 }
 
 TEST_F(CheckpointStoreTest, AnInterruptedDiscardIsCompleted) {
   save("x", name("x", false));
   write_text(dir_.state_dir() / "discard", "0");  // what a killed discard() leaves
+  EXPECT_TRUE(store_.is_discarding(Step::kExtraction));
+  EXPECT_FALSE(store_.is_discarding(Step::kGrounding));
   ASSERT_TRUE(store_.finish_discard());
+  EXPECT_FALSE(store_.is_discarding(Step::kExtraction));
   EXPECT_FALSE(found("x", name("x", false)));
   ASSERT_TRUE(store_.prepare({Step::kExtraction}));
   save("x", name("x", false));

@@ -96,6 +96,27 @@ TEST_F(OutputWriterTest, TheCopyIsKnownWithoutTheFolderOfItsStep) {
   EXPECT_TRUE(writer.kept_files().empty());
 }
 
+// A kill before the file is replaced: it still is the one that its failures.jsonl belongs to.
+TEST_F(OutputWriterTest, TheBadLinesAreThoseOfTheFileThatStandsThere) {
+  const auto noted = [&] { return *published_bad_lines(dir_, Step::kExtraction); };
+  const auto path = dir_.step_annotations(Step::kExtraction);
+  EXPECT_EQ(noted(), "");
+  write_text(path, "one\n");
+  ASSERT_TRUE(announce(dir_, Step::kExtraction, {sha256_hex("one\n"), "of one"}));
+  ASSERT_TRUE(announce(dir_, Step::kExtraction, {sha256_hex("two\n"), ""}));
+  ASSERT_TRUE(announce(dir_, Step::kExtraction, {sha256_hex("three\n"), "of three"}));
+  EXPECT_EQ(noted(), "of one");
+  write_text(path, "two\n");
+  EXPECT_EQ(noted(), "");
+  write_text(path, "three\n");
+  EXPECT_EQ(noted(), "of three");
+  ASSERT_TRUE(settle_published(dir_, {Step::kExtraction}));
+  EXPECT_EQ(noted(), "of three");
+  write_text(path, "edited\n");
+  EXPECT_EQ(noted(), "of three") << "an edit changes nothing about the input";
+  EXPECT_TRUE(edited());
+}
+
 TEST_F(OutputWriterTest, AFileOfAnotherProgramIsKeptBesideTheNewOne) {
   const auto path = dir_.step_annotations(Step::kExtraction);
   write_text(path, "theirs\n");

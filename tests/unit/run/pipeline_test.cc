@@ -644,6 +644,41 @@ TEST_F(PipelineTest, AnUndecodablePictureThatIsLeftOutIsCounted) {
   const RunOutcome outcome = run(text_only, endpoint);
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(outcome.report.text_only, 1);
+  const int before = endpoint.requests();
+  ASSERT_TRUE(run(text_only, endpoint).status);
+  EXPECT_EQ(endpoint.requests(), before) << "the same file, left out again: nothing new to ask";
+}
+
+// A wrong mount, then mended: boxes that were guessed from the caption must not pass for labels.
+TEST_F(PipelineTest, BoxesGuessedWithoutThePictureAreAskedForAgainOnceItIsThere) {
+  const std::string picture = read_text(folder_ / "b.png");
+  std::filesystem::remove(folder_ / "b.png");
+  write_text(folder_ / "in.jsonl",
+             R"({"image_path": "b.png", "caption": "a dog", "width": 4, "height": 4}
+)");
+  FakeEndpoint endpoint(good_answer);
+  Spec text_only = spec();
+  text_only.data.on_missing_image = OnMissingImage::kTextOnly;
+  ASSERT_TRUE(run(text_only, endpoint).status);
+  const int guessed = endpoint.requests();
+  ASSERT_TRUE(run(text_only, endpoint).status);
+  EXPECT_EQ(endpoint.requests(), guessed) << "still missing, still allowed";
+
+  Spec strict = spec();
+  strict.workflow.max_failure_ratio = 1;
+  const RunOutcome missing = run(strict, endpoint);
+  EXPECT_EQ(missing.report.failures_by_kind.at("image"), 1) << "a guess is no label here";
+  EXPECT_EQ(records()[0]["error"]["step"], "1");
+  EXPECT_EQ(endpoint.requests(), guessed);
+
+  write_text(folder_ / "b.png", picture);
+  const RunOutcome there = run(text_only, endpoint);
+  ASSERT_TRUE(there.status);
+  EXPECT_EQ(endpoint.requests(), guessed + 1) << "its boxes";
+  EXPECT_EQ(there.report.changed_pictures, 1);
+  EXPECT_THAT(there.report.warnings.front(), HasSubstr("could not be read then: asked again"));
+  EXPECT_EQ(run(strict, endpoint).report.changed_pictures, 0);
+  EXPECT_EQ(endpoint.requests(), guessed + 1) << "once";
 }
 
 TEST_F(PipelineTest, APictureThatVanishesBeforeStepOneKeepsWhatStepZeroFound) {
@@ -782,6 +817,26 @@ TEST_F(PipelineTest, BadLinesOfAnotherRunAreNotCarriedOn) {
   }
   std::filesystem::remove(failures);
   EXPECT_THAT(run(second, endpoint).report.warnings.front(), HasSubstr("is not of the run"));
+}
+
+TEST_F(PipelineTest, AFailureOfAnotherRunIsNotTakenForTheRecords) {
+  int code = 400;
+  FakeEndpoint endpoint([&](const std::string& prompt) {
+    return line_of(prompt, "Caption: ") == "\"a dog\"" ? status(code) : good_answer(prompt);
+  });
+  Spec first = spec();
+  first.workflow.ground = false;
+  const auto failures = folder_ / "out" / "failures.jsonl";
+  ASSERT_TRUE(run(first, endpoint).status);
+  const std::string old = read_text(failures);
+  code = 422;
+  ASSERT_TRUE(run(first, endpoint).status);
+  write_text(failures, old);
+  Spec second = spec();
+  second.workflow.extract = false;
+  ASSERT_TRUE(run(second, endpoint).status);
+  const json listed = json::parse(read_text(failures));
+  EXPECT_THAT(listed["message"].get<std::string>(), HasSubstr("422"));
 }
 
 TEST_F(PipelineTest, OnePictureByTwoSpellingsIsAskedOnce) {
