@@ -52,13 +52,14 @@ struct ExtractionResult {  // step 0
   std::string cleaned_caption;
   std::vector<Expression> expressions;
   std::optional<PictureSize> size;
+  bool text_only = false;  // without the picture, which could not be read
 };
 
 struct GroundingResult {                         // step 1
   std::vector<std::vector<Instance>> instances;  // one list per expression, in their order
   std::optional<PictureSize> size;
   std::uint64_t picture_bytes = 0;  // size of the file that was looked at; 0: not known
-  bool text_only = false;           // asked without the picture, which could not be read
+  bool text_only = false;           // guessed without the picture, which could not be read
 };
 
 }  // namespace alig

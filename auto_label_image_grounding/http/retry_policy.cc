@@ -201,6 +201,13 @@ std::optional<FailureKind> named_kind(int status, const ProviderError& error) {
   return status <= 404 ? kind_of_phrase(error.message) : std::nullopt;
 }
 
+// Azure OpenAI refuses a prompt with a 400:
+// https://learn.microsoft.com/azure/ai-services/openai/concepts/content-filter
+bool is_declined(int status, const ProviderError& error) {
+  return status >= 400 && status <= 499 &&
+         (error.code == "content_filter" || error.code == "content_policy_violation");
+}
+
 // OpenAI answers 429 also to one request that alone exceeds the limit per minute: waiting is vain.
 bool is_too_large_for_any_minute(const ProviderError& error) {
   return starts_with_ignoring_case(error.message, "request too large");
@@ -274,7 +281,9 @@ Failure classify_response(const HttpResponse& response,
   failure.message = describe(response, error);
   failure.wait_hint = wait_hint(response, error, wall_now);
   failure.should_retry = should_retry(response);
-  if (const auto kind = named_kind(response.status, error)) {
+  if (is_declined(response.status, error)) {
+    failure.kind = FailureKind::kRefused;
+  } else if (const auto kind = named_kind(response.status, error)) {
     failure.kind = *kind;
     failure.named_by_provider = true;
   } else if (response.status == 429 && is_too_large_for_any_minute(error)) {
@@ -353,7 +362,11 @@ Decision decide_counted(const Failure& failure, AttemptState& state, const Retry
     return give_up(
         fmt::format("exhausted: {} (vlm.max_retries)", count_of(state.counted_retries, "retry")));
   }
-  return retry_after(delay_after(failure, settings, state.counted_retries++, random01));
+  Decision decision =
+      retry_after(delay_after(failure, settings, state.counted_retries++, random01));
+  // A server may ask for hours.
+  decision.waits_for_progress = failure.wait_hint && *failure.wait_hint > settings.backoff_cap;
+  return decision;
 }
 
 Decision decide_verdict(const Failure& failure, AttemptState& state, const RetrySettings& settings,

@@ -76,7 +76,9 @@ Status CheckpointStore::discard(const std::vector<Step>& steps) const {
 Status CheckpointStore::finish_discard() const {
   const fs::path marker = dir_.state_dir() / kDiscardMarker;
   for (const Step step : {Step::kExtraction, Step::kGrounding}) {
-    if (!is_discarding(step)) continue;
+    const auto wanted = is_discarding(step);
+    if (!wanted) return tl::unexpected(wanted.error());
+    if (!*wanted) continue;
     std::error_code code;
     fs::remove_all(dir_.checkpoints(step), code);
     if (code) {
@@ -89,9 +91,11 @@ Status CheckpointStore::finish_discard() const {
   return {};
 }
 
-bool CheckpointStore::is_discarding(Step step) const {
+Result<bool> CheckpointStore::is_discarding(Step step) const {
   const auto steps = read_file(dir_.state_dir() / kDiscardMarker);
-  return steps && steps->find(name_of(step)) != std::string::npos;
+  if (steps) return steps->find(name_of(step)) != std::string::npos;
+  if (steps.error().kind == ErrorKind::kNotFound) return false;
+  return tl::unexpected(steps.error());
 }
 
 std::vector<fs::path> CheckpointStore::candidates(Step step, const SampleName& name) const {

@@ -41,8 +41,8 @@ class CheckpointStore {
   // finish_discard() completes it.
   Status discard(const std::vector<Step>& steps) const;
   Status finish_discard() const;
-  // Whether finish_discard() will throw the step's checkpoints away.
-  bool is_discarding(Step step) const;
+  // Whether finish_discard() will throw the step's checkpoints away. kIo.
+  Result<bool> is_discarding(Step step) const;
 
   struct FoundExtraction {
     ExtractionCheckpoint checkpoint;

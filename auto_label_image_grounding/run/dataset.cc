@@ -15,26 +15,42 @@ namespace {
 
 std::uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
 
+// Asks every few thousand lines, so that an interrupt is heard within a second.
+class Watch {
+ public:
+  explicit Watch(const std::function<Status()>& may_go_on) : may_go_on_(may_go_on) {}
+  Status next_line() {
+    constexpr std::size_t kLines = 4096;
+    return may_go_on_ && ++lines_ % kLines == 0 ? may_go_on_() : Status();
+  }
+
+ private:
+  const std::function<Status()>& may_go_on_;
+  std::size_t lines_ = 0;
+};
+
 // Lines that are not blank: so that what is made for each has its size at once, and need not grow.
-Result<std::size_t> count_lines(const std::filesystem::path& path) {
+Result<std::size_t> count_lines(const std::filesystem::path& path, Watch& watch) {
   auto file = JsonlFile::open(path);
   if (!file) return tl::unexpected(file.error());
   for (std::size_t count = 0;; ++count) {
     auto line = file->next();
     if (!line) return tl::unexpected(line.error());
     if (!*line) return count;
+    if (auto status = watch.next_line(); !status) return tl::unexpected(status.error());
   }
 }
 
 }  // namespace
 
 Result<Dataset> Dataset::open(const std::filesystem::path& path, InputKind kind,
-                              std::string image_root) {
+                              std::string image_root, const std::function<Status()>& may_go_on) {
   auto file = JsonlFile::open(path);
   if (!file) return tl::unexpected(file.error());
   auto again = JsonlFile::open(path);
   if (!again) return tl::unexpected(again.error());
-  const auto lines = count_lines(path);
+  Watch watch(may_go_on);
+  const auto lines = count_lines(path, watch);
   if (!lines) return tl::unexpected(lines.error());
   Dataset dataset(std::move(*again));
   Hashes hashes;
@@ -44,6 +60,7 @@ Result<Dataset> Dataset::open(const std::filesystem::path& path, InputKind kind,
     auto line = file->next();
     if (!line) return tl::unexpected(line.error());
     if (!*line) break;
+    if (auto status = watch.next_line(); !status) return tl::unexpected(status.error());
     const JsonlLine& found = **line;
     Status added;
     if (kind == InputKind::kCaptions) {

@@ -31,8 +31,10 @@ enum class InputKind {
 // Immutable after open(); every method may be called from any thread.
 class Dataset {
  public:
+  // `may_go_on`, where given, is asked every few thousand lines; its error ends the reading.
   static Result<Dataset> open(const std::filesystem::path& path, InputKind kind,
-                              std::string image_root);
+                              std::string image_root,
+                              const std::function<Status()>& may_go_on = {});
 
   std::size_t size() const { return entries_.size(); }
   std::size_t groups() const { return group_starts_.size() - 1; }

@@ -1,6 +1,7 @@
 #include "auto_label_image_grounding/run/dry_run.h"
 
 #include <algorithm>
+#include <array>
 #include <future>
 #include <map>
 #include <memory>
@@ -64,7 +65,7 @@ ImageNeed needs_of(const RunContext& context, const Result<ImageInfo>& info,
   ImageNeed need;
   std::int64_t affected = 0;
   for (RecordJob& record : records) {
-    drop_stale_grounding(context, record, picture_file(info));
+    drop_stale_grounding(context, record, picture_state(record, info, info.has_value()));
     count_finished(record, info.has_value(), counts);
     if (is_settled(context, record)) continue;
     affected += info ? 0 : 1;
@@ -213,16 +214,19 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
   if (auto status = check_usable(spec, dir); !status) return tl::unexpected(status.error());
   auto prompts = load_prompts(spec.prompts);
   if (!prompts) return tl::unexpected(prompts.error());
-  auto dataset = open_dataset(spec, dir);
+  auto dataset = open_dataset(spec, dir, [&] { return check_interrupt(hooks); });
   if (!dataset) return tl::unexpected(dataset.error());
   const auto earlier = open_earlier_failures(spec, dir);
   if (!earlier) return tl::unexpected(earlier.error());
 
   const auto backend = make_backend(spec.vlm);
   const CheckpointStore store(dir);
-  const auto resumes = [&](Step step) {
-    return !spec.workflow.force_reprocess && !store.is_discarding(step);
-  };
+  std::array<bool, 2> resumes{};
+  for (const Step step : {Step::kExtraction, Step::kGrounding}) {
+    const auto discarding = store.is_discarding(step);
+    if (!discarding) return tl::unexpected(discarding.error());
+    resumes[static_cast<std::size_t>(step)] = !spec.workflow.force_reprocess && !*discarding;
+  }
   const RunContext context{spec,
                            store,
                            *dataset,
@@ -230,7 +234,7 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
                            prompts->extraction,
                            prompts->grounding,
                            backend->model(),
-                           {resumes(Step::kExtraction), resumes(Step::kGrounding)}};
+                           resumes};
   for (const std::string& doubt : doubts_about(*prompts, context.coordinates.convention)) {
     hooks.logger->warning("{}", doubt);
   }

@@ -63,6 +63,10 @@ Status take_grounding_checkpoint(const RunContext& context, RecordJob& record) {
   return {};
 }
 
+bool guesses_allowed(const RunContext& context) {
+  return context.spec.data.on_missing_image == OnMissingImage::kTextOnly;
+}
+
 // Once it is known that the boxes are those of the picture.
 void count_reused_grounding(const RunContext& context, const RecordJob& record, RunReport& report) {
   if (!record.grounding) return;
@@ -114,9 +118,7 @@ OpenedPicture open_picture(const RunContext& context, const ImageJob& job,
     }
     error = picture.error();
   }
-  if (context.spec.data.on_missing_image == OnMissingImage::kFail) {
-    out.error = *error;
-  }
+  if (!guesses_allowed(context)) out.error = *error;
   return out;
 }
 
@@ -128,29 +130,40 @@ bool is_of_another_file(const RecordJob& record, const ImageInfo& info) {
 
 // What checkpoints hold, against the picture as it is now.
 void check_reused(const RunContext& context, RecordJob& record, const Result<ImageInfo>& info,
-                  RunReport& report) {
+                  bool usable, RunReport& report) {
   if (record.earlier_error) return;
-  const bool dropped = drop_stale_grounding(context, record, picture_file(info));
-  if (info) {
-    const PictureSize upright{info->width, info->height};
-    note_size(record, upright, report);
-    // To be saved anew, see save_size().
-    if (record.extraction && record.extraction->size != upright) record.extraction->size.reset();
-    if (dropped) ++report.changed_pictures;
-    if (is_of_another_file(record, *info)) ++report.replaced_pictures;
+  const PictureState picture = picture_state(record, info, usable);
+  if (info) note_size(record, picture.upright, report);
+  // To be saved anew, see save_size().
+  const bool size_is_known = info || (record.extraction && record.extraction->text_only);
+  if (record.extraction && size_is_known && record.extraction->size != picture.upright) {
+    record.extraction->size.reset();
   }
+  const bool dropped = drop_stale_grounding(context, record, picture);
+  if (dropped && (info || guesses_allowed(context))) ++report.changed_pictures;
+  if (info && is_of_another_file(record, *info)) ++report.replaced_pictures;
   count_reused_grounding(context, record, report);
 }
 
+// Whether the picture can be sent. Found out by trying only where a guess stands in for it.
+bool is_usable(const RunContext& context, const ImageJob& job, const Result<ImageInfo>& info) {
+  if (!info) return false;
+  const bool guessed = std::any_of(
+      job.records.begin(), job.records.end(),
+      [](const RecordJob& record) { return record.grounding && record.grounding->text_only; });
+  return !guessed || make_picture(job.image_path, *info, context.spec.vlm, context.coordinates);
+}
+
 // A caption with nothing in it names nothing: no request.
-Status settle_empty_caption(const RunContext& context, RecordJob& record, PictureSize upright,
-                            RunReport& report) {
+Status settle_empty_caption(const RunContext& context, RecordJob& record,
+                            const PictureState& picture, RunReport& report) {
   if (!context.extracts() || record.extraction || !trim(record.sample.caption).empty()) return {};
   ++report.labels.empty_captions;
   set_extraction(record, {});
-  record.extraction->size = upright;
+  record.extraction->size = picture.upright;
+  record.extraction->text_only = !picture.readable;
   if (auto status = save_extraction(context, record); !status) return status;
-  return begin_grounding(context, record, {upright, 0}, report);
+  return begin_grounding(context, record, picture, report);
 }
 
 Status save_grounding(const RunContext& context, const RecordJob& record) {
@@ -183,7 +196,8 @@ Status settle_record(const RunContext& context, RecordJob& record,
                      RunReport& report) {
   if (!has_picture && needs_request(context, record)) ++report.text_only;
   const PictureSize size = upright.value_or(text_only_picture(record.sample.declared_size).upright);
-  if (auto status = settle_empty_caption(context, record, size, report); !status) return status;
+  const PictureState picture{size, upright.has_value(), has_picture};
+  if (auto status = settle_empty_caption(context, record, picture, report); !status) return status;
   if (auto status = save_size(context, record, size); !status) return status;
   return settle_without_expressions(context, record, size);
 }
@@ -192,7 +206,8 @@ Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
   const Result<ImageInfo> info =
       read_image_info(job.image_path, {context.spec.data.max_image_pixels});
   if (info) job.file_size = info->file_size;
-  for (RecordJob& record : job.records) check_reused(context, record, info, report);
+  const bool usable = is_usable(context, job, info);
+  for (RecordJob& record : job.records) check_reused(context, record, info, usable, report);
   const bool all_settled =
       std::all_of(job.records.begin(), job.records.end(),
                   [&](const RecordJob& record) { return is_settled(context, record); });
@@ -254,22 +269,20 @@ bool is_settled(const RunContext& context, const RecordJob& record) {
   return extracted && (!context.grounds() || record.grounding);
 }
 
-PictureFile picture_file(const Result<ImageInfo>& info) {
-  if (!info) return {};
-  return {PictureSize{info->width, info->height}, info->file_size};
+PictureState picture_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable) {
+  if (info) return {{info->width, info->height}, true, usable};
+  return {text_only_picture(record.sample.declared_size).upright, false, false};
 }
 
 bool drop_stale_grounding(const RunContext& context, RecordJob& record,
-                          const PictureFile& picture) {
+                          const PictureState& picture) {
   if (!record.grounding) return false;
   const GroundingResult& grounding = *record.grounding;
-  const bool other_size = picture.upright && grounding.size && *grounding.size != *picture.upright;
-  // A file that has a header and still cannot be decoded is asked about once, too.
-  const bool may_guess = context.spec.data.on_missing_image == OnMissingImage::kTextOnly &&
-                         picture.bytes == grounding.picture_bytes;
-  if (!other_size && (!grounding.text_only || may_guess)) return false;
-  record.grounding.reset();
-  return true;
+  const bool other_size = grounding.size && *grounding.size != picture.upright;
+  const bool stale = grounding.text_only ? other_size || picture.usable || !guesses_allowed(context)
+                                         : other_size && picture.readable;
+  if (stale) record.grounding.reset();
+  return stale;
 }
 
 void set_extraction(RecordJob& record, ExtractionResult result, std::string model) {
@@ -343,13 +356,13 @@ Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
   return make_picture(path, *info, context.spec.vlm, context.coordinates, refused);
 }
 
-Status begin_grounding(const RunContext& context, RecordJob& record, const PictureFile& picture,
+Status begin_grounding(const RunContext& context, RecordJob& record, const PictureState& picture,
                        RunReport& report) {
   if (!context.grounds()) return {};
   if (auto status = take_grounding_checkpoint(context, record); !status) return status;
   if (drop_stale_grounding(context, record, picture)) ++report.changed_pictures;
   count_reused_grounding(context, record, report);
-  return settle_without_expressions(context, record, *picture.upright);
+  return settle_without_expressions(context, record, picture.upright);
 }
 
 std::vector<std::size_t> take_answers(ImageJob& job) {

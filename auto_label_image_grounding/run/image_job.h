@@ -81,17 +81,19 @@ Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunR
 // Whether nothing is left to do for a record, so that the state of its picture does not matter.
 bool is_settled(const RunContext& context, const RecordJob& record);
 
-// What is known of a picture from its header.
-struct PictureFile {
-  std::optional<PictureSize> upright;  // absent: nothing is known
-  std::uint64_t bytes = 0;             // 0: it cannot be read, and `upright` is the record's
+// A picture as it is now.
+struct PictureState {
+  PictureSize upright;    // of its header, else the record's own
+  bool readable = false;  // its header is
+  bool usable = false;    // it can be sent
 };
-PictureFile picture_file(const Result<ImageInfo>& info);
+PictureState picture_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable);
 
 // Drops boxes that a checkpoint holds of a picture of another size (it was replaced under its
-// path), and those that were guessed without the picture: unless it still cannot be read and
+// path), and those that were guessed without the picture: unless it still cannot be sent, and
 // data.on_missing_image still asks for guesses. True where it did.
-bool drop_stale_grounding(const RunContext& context, RecordJob& record, const PictureFile& picture);
+bool drop_stale_grounding(const RunContext& context, RecordJob& record,
+                          const PictureState& picture);
 
 // `record.texts` follow the extraction. `model`: whose it is, "" for this run's.
 void set_extraction(RecordJob& record, ExtractionResult result, std::string model = {});
@@ -100,9 +102,8 @@ void set_extraction(RecordJob& record, ExtractionResult result, std::string mode
 RecordError image_error(Step step, const Error& error);
 
 // For a record whose expressions have just become known, where step 1 is to be done: takes its
-// step-1 checkpoint, or settles a record that has no expression. Precondition: picture.upright.
-// Pool thread.
-Status begin_grounding(const RunContext& context, RecordJob& record, const PictureFile& picture,
+// step-1 checkpoint, or settles a record that has no expression. Pool thread.
+Status begin_grounding(const RunContext& context, RecordJob& record, const PictureState& picture,
                        RunReport& report);
 
 // Gives their step-1 result, or their error, to the records whose last missing expression has been

@@ -174,8 +174,9 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   call->query.schema_name = "extraction";
   auto counts = std::make_shared<RunReport>();
   // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
-  call->judge = [&context, job, index, counts,
-                 upright = job->picture->upright](const VlmReply& reply) -> Status {
+  const PictureState picture{job->picture->upright, job->file_size > 0,
+                             job->picture->image.has_value()};
+  call->judge = [&context, job, index, counts, picture](const VlmReply& reply) -> Status {
     RecordJob& record = job->records[index];
     auto answer = parse::read_extraction_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
@@ -183,10 +184,11 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     *counts = RunReport();
     count_repairs(answer->repairs, counts->labels);
     ExtractionResult result = apply_extraction(record.sample.caption, *answer, counts->labels);
-    result.size = upright;
+    result.size = picture.upright;
+    result.text_only = !picture.usable;
     set_extraction(record, std::move(result));
     if (auto status = save_extraction(context, record); !status) return status;
-    return begin_grounding(context, record, {upright, job->file_size}, *counts);
+    return begin_grounding(context, record, picture, *counts);
   };
   call->done = [this, job, index, counts](const std::optional<CallFailure>& failure,
                                           const std::shared_ptr<Slot>&) {
@@ -341,6 +343,7 @@ void JobRunner::report_finished(const Job& job) {
                           (!parts_.context.grounds() && record.extraction);
     if (record.reported || record.saving || !finished) continue;
     record.reported = true;
+    if (!record.error && !record.earlier_error) parts_.caller.note_progress();
     const std::size_t index = record.index;
     auto status =
         parts_.writer.put(index, to_finished(record, parts_.context.dataset.line_number(index)));

@@ -95,7 +95,7 @@ class PipelineRun {
   Status work() {
     backend_ = make_backend(spec_.vlm);
     describe_run();
-    auto dataset = open_dataset(spec_, dir_);
+    auto dataset = open_dataset(spec_, dir_, [this] { return check_interrupt(hooks_); });
     if (!dataset) return tl::unexpected(dataset.error());
     auto earlier = open_earlier_failures(spec_, dir_);
     if (!earlier) return tl::unexpected(earlier.error());
@@ -490,6 +490,11 @@ class PipelineRun {
 };
 
 }  // namespace
+
+Status check_interrupt(const RunHooks& hooks) {
+  if (!hooks.interrupt || hooks.interrupt() == Interrupt::kNone) return {};
+  return fail(ErrorKind::kInterrupted, "interrupted before the first request: run again to go on");
+}
 
 RunOutcome run_pipeline(const Spec& spec, const RunHooks& hooks, RunEnvironment environment) {
   return PipelineRun(spec, hooks, environment).run();

@@ -35,6 +35,9 @@ struct RunHooks {
   std::function<Interrupt()> interrupt;
 };
 
+// kInterrupted where the hooks say so: for work before the first request.
+Status check_interrupt(const RunHooks& hooks);
+
 // What tests replace.
 struct RunEnvironment {
   const Clock* clock = nullptr;              // nullptr: the system's

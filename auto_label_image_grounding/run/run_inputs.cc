@@ -43,11 +43,13 @@ std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir) {
                                : dir.step_annotations(Step::kExtraction);
 }
 
-Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir) {
+Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir,
+                             const std::function<Status()>& may_go_on) {
   const bool extracts = spec.workflow.extract;
   auto dataset =
       Dataset::open(input_path(spec, dir), extracts ? InputKind::kCaptions : InputKind::kExtracted,
-                    extracts ? spec.data.image_root : "");
+                    extracts ? spec.data.image_root : "", may_go_on);
+  if (!dataset && dataset.error().kind == ErrorKind::kInterrupted) return dataset;
   if (!dataset) return tl::unexpected(explain(dataset.error(), spec, dir));
   return dataset;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,9 @@ std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir);
 Status check_inputs(const Spec& spec, const ResultsDir& dir);
 
 // The input, or step 0's output where step 1 runs alone. kNotFound and kIo say what to do.
-Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir);
+// `may_go_on` as for Dataset::open().
+Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir,
+                             const std::function<Status()>& may_go_on);
 
 // Step 1 alone: what failures.jsonl says of step 0; else nothing. kIo.
 Result<EarlierFailures> open_earlier_failures(const Spec& spec, const ResultsDir& dir);

@@ -68,8 +68,10 @@ bool VlmCaller::paced(const Call& call) {
   }
   if (!pacing_timer_set_) {
     pacing_timer_set_ = true;
-    parts_.loop.at(ready_at, [this] {
+    parts_.loop.at(ready_at, [this, begun = now] {
       pacing_timer_set_ = false;
+      // The run held itself back: that is no lack of progress, except in a storm.
+      if (!refused_since_progress_) last_progress_ += parts_.clock.now() - begun;
       pump();
     });
   }
@@ -230,7 +232,10 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
     step_report(*call).tokens += reply->usage;
     const TokenUsage& used = reply->usage;
     const auto tokens = static_cast<double>(used.input + used.output + used.thinking);
-    if (tokens > 0) token_bucket_.correct(tokens - estimated_tokens(call->query));
+    // What an answer claims must not stop the run: a minute's allowance at most.
+    const auto minute = static_cast<double>(limits_.tokens_per_minute);
+    const double excess = tokens - estimated_tokens(call->query);
+    if (tokens > 0) token_bucket_.correct(std::clamp(excess, -minute, minute));
     if (reply->finish == Finish::kRefused) {
       failure.kind = FailureKind::kRefused;
       failure.message = "the endpoint declined: " + reply->detail;
@@ -258,13 +263,15 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
   }
   constexpr int kOk = 200;
   failure.http_status = kOk;
-  call->query.raise_temperature += kTemperatureStep;
   handle_failure(call, slot, failure);
 }
 
 void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::shared_ptr<Slot>& slot,
                                Failure failure) {
   if (failure.kind != FailureKind::kCancelled) ++step_report(*call).failed_attempts;
+  if (failure.kind == FailureKind::kUnusableAnswer) {
+    call->query.raise_temperature += kTemperatureStep;  // not to be asked again unchanged
+  }
   failure.message = redact(std::move(failure.message), parts_.secrets);
   const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
   const Decision decision =
@@ -273,21 +280,22 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::sha
   parts_.logger.debug("attempt {}: {} ({}), {}", call->attempts, failure.message,
                       name_of(failure.kind), decision.reason);
   if (decision.verdict == Verdict::kRetry) {
+    refused_since_progress_ = refused_since_progress_ || decision.waits_for_progress;
     retry_later(call, failure, parts_.clock.now() + decision.delay, decision.waits_for_progress);
     return;
   }
   const bool fatal = decision.verdict == Verdict::kFatal || fatal_tracker_.on_failure(failure);
   if (fatal && !stopped_) {
-    end_run_({ErrorKind::kEndpoint, failure.message + endpoint_advice(failure.kind)});
+    end_run_({ErrorKind::kEndpoint, with_advice(failure)});
     return;
   }
   const bool unreachable = !answered_once_ && (failure.kind == FailureKind::kTransport ||
-                                               failure.kind == FailureKind::kTls);
+                                               failure.kind == FailureKind::kTls ||
+                                               failure.kind == FailureKind::kTimeout);
   if (unreachable && !stopped_) {
-    end_run_(
-        {ErrorKind::kEndpoint, fmt::format("the endpoint cannot be reached after {}: {}",
-                                           count_of(call->attempts, "attempt"), failure.message) +
-                                   endpoint_advice(failure.kind)});
+    end_run_({ErrorKind::kEndpoint,
+              fmt::format("the endpoint cannot be reached after {}: {}",
+                          count_of(call->attempts, "attempt"), with_advice(failure))});
     return;
   }
   give_up(call, failure, decision.reason);
@@ -324,11 +332,19 @@ void VlmCaller::retry_later(const std::shared_ptr<Call>& call, const Failure& fa
       return;
     }
     Failure last = failure;
-    last.message =
-        "rate-limited, and nothing of the run has progressed for "
-        "vlm.rate_limit_patience seconds";
+    last.message += fmt::format(
+        "; it asks for a longer wait, and nothing of the run has progressed for {:.0f} s "
+        "(vlm.rate_limit_patience)",
+        std::chrono::duration<double>(since_progress()).count());
     give_up(call, last, "exhausted");
   });
+}
+
+std::string VlmCaller::with_advice(const Failure& failure) const {
+  const std::string advice = endpoint_advice(failure.kind);
+  std::string text = failure.message;
+  while (!advice.empty() && !text.empty() && text.back() == '.') text.pop_back();
+  return text + advice;
 }
 
 std::string VlmCaller::endpoint_advice(FailureKind kind) const {
@@ -339,6 +355,7 @@ std::string VlmCaller::endpoint_advice(FailureKind kind) const {
     case FailureKind::kTls:
       return ". Check the certificate; for a private CA set SSL_CERT_FILE or CURL_CA_BUNDLE";
     case FailureKind::kTransport:
+    case FailureKind::kTimeout:
       return ". Check base_url, and that the server is running";
     default:
       return parts_.backend.advice_on(kind);

@@ -102,7 +102,10 @@ class VlmCaller {
   // No new requests; calls that wait are dropped without a word. What is in flight may finish.
   void stop();
   // A record got on, and did not fail: rate-limited calls may wait on.
-  void note_progress() { last_progress_ = parts_.clock.now(); }
+  void note_progress() {
+    last_progress_ = parts_.clock.now();
+    refused_since_progress_ = false;
+  }
 
   // MIME types that the endpoint has refused so far. A call with such a picture fails with
   // kImageFormat; it can be submitted again with another.
@@ -134,6 +137,7 @@ class VlmCaller {
   void note_limits(const std::optional<Duration>& pause);
   Duration since_progress() const { return parts_.clock.now() - last_progress_; }
   StepReport& step_report(const Call& call);
+  std::string with_advice(const Failure& failure) const;
   std::string endpoint_advice(FailureKind kind) const;
 
   Parts parts_;
@@ -147,7 +151,8 @@ class VlmCaller {
   // By step, each in the order of submission; calls that are sent again stand before the others.
   std::array<std::deque<std::shared_ptr<Call>>, 2> ready_;
   TimePoint last_progress_;
-  TimePoint paused_until_;  // the endpoint said that nothing is left until then
+  bool refused_since_progress_ = false;  // a call waits, as the endpoint asked
+  TimePoint paused_until_;               // the endpoint said that nothing is left until then
   bool stopped_ = false;
   bool pacing_timer_set_ = false;
   bool answered_once_ = false;  // any HTTP response at all

@@ -34,6 +34,14 @@ Result<json> parse_response(std::string_view body) {
   return parsed;
 }
 
+Error incomplete_answer(const json& parsed, std::string what) {
+  if (!member(parsed, "error").is_null()) {
+    const std::string body = parsed.dump(-1, ' ', false, json::error_handler_t::replace);
+    what += ", but an error: " + parse_provider_error(body).message;
+  }
+  return {ErrorKind::kData, std::move(what)};
+}
+
 std::string string_at(const json& object, const char* key) {
   const json& text = member(object, key);
   return text.is_string() ? text.get<std::string>() : "";

@@ -96,7 +96,9 @@ class GeminiBackend final : public VlmBackend {
     const json& candidates = member(*parsed, "candidates");
     if (!candidates.is_array() || candidates.empty() || !candidates[0].is_object()) {
       const std::string reason = string_at(member(*parsed, "promptFeedback"), "blockReason");
-      if (reason.empty()) return fail(ErrorKind::kData, "the answer has no candidates");
+      if (reason.empty()) {
+        return tl::unexpected(incomplete_answer(*parsed, "the answer has no candidates"));
+      }
       reply.finish = Finish::kRefused;
       reply.detail = reason;
       return reply;

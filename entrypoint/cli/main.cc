@@ -120,10 +120,12 @@ int default_specs(const std::vector<std::string>& arguments) {
 void hide_keys(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
-    const std::size_t equals = argument.find("api_key=");
-    if (equals == std::string_view::npos) continue;
-    std::fill(argv[i] + equals + std::string_view("api_key=").size(), argv[i] + argument.size(),
-              '*');
+    // Also within a block: vlm.openai={api_key: …, base_url: …}.
+    constexpr std::string_view kName = "api_key";
+    const std::size_t name = argument.find(kName);
+    if (name == std::string_view::npos) continue;
+    const std::size_t begin = std::min(name + kName.size() + 1, argument.size());
+    std::fill(argv[i] + begin, argv[i] + argument.size(), '*');
   }
 }
 

@@ -1,11 +1,13 @@
 """An endpoint that repeats the API key in what it says: the key is in nothing that we write."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import faults
 import pytest
 from faults import body_of, openai_error, redirect, status
-from labelling import API_KEY
+from labelling import API_KEY, wait_until
 
 PERCENT_ENCODED = "Quagga%2F7731%2Bokapi%3DZebra"
 TELLING = 6  # so many characters of the key running are a leak
@@ -29,6 +31,8 @@ ECHOES = [
     *(body_of(f"200 that is no JSON, cut within the key at {n}", at_cut(200 + n).encode())
       for n in (-8, 0, 8)),
     body_of("refusal", json.dumps({"choices": [{"message": {"refusal": at_cut(200)}}]}).encode()),
+    body_of("200 with an error", openai_error(f"no such thing: {API_KEY}")),
+    body_of("200 with an error, across the cut", openai_error(at_cut(500))),
     body_of("chatter", faults.answer_body(False, f"I was called with {API_KEY}!")),
     *(body_of(f"chatter, cut at {n}", faults.answer_body(False, at_cut(n)))
       for n in (60, 80, 100, 120, 200)),
@@ -78,3 +82,27 @@ def test_key_travels_in_its_header_alone(backend, header, make_job, endpoint):
     for request in endpoint.requests:
         holders = [name for name, value in request.headers.items() if API_KEY in value]
         assert holders == [header] and API_KEY not in request.path
+
+
+@pytest.mark.parametrize("override", [
+    "image_grounding.vlm.openai.api_key={key}",
+    "+image_grounding.vlm.openai.api_key={key}",
+    "image_grounding.vlm.openai={{api_key: {key}, base_url: '{url}/v1', model_name: chaos}}",
+    "image_grounding.vlm={{backend: openai, openai: {{api_key: {key}, base_url: '{url}/v1',"
+    " model_name: chaos}}}}",
+], ids=["key", "added key", "block", "block of blocks"])
+def test_key_of_an_override_is_not_in_the_process_list(override, make_job, endpoint):
+    key = API_KEY.replace("/", "x").replace("+", "y").replace("=", "z")
+    endpoint.script = lambda request: faults.SILENCE
+    job = make_job()
+    command = [*job.command(), override.format(key=key, url=endpoint.url)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          env=job.environment()) as process:
+        try:
+            wait_until(lambda: endpoint.requests)
+            assert endpoint.requests[0].headers["authorization"] == f"Bearer {key}"
+            shown = Path(f"/proc/{process.pid}/cmdline").read_text()
+        finally:
+            process.kill()
+    assert "api_key" in shown
+    assert key[:TELLING] not in shown

@@ -198,6 +198,24 @@ TEST(RetryPolicy, ARequestThatAloneExceedsTheLimitIsNotWaitedFor) {
   EXPECT_EQ(first_decision(failure).verdict, Verdict::kGiveUp);
 }
 
+TEST(RetryPolicy, APromptThatIsBlockedIsRefused) {
+  const char* azure =
+      R"({"error":{"message":"filtered","code":"content_filter","innererror":{"code":"ResponsibleAIPolicyViolation"}}})";
+  const Failure failure = failure_of(response(400, azure));
+  EXPECT_EQ(failure.kind, FailureKind::kRefused);
+  EXPECT_EQ(first_decision(failure).verdict, Verdict::kGiveUp);
+}
+
+TEST(RetryPolicy, AServerThatAsksForHoursIsWaitedForAsLongAsTheRunProgresses) {
+  const auto waits = [](const char* seconds) {
+    return first_decision(failure_of(response(502, "", {{"retry-after", seconds}})))
+        .waits_for_progress;
+  };
+  EXPECT_TRUE(waits("3600"));
+  EXPECT_FALSE(waits("1"));
+  EXPECT_FALSE(first_decision(failure_of(response(502))).waits_for_progress);
+}
+
 TEST(RetryPolicy, WaitHints) {
   struct Case {
     const char* what;

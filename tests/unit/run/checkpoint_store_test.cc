@@ -126,15 +126,22 @@ TEST_F(CheckpointStoreTest, AStockCheckpointOfTheSampleIsReplaced) {
 TEST_F(CheckpointStoreTest, AnInterruptedDiscardIsCompleted) {
   save("x", name("x", false));
   write_text(dir_.state_dir() / "discard", "0");  // what a killed discard() leaves
-  EXPECT_TRUE(store_.is_discarding(Step::kExtraction));
-  EXPECT_FALSE(store_.is_discarding(Step::kGrounding));
+  EXPECT_TRUE(*store_.is_discarding(Step::kExtraction));
+  EXPECT_FALSE(*store_.is_discarding(Step::kGrounding));
   ASSERT_TRUE(store_.finish_discard());
-  EXPECT_FALSE(store_.is_discarding(Step::kExtraction));
+  EXPECT_FALSE(*store_.is_discarding(Step::kExtraction));
   EXPECT_FALSE(found("x", name("x", false)));
   ASSERT_TRUE(store_.prepare({Step::kExtraction}));
   save("x", name("x", false));
   ASSERT_TRUE(store_.finish_discard());
   EXPECT_TRUE(found("x", name("x", false))) << "done once, not again";
+}
+
+TEST_F(CheckpointStoreTest, ADiscardThatCannotBeReadIsNotForgotten) {
+  std::filesystem::create_directories(dir_.state_dir() / "discard");
+  EXPECT_FALSE(store_.finish_discard());
+  EXPECT_FALSE(store_.is_discarding(Step::kGrounding));
+  EXPECT_TRUE(std::filesystem::exists(dir_.state_dir() / "discard"));
 }
 
 TEST_F(CheckpointStoreTest, DiscardLeavesTheOtherStep) {

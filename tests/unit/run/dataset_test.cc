@@ -44,6 +44,23 @@ oops
   EXPECT_EQ(dataset.bad_lines()[1].number, 7u);
 }
 
+TEST_F(DatasetTest, ReadingEndsWhenItMayNotGoOn) {
+  std::string lines;
+  for (int i = 0; i < 10'000; ++i)
+    lines += R"({"image_path": "b", "caption": "1"})"
+             "\n";
+  write_text(folder_ / "in.jsonl", lines);
+  for (int last : {1, 3}) {  // in the counting, in the reading
+    int asked = 0;
+    const auto opened = Dataset::open(folder_ / "in.jsonl", InputKind::kCaptions, "", [&] {
+      return ++asked < last ? Status() : fail(ErrorKind::kInterrupted, "stop");
+    });
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().kind, ErrorKind::kInterrupted);
+    EXPECT_EQ(asked, last);
+  }
+}
+
 TEST_F(DatasetTest, RecordsThatShareAnIdAreToldApart) {
   const Dataset dataset = open(R"({"image_path": "x/a.jpg", "caption": "1"}
 {"image_path": "y/a.jpg", "caption": "1"}

@@ -646,7 +646,10 @@ TEST_F(PipelineTest, AnUndecodablePictureThatIsLeftOutIsCounted) {
   EXPECT_EQ(outcome.report.text_only, 1);
   const int before = endpoint.requests();
   ASSERT_TRUE(run(text_only, endpoint).status);
-  EXPECT_EQ(endpoint.requests(), before) << "the same file, left out again: nothing new to ask";
+  EXPECT_EQ(endpoint.requests(), before) << "left out again: nothing new to ask";
+  text_only.vlm.max_image_side = 0;  // its bytes can go as they are
+  EXPECT_EQ(run(text_only, endpoint).report.changed_pictures, 1);
+  EXPECT_EQ(endpoint.requests(), before + 1);
 }
 
 // A wrong mount, then mended: boxes that were guessed from the caption must not pass for labels.
@@ -679,6 +682,29 @@ TEST_F(PipelineTest, BoxesGuessedWithoutThePictureAreAskedForAgainOnceItIsThere)
   EXPECT_THAT(there.report.warnings.front(), HasSubstr("could not be read then: asked again"));
   EXPECT_EQ(run(strict, endpoint).report.changed_pictures, 0);
   EXPECT_EQ(endpoint.requests(), guessed + 1) << "once";
+}
+
+TEST_F(PipelineTest, AGuessForAnotherSizeIsMadeAnew) {
+  const auto input = [&](int width) {
+    write_text(
+        folder_ / "in.jsonl",
+        json{{"image_path", "no.png"}, {"caption", "a dog"}, {"width", width}, {"height", width}}
+            .dump());
+  };
+  FakeEndpoint endpoint(good_answer);
+  Spec text_only = spec();
+  text_only.data.on_missing_image = OnMissingImage::kTextOnly;
+  input(100);
+  ASSERT_TRUE(run(text_only, endpoint).status);
+  input(640);
+  ASSERT_TRUE(run(text_only, endpoint).status);
+  EXPECT_EQ(records()[0]["width"], 640);
+  EXPECT_EQ(endpoint.requests(), 3) << "its boxes, not its expressions";
+  text_only.workflow.ground = false;
+  input(320);
+  ASSERT_TRUE(run(text_only, endpoint).status);
+  EXPECT_EQ(records()[0]["width"], 320);
+  EXPECT_EQ(endpoint.requests(), 3);
 }
 
 TEST_F(PipelineTest, APictureThatVanishesBeforeStepOneKeepsWhatStepZeroFound) {

@@ -188,6 +188,65 @@ TEST(VlmCallerTest, ALimitPerMinuteIsKept) {
   EXPECT_LT(out.took, minutes(5) + seconds(3));
 }
 
+// What the run holds back by itself is no lack of progress: one 429 is no storm.
+TEST(VlmCallerTest, ALimitPerMinuteUsesUpNoPatience) {
+  CallerLimits limits = limits_of(1);
+  limits.requests_per_minute = 2;
+  limits.retry.rate_limit_patience = seconds(20);
+  int requests = 0;
+  const Outcome out = run_calls(10, limits, [&](TimePoint) {
+    return ++requests % 2 == 0 ? rate_limited("retry-after", "0") : good_answer();
+  });
+  EXPECT_EQ(out.finished, 10);
+}
+
+TEST(VlmCallerTest, AStormEndsTheWaitingUnderALimitPerMinuteToo) {
+  CallerLimits limits = limits_of(1);
+  limits.requests_per_minute = 2;
+  limits.retry.rate_limit_patience = seconds(100);
+  const Outcome out =
+      run_calls(3, limits, [](TimePoint) { return rate_limited("retry-after", "0"); });
+  EXPECT_EQ(out.finished, 0);
+  EXPECT_EQ(out.failed, 3);
+  EXPECT_LT(out.took, seconds(300));
+}
+
+TEST(VlmCallerTest, AServerThatAsksForHoursIsGivenUpAfterThePatience) {
+  CallerLimits limits = limits_of(4);
+  limits.retry.rate_limit_patience = seconds(100);
+  const Outcome out = run_calls(4, limits, [](TimePoint) {
+    HttpResponse response;
+    response.status = 502;
+    response.headers.emplace_back("retry-after", "3600");
+    return response;
+  });
+  EXPECT_EQ(out.failed, 4);
+  EXPECT_GE(out.took, seconds(100));
+  EXPECT_LT(out.took, seconds(110));
+}
+
+TEST(VlmCallerTest, AnAnswersClaimOfTokensDoesNotStopTheRun) {
+  CallerLimits limits = limits_of(1);
+  limits.tokens_per_minute = 1'000'000;
+  const Outcome out = run_calls(3, limits, [](TimePoint) {
+    HttpOutcome outcome = good_answer();
+    outcome->body.insert(1, R"("usage":{"prompt_tokens":4294967295},)");
+    return outcome;
+  });
+  EXPECT_EQ(out.finished, 3);
+  EXPECT_LT(out.took, minutes(4));
+}
+
+TEST(VlmCallerTest, AnEndpointThatNeverAnswersEndsTheRun) {
+  const Outcome out = run_calls(50, limits_of(4), [](TimePoint) -> HttpOutcome {
+    return tl::unexpected(TransportFault{TransportFault::Kind::kTimeout, "timed out."});
+  });
+  EXPECT_EQ(out.ended,
+            "the endpoint cannot be reached after 6 attempts: timed out. Check base_url, and that "
+            "the server is running");
+  EXPECT_LE(out.requests, 4 * 6);
+}
+
 // An endpoint that grants ten requests in ten seconds, and says so with every answer.
 TEST(VlmCallerTest, AnEndpointThatSaysNothingIsLeftIsNotAsked) {
   int left = 10;

@@ -122,6 +122,18 @@ TEST(GeminiBackendTest, ReadsReplies) {
             Finish::kRefused);
 }
 
+TEST(VlmBackendTest, AnErrorInsteadOfAnAnswerIsToldInTheProvidersWords) {
+  const char* body = R"({"error":{"message":"the worker died","code":"x"}})";
+  const auto message = [&](const VlmSpec& spec, const char* answer) {
+    return make_backend(spec)->read_reply(answer).error().message;
+  };
+  EXPECT_EQ(message(openai_spec(), body),
+            "the answer has no choices, but an error: the worker died");
+  EXPECT_EQ(message(gemini_spec(), body),
+            "the answer has no candidates, but an error: the worker died");
+  EXPECT_EQ(message(openai_spec(), R"({"error":null,"title":"x"})"), "the answer has no choices");
+}
+
 TEST(OpenAiBackendTest, RequestFollowsTheApi) {
   VlmSpec spec = openai_spec();
   spec.openai.extra_body = {{"chat_template_kwargs", {{"enable_thinking", false}}},
