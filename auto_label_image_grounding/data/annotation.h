@@ -52,7 +52,7 @@ struct ExtractionResult {  // step 0
   std::string cleaned_caption;
   std::vector<Expression> expressions;
   std::optional<PictureSize> size;
-  bool text_only = false;  // without the picture, which could not be read
+  bool size_declared = false;  // `size` is the record's own, not that of a picture's header
 };
 
 struct GroundingResult {                         // step 1

@@ -154,7 +154,7 @@ std::string grounding_fingerprint(const FingerprintInput& input,
 std::string encode_checkpoint(const CheckpointHeader& header, const ExtractionResult& result) {
   Json out = header_json(header);
   put_size(out, result.size);
-  if (result.text_only) out["text_only"] = true;
+  if (result.size_declared) out["size_declared"] = true;
   out["cleaned_caption"] = result.cleaned_caption;
   out["expressions"] = Json::array();
   for (const Expression& expression : result.expressions) {
@@ -185,7 +185,7 @@ Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text)
     ExtractionCheckpoint out;
     out.header = get_header(in);
     out.result.size = get_size(in);
-    out.result.text_only = in.value("text_only", false);
+    out.result.size_declared = in.value("size_declared", false);
     out.result.cleaned_caption = in.at("cleaned_caption").get<std::string>();
     for (const Json& expression : in.at("expressions")) {
       out.result.expressions.push_back(get_expression(expression));

@@ -65,7 +65,8 @@ ImageNeed needs_of(const RunContext& context, const Result<ImageInfo>& info,
   ImageNeed need;
   std::int64_t affected = 0;
   for (RecordJob& record : records) {
-    drop_stale_grounding(context, record, picture_state(record, info, info.has_value()));
+    // Whether a picture with a header can be decoded is not found out here.
+    drop_stale(context, record, picture_state(record, info, info.has_value()));
     count_finished(record, info.has_value(), counts);
     if (is_settled(context, record)) continue;
     affected += info ? 0 : 1;

@@ -84,7 +84,7 @@ Step failing_step(const RunContext& context, const RecordJob& record) {
 bool needs_request(const RunContext& context, const RecordJob& record) {
   if (is_settled(context, record)) return false;
   if (context.extracts() && !record.extraction) return !trim(record.sample.caption).empty();
-  return context.grounds() && !record.texts.empty();
+  return context.grounds() && !record.grounding && !record.texts.empty();
 }
 
 void note_size(const RecordJob& record, PictureSize upright, RunReport& report) {
@@ -134,13 +134,8 @@ void check_reused(const RunContext& context, RecordJob& record, const Result<Ima
   if (record.earlier_error) return;
   const PictureState picture = picture_state(record, info, usable);
   if (info) note_size(record, picture.upright, report);
-  // To be saved anew, see save_size().
-  const bool size_is_known = info || (record.extraction && record.extraction->text_only);
-  if (record.extraction && size_is_known && record.extraction->size != picture.upright) {
-    record.extraction->size.reset();
-  }
-  const bool dropped = drop_stale_grounding(context, record, picture);
-  if (dropped && (info || guesses_allowed(context))) ++report.changed_pictures;
+  const bool dropped = drop_stale(context, record, picture);
+  if (dropped && (usable || guesses_allowed(context))) ++report.changed_pictures;
   if (info && is_of_another_file(record, *info)) ++report.replaced_pictures;
   count_reused_grounding(context, record, report);
 }
@@ -161,7 +156,7 @@ Status settle_empty_caption(const RunContext& context, RecordJob& record,
   ++report.labels.empty_captions;
   set_extraction(record, {});
   record.extraction->size = picture.upright;
-  record.extraction->text_only = !picture.readable;
+  record.extraction->size_declared = !picture.readable;
   if (auto status = save_extraction(context, record); !status) return status;
   return begin_grounding(context, record, picture, report);
 }
@@ -183,10 +178,12 @@ Status settle_without_expressions(const RunContext& context, RecordJob& record,
   return save_grounding(context, record);
 }
 
-// A checkpoint without a size (the stock pipeline's), or of a picture that has changed since.
-Status save_size(const RunContext& context, RecordJob& record, PictureSize upright) {
-  if (!context.extracts() || !record.extraction || record.extraction->size == upright) return {};
-  record.extraction->size = upright;
+// A checkpoint without a size (the stock pipeline's), or of a picture that has changed since: see
+// drop_stale().
+Status save_size(const RunContext& context, RecordJob& record, const PictureState& picture) {
+  if (!context.extracts() || !record.extraction || record.extraction->size) return {};
+  record.extraction->size = picture.upright;
+  record.extraction->size_declared = !picture.readable;
   return save_extraction(context, record);
 }
 
@@ -198,7 +195,7 @@ Status settle_record(const RunContext& context, RecordJob& record,
   const PictureSize size = upright.value_or(text_only_picture(record.sample.declared_size).upright);
   const PictureState picture{size, upright.has_value(), has_picture};
   if (auto status = settle_empty_caption(context, record, picture, report); !status) return status;
-  if (auto status = save_size(context, record, size); !status) return status;
+  if (auto status = save_size(context, record, picture); !status) return status;
   return settle_without_expressions(context, record, size);
 }
 
@@ -274,8 +271,13 @@ PictureState picture_state(const RecordJob& record, const Result<ImageInfo>& inf
   return {text_only_picture(record.sample.declared_size).upright, false, false};
 }
 
-bool drop_stale_grounding(const RunContext& context, RecordJob& record,
-                          const PictureState& picture) {
+bool drop_stale(const RunContext& context, RecordJob& record, const PictureState& picture) {
+  if (auto& extraction = record.extraction) {
+    const bool stale = picture.readable
+                           ? extraction->size != picture.upright || extraction->size_declared
+                           : extraction->size_declared && extraction->size != picture.upright;
+    if (stale) extraction->size.reset();
+  }
   if (!record.grounding) return false;
   const GroundingResult& grounding = *record.grounding;
   const bool other_size = grounding.size && *grounding.size != picture.upright;
@@ -360,7 +362,7 @@ Status begin_grounding(const RunContext& context, RecordJob& record, const Pictu
                        RunReport& report) {
   if (!context.grounds()) return {};
   if (auto status = take_grounding_checkpoint(context, record); !status) return status;
-  if (drop_stale_grounding(context, record, picture)) ++report.changed_pictures;
+  if (drop_stale(context, record, picture)) ++report.changed_pictures;
   count_reused_grounding(context, record, report);
   return settle_without_expressions(context, record, picture.upright);
 }

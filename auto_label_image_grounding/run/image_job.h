@@ -89,11 +89,11 @@ struct PictureState {
 };
 PictureState picture_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable);
 
-// Drops boxes that a checkpoint holds of a picture of another size (it was replaced under its
-// path), and those that were guessed without the picture: unless it still cannot be sent, and
-// data.on_missing_image still asks for guesses. True where it did.
-bool drop_stale_grounding(const RunContext& context, RecordJob& record,
-                          const PictureState& picture);
+// Drops what a checkpoint holds of another picture: boxes for another size (it was replaced under
+// its path), boxes that were guessed without it (unless it still cannot be sent, and
+// data.on_missing_image still asks for guesses), and a size that is not the picture's. True where
+// boxes went.
+bool drop_stale(const RunContext& context, RecordJob& record, const PictureState& picture);
 
 // `record.texts` follow the extraction. `model`: whose it is, "" for this run's.
 void set_extraction(RecordJob& record, ExtractionResult result, std::string model = {});

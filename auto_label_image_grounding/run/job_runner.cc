@@ -185,7 +185,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     count_repairs(answer->repairs, counts->labels);
     ExtractionResult result = apply_extraction(record.sample.caption, *answer, counts->labels);
     result.size = picture.upright;
-    result.text_only = !picture.usable;
+    result.size_declared = !picture.readable;
     set_extraction(record, std::move(result));
     if (auto status = save_extraction(context, record); !status) return status;
     return begin_grounding(context, record, picture, *counts);

@@ -71,7 +71,10 @@ bool VlmCaller::paced(const Call& call) {
     parts_.loop.at(ready_at, [this, begun = now] {
       pacing_timer_set_ = false;
       // The run held itself back: that is no lack of progress, except in a storm.
-      if (!refused_since_progress_) last_progress_ += parts_.clock.now() - begun;
+      const TimePoint ended = parts_.clock.now();
+      if (!refused_since_progress_) {
+        last_progress_ = std::min(ended, last_progress_ + (ended - begun));
+      }
       pump();
     });
   }
@@ -293,9 +296,11 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::sha
                                                failure.kind == FailureKind::kTls ||
                                                failure.kind == FailureKind::kTimeout);
   if (unreachable && !stopped_) {
+    const char* what = failure.kind == FailureKind::kTimeout ? "has not answered once after"
+                                                             : "cannot be reached after";
     end_run_({ErrorKind::kEndpoint,
-              fmt::format("the endpoint cannot be reached after {}: {}",
-                          count_of(call->attempts, "attempt"), with_advice(failure))});
+              fmt::format("the endpoint {} {}: {}", what, count_of(call->attempts, "attempt"),
+                          with_advice(failure))});
     return;
   }
   give_up(call, failure, decision.reason);
@@ -354,8 +359,10 @@ std::string VlmCaller::endpoint_advice(FailureKind kind) const {
              "when there is quota";
     case FailureKind::kTls:
       return ". Check the certificate; for a private CA set SSL_CERT_FILE or CURL_CA_BUNDLE";
-    case FailureKind::kTransport:
     case FailureKind::kTimeout:
+      return ". Check that the server is not stuck, or give it more time (vlm.openai.timeout, "
+             "vlm.gemini.timeout)";
+    case FailureKind::kTransport:
       return ". Check base_url, and that the server is running";
     default:
       return parts_.backend.advice_on(kind);

@@ -153,16 +153,17 @@ TEST(CurlTransport, SendsNoRequestAgainByItself) {
   const TemporaryFolder folder;
   const std::string picture = noise(500000, 5);
   std::string second_body;
-  std::atomic<int> connections = 0;
+  std::atomic<int> requests = 0;
   LoopbackServer server([&](Connection& connection, int number) {
-    connections = number;
+    auto request = connection.read_request();
+    if (!request) return;  // curl connects again before it finds out that it may not send
+    ++requests;
     if (number == 1) {
-      connection.read_request();
       connection.answer(200, "first");
-      connection.read_request();
+      if (connection.read_request()) ++requests;
       return;  // closes without a word, as a server does that had given the connection up
     }
-    if (auto request = connection.read_request()) second_body = request->body;
+    second_body = request->body;
     connection.answer(200, "second");
     connection.wait_until_peer_closes();
   });
@@ -174,7 +175,7 @@ TEST(CurlTransport, SendsNoRequestAgainByItself) {
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().kind, TransportFault::Kind::kReset);
   EXPECT_EQ(outcome.error().message, "a connection that was kept alive ended without an answer");
-  EXPECT_EQ(connections, 1);
+  EXPECT_EQ(requests, 2);
   const HttpOutcome again = send_and_wait(*transport, request);
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->body, "second");

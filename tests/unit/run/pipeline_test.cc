@@ -684,6 +684,34 @@ TEST_F(PipelineTest, BoxesGuessedWithoutThePictureAreAskedForAgainOnceItIsThere)
   EXPECT_EQ(endpoint.requests(), guessed + 1) << "once";
 }
 
+// A share that is mounted, then not: what is finished does not depend on its picture any more.
+TEST_F(PipelineTest, APictureThatComesAndGoesLeavesWhatItShowed) {
+  const std::string picture = read_text(folder_ / "b.png");
+  std::filesystem::remove(folder_ / "b.png");
+  write_text(folder_ / "in.jsonl", R"({"image_path": "b.png", "caption": "a dog"})");
+  FakeEndpoint endpoint(good_answer);
+  Spec text_only = spec();
+  text_only.data.on_missing_image = OnMissingImage::kTextOnly;
+  ASSERT_TRUE(run(text_only, endpoint).status);
+  write_text(folder_ / "b.png", picture);
+  ASSERT_TRUE(run(text_only, endpoint).status);
+  const std::string labels = output();
+  EXPECT_NE(records()[0]["width"], 1920);
+  const int before = endpoint.requests();
+  std::filesystem::remove(folder_ / "b.png");
+  for (const Spec& again : {text_only, spec()}) {
+    const RunOutcome outcome = run(again, endpoint);
+    ASSERT_TRUE(outcome.status);
+    EXPECT_EQ(outcome.report.done, 1);
+    EXPECT_EQ(outcome.report.text_only, 0);
+    EXPECT_EQ(output(), labels);
+    EXPECT_EQ(endpoint.requests(), before);
+    const auto extracted =
+        read_text(folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl");
+    EXPECT_EQ(json::parse(extracted)["width"], records()[0]["width"]);
+  }
+}
+
 TEST_F(PipelineTest, AGuessForAnotherSizeIsMadeAnew) {
   const auto input = [&](int width) {
     write_text(

@@ -242,9 +242,9 @@ TEST(VlmCallerTest, AnEndpointThatNeverAnswersEndsTheRun) {
     return tl::unexpected(TransportFault{TransportFault::Kind::kTimeout, "timed out."});
   });
   EXPECT_EQ(out.ended,
-            "the endpoint cannot be reached after 6 attempts: timed out. Check base_url, and that "
-            "the server is running");
-  EXPECT_LE(out.requests, 4 * 6);
+            "the endpoint has not answered once after 6 attempts: timed out. Check that the server "
+            "is not stuck, or give it more time (vlm.openai.timeout, vlm.gemini.timeout)");
+  EXPECT_LT(out.requests, 50 * 6) << "not every call is tried to its end";
 }
 
 // An endpoint that grants ten requests in ten seconds, and says so with every answer.
