@@ -193,7 +193,9 @@ def test_folder_vanishes(data, undisturbed, endpoint, tmp_path):
     endpoint.heal()
     assert job.run().returncode == 0
     assert job.outputs() == undisturbed
-    assert len(endpoint.requests) == data.needed, "what is gone is asked for again, once"
+    # What the first run had in flight at its end may reach the endpoint after heal().
+    assert job.summary()["requests"]["sent"] == data.needed, "what is gone is asked for again, once"
+    assert len(endpoint.requests) < data.needed + WORKERS
 
 
 @pytest.mark.parametrize("limit", [40, 70, 160])
