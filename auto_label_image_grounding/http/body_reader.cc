@@ -55,13 +55,6 @@ tl::expected<std::size_t, TransportFault> BodyReader::read(std::span<char> out) 
   return filled;
 }
 
-void BodyReader::rewind() {
-  close_file();
-  part_ = 0;
-  offset_ = 0;
-  carry_begin_ = 4;
-}
-
 // 0 means that the part is finished.
 BodyReader::Progress BodyReader::read_part(std::span<char> out) {
   if (const auto* text = std::get_if<std::string>(&body_[part_])) return read_text(*text, out);

@@ -27,9 +27,6 @@ class BodyReader {
   // Content-Length could not be sent, and a cut-off picture must not be labelled.
   tl::expected<std::size_t, TransportFault> read(std::span<char> out);
 
-  // Starts again from the first byte; files are opened anew.
-  void rewind();
-
  private:
   using Progress = tl::expected<std::size_t, TransportFault>;
 

@@ -78,9 +78,6 @@ TransportFault too_large(std::uint64_t limit) {
 TransportFault fault_of_transfer(const Transfer& transfer, CURLcode code) {
   if (transfer.fault) return *transfer.fault;
   if (code == CURLE_FILESIZE_EXCEEDED) return too_large(transfer.max_response_bytes);
-  if (code == CURLE_SEND_FAIL_REWIND) {  // see on_seek()
-    return {Kind::kReset, "a connection that was kept alive ended without an answer"};
-  }
   const char* detail = transfer.error_text.data();
   const std::string message = *detail != '\0' ? detail : curl_easy_strerror(code);
   Kind kind = kind_of_code(code);
@@ -113,20 +110,20 @@ std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* use
     auto piece = transfer.reader.read(std::span(buffer, size * count));
     if (!piece) transfer.fault = piece.error();
     filled = piece.value_or(0);
-    transfer.body_begun = transfer.body_begun || filled > 0;
     return piece.has_value();
   });
   return good ? filled : CURL_READFUNC_ABORT;
 }
 
-int on_seek(void* user, curl_off_t offset, int origin) {
+// curl goes back to the beginning of the body to repeat by itself what a kept-alive connection gave
+// no byte for. The endpoint may have done the work: whoever counts requests decides.
+int on_seek(void* user, curl_off_t, int) {
   auto& transfer = *static_cast<Transfer*>(user);
-  // curl repeats by itself what a kept-alive connection gave no byte for. The endpoint may have
-  // done the work, so that whoever counts requests decides: the transfer ends with
-  // CURLE_SEND_FAIL_REWIND.
-  if (transfer.body_begun || offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_FAIL;
-  transfer.reader.rewind();
-  return CURL_SEEKFUNC_OK;
+  guarded(transfer, [&] {
+    transfer.fault = {Kind::kReset, "a connection that was kept alive ended without an answer"};
+    return false;
+  });
+  return CURL_SEEKFUNC_FAIL;
 }
 
 std::size_t on_write(char* data, std::size_t size, std::size_t count, void* user) {

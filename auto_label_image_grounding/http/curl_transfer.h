@@ -71,7 +71,6 @@ struct CurlTransfer {
 
   PendingRequest pending;
   BodyReader reader;
-  bool body_begun = false;  // curl has some of it
   CurlHeaderList headers;
   CurlEasy easy;
   HttpResponse response;

@@ -69,6 +69,9 @@ void TokenBucket::take(double cost, TimePoint now) {
   updated_ = std::max(now, updated_);
 }
 
-void TokenBucket::correct(double delta) { level_ = std::min(capacity_, level_ - delta); }
+void TokenBucket::correct(double delta) {
+  const double minute = 60 * rate_;
+  level_ = std::min(capacity_, level_ - std::clamp(delta, -minute, minute));
+}
 
 }  // namespace alig

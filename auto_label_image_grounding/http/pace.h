@@ -61,7 +61,8 @@ class TokenBucket {
   TimePoint ready_at(double cost) const;
   // Pays; call it at ready_at(cost) or later.
   void take(double cost, TimePoint now);
-  // The real cost turned out to be `delta` above (or, negative, below) what was taken.
+  // The real cost turned out to be `delta` above (or, negative, below) what was taken. A minute's
+  // allowance at most counts: what an answer claims must not stop the run.
   void correct(double delta);
 
  private:

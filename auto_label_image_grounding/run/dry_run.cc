@@ -28,10 +28,6 @@ namespace {
 
 constexpr std::size_t kShownComplaints = 5;
 
-bool asks_without_picture(const Spec& spec) {
-  return spec.data.on_missing_image == OnMissingImage::kTextOnly;
-}
-
 // What the records of one image still need.
 struct ImageNeed {
   std::int64_t extractions = 0;
@@ -70,7 +66,7 @@ ImageNeed needs_of(const RunContext& context, const Result<ImageInfo>& info,
     count_finished(record, info.has_value(), counts);
     if (is_settled(context, record)) continue;
     affected += info ? 0 : 1;
-    if (info || asks_without_picture(context.spec)) add_need(context, record, need);
+    if (info || context.guesses()) add_need(context, record, need);
   }
   if (affected > 0) {
     ++counts.unreadable_images;
@@ -185,8 +181,9 @@ Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
   return redact(std::move(*verdict), secrets);
 }
 
-Status judge_records(const Spec& spec, const DryRun& dry) {
-  const std::int64_t over_picture = asks_without_picture(spec) ? 0 : dry.affected_records;
+Status judge_records(const RunContext& context, const DryRun& dry) {
+  const Spec& spec = context.spec;
+  const std::int64_t over_picture = context.guesses() ? 0 : dry.affected_records;
   const std::int64_t bad = over_picture + dry.bad_lines + dry.earlier_failures;
   const std::int64_t all = dry.records + dry.bad_lines;
   if (static_cast<double>(bad) <= spec.workflow.max_failure_ratio * static_cast<double>(all)) {
@@ -252,7 +249,7 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
     return tl::unexpected(status.error());
   }
   for (const std::string& complaint : dry.complaints) hooks.logger->warning("{}", complaint);
-  if (auto status = judge_records(spec, dry); !status) return tl::unexpected(status.error());
+  if (auto status = judge_records(context, dry); !status) return tl::unexpected(status.error());
 
   std::unique_ptr<HttpTransport> transport = std::move(environment.transport);
   if (!transport) {

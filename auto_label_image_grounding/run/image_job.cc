@@ -63,10 +63,6 @@ Status take_grounding_checkpoint(const RunContext& context, RecordJob& record) {
   return {};
 }
 
-bool guesses_allowed(const RunContext& context) {
-  return context.spec.data.on_missing_image == OnMissingImage::kTextOnly;
-}
-
 // Once it is known that the boxes are those of the picture.
 void count_reused_grounding(const RunContext& context, const RecordJob& record, RunReport& report) {
   if (!record.grounding) return;
@@ -118,7 +114,7 @@ OpenedPicture open_picture(const RunContext& context, const ImageJob& job,
     }
     error = picture.error();
   }
-  if (!guesses_allowed(context)) out.error = *error;
+  if (!context.guesses()) out.error = *error;
   return out;
 }
 
@@ -135,7 +131,7 @@ void check_reused(const RunContext& context, RecordJob& record, const Result<Ima
   const PictureState picture = picture_state(record, info, usable);
   if (info) note_size(record, picture.upright, report);
   const bool dropped = drop_stale(context, record, picture);
-  if (dropped && (usable || guesses_allowed(context))) ++report.changed_pictures;
+  if (dropped && (usable || context.guesses())) ++report.changed_pictures;
   if (info && is_of_another_file(record, *info)) ++report.replaced_pictures;
   count_reused_grounding(context, record, report);
 }
@@ -155,8 +151,7 @@ Status settle_empty_caption(const RunContext& context, RecordJob& record,
   if (!context.extracts() || record.extraction || !trim(record.sample.caption).empty()) return {};
   ++report.labels.empty_captions;
   set_extraction(record, {});
-  record.extraction->size = picture.upright;
-  record.extraction->size_declared = !picture.readable;
+  set_size(*record.extraction, picture);
   if (auto status = save_extraction(context, record); !status) return status;
   return begin_grounding(context, record, picture, report);
 }
@@ -182,21 +177,16 @@ Status settle_without_expressions(const RunContext& context, RecordJob& record,
 // drop_stale().
 Status save_size(const RunContext& context, RecordJob& record, const PictureState& picture) {
   if (!context.extracts() || !record.extraction || record.extraction->size) return {};
-  record.extraction->size = picture.upright;
-  record.extraction->size_declared = !picture.readable;
+  set_size(*record.extraction, picture);
   return save_extraction(context, record);
 }
 
-// `upright` is absent where the picture's header cannot be read.
-Status settle_record(const RunContext& context, RecordJob& record,
-                     const std::optional<PictureSize>& upright, bool has_picture,
+Status settle_record(const RunContext& context, RecordJob& record, const PictureState& picture,
                      RunReport& report) {
-  if (!has_picture && needs_request(context, record)) ++report.text_only;
-  const PictureSize size = upright.value_or(text_only_picture(record.sample.declared_size).upright);
-  const PictureState picture{size, upright.has_value(), has_picture};
+  if (!picture.usable && needs_request(context, record)) ++report.text_only;
   if (auto status = settle_empty_caption(context, record, picture, report); !status) return status;
   if (auto status = save_size(context, record, picture); !status) return status;
-  return settle_without_expressions(context, record, size);
+  return settle_without_expressions(context, record, picture.upright);
 }
 
 Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
@@ -216,8 +206,8 @@ Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
       record.error = image_error(failing_step(context, record), *opened.error);
       continue;
     }
-    auto status =
-        settle_record(context, record, opened.upright, opened.picture.has_value(), report);
+    const PictureState picture = picture_state(record, info, opened.picture.has_value());
+    auto status = settle_record(context, record, picture, report);
     if (!status) return status;
   }
   // Without a header the sizes are the records' own: see split_by_size().
@@ -271,17 +261,26 @@ PictureState picture_state(const RecordJob& record, const Result<ImageInfo>& inf
   return {text_only_picture(record.sample.declared_size).upright, false, false};
 }
 
+PictureState picture_state(const ImageJob& job) {
+  return {job.picture->upright, job.file_size > 0, job.picture->image.has_value()};
+}
+
+void set_size(ExtractionResult& extraction, const PictureState& picture) {
+  extraction.size = picture.upright;
+  extraction.size_declared = !picture.readable;
+}
+
 bool drop_stale(const RunContext& context, RecordJob& record, const PictureState& picture) {
   if (auto& extraction = record.extraction) {
-    const bool stale = picture.readable
-                           ? extraction->size != picture.upright || extraction->size_declared
-                           : extraction->size_declared && extraction->size != picture.upright;
+    const bool other_size = extraction->size != picture.upright;
+    const bool stale =
+        extraction->size_declared ? other_size || picture.readable : other_size && picture.readable;
     if (stale) extraction->size.reset();
   }
   if (!record.grounding) return false;
   const GroundingResult& grounding = *record.grounding;
   const bool other_size = grounding.size && *grounding.size != picture.upright;
-  const bool stale = grounding.text_only ? other_size || picture.usable || !guesses_allowed(context)
+  const bool stale = grounding.text_only ? other_size || picture.usable || !context.guesses()
                                          : other_size && picture.readable;
   if (stale) record.grounding.reset();
   return stale;

@@ -63,6 +63,8 @@ struct RunContext {
 
   bool extracts() const { return spec.workflow.extract; }
   bool grounds() const { return spec.workflow.ground; }
+  // Whether the model is asked without a picture that cannot be read.
+  bool guesses() const { return spec.data.on_missing_image == OnMissingImage::kTextOnly; }
 };
 
 // Reads the records of a group, takes what checkpoints hold, and makes the picture ready where a
@@ -88,6 +90,9 @@ struct PictureState {
   bool usable = false;    // it can be sent
 };
 PictureState picture_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable);
+// Of a job whose picture is made ready.
+PictureState picture_state(const ImageJob& job);
+void set_size(ExtractionResult& extraction, const PictureState& picture);
 
 // Drops what a checkpoint holds of another picture: boxes for another size (it was replaced under
 // its path), boxes that were guessed without it (unless it still cannot be sent, and

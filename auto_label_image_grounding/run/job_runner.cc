@@ -174,9 +174,8 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   call->query.schema_name = "extraction";
   auto counts = std::make_shared<RunReport>();
   // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
-  const PictureState picture{job->picture->upright, job->file_size > 0,
-                             job->picture->image.has_value()};
-  call->judge = [&context, job, index, counts, picture](const VlmReply& reply) -> Status {
+  call->judge = [&context, job, index, counts,
+                 picture = picture_state(*job)](const VlmReply& reply) -> Status {
     RecordJob& record = job->records[index];
     auto answer = parse::read_extraction_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
@@ -184,8 +183,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     *counts = RunReport();
     count_repairs(answer->repairs, counts->labels);
     ExtractionResult result = apply_extraction(record.sample.caption, *answer, counts->labels);
-    result.size = picture.upright;
-    result.size_declared = !picture.readable;
+    set_size(result, picture);
     set_extraction(record, std::move(result));
     if (auto status = save_extraction(context, record); !status) return status;
     return begin_grounding(context, record, picture, *counts);

@@ -191,29 +191,33 @@ Status OutputWriter::publish() {
   auto rest = write_bad_lines(std::numeric_limits<std::uint32_t>::max());
   if (!rest) return rest;
   std::vector<Step> steps;
+  std::string sha256;
   for (const Step step : {Step::kExtraction, Step::kGrounding}) {
     if (!outputs_[static_cast<int>(step)]) continue;
-    if (auto status = publish_step(step); !status) return status;
+    auto published = publish_step(step);
+    if (!published) return tl::unexpected(published.error());
+    sha256 = std::move(*published);
     steps.push_back(step);
   }
-  if (auto status = publish_copy(steps.back()); !status) return status;
+  if (auto status = publish_copy(steps.back(), sha256); !status) return status;
   if (auto status = settle_published(settings_.dir, steps); !status) return status;
   return failures_->commit();
 }
 
-Status OutputWriter::publish_step(Step step) {
+Result<std::string> OutputWriter::publish_step(Step step) {
   Output& output = *outputs_[static_cast<int>(step)];
   auto kept = keep_unknown(settings_.dir, step);
   if (!kept) return tl::unexpected(kept.error());
   if (*kept) kept_files_.push_back({settings_.dir.step_annotations(step), **kept});
-  if (auto status = keep_late_edit(step); !status) return status;
-  published_digest_ = output.hash.finish_hex();
-  Published published{published_digest_, {}};
+  if (auto status = keep_late_edit(step); !status) return tl::unexpected(status.error());
+  Published published{output.hash.finish_hex(), {}};
   if (step == Step::kExtraction && !settings_.bad_lines.empty()) {
     published.bad_lines_sha256 = bad_lines_hash_.finish_hex();
   }
   auto status = announce(settings_.dir, step, published);
-  return status ? output.file.commit() : status;
+  if (status) status = output.file.commit();
+  if (!status) return tl::unexpected(status.error());
+  return std::move(published.sha256);
 }
 
 // Edited while the run was at work, which may be days: too late to refuse, but not to be lost.
@@ -228,7 +232,7 @@ Status OutputWriter::keep_late_edit(Step step) {
   return {};
 }
 
-Status OutputWriter::publish_copy(Step last) {
+Status OutputWriter::publish_copy(Step last, const std::string& sha256) {
   auto kept = keep_unknown_copy(settings_.dir);
   if (!kept) return tl::unexpected(kept.error());
   if (*kept) kept_files_.push_back({settings_.dir.annotations(), **kept});
@@ -236,7 +240,7 @@ Status OutputWriter::publish_copy(Step last) {
   if (!copy) return tl::unexpected(copy.error());
   auto status = read_in_blocks(settings_.dir.step_annotations(last),
                                [&](std::string_view bytes) { return copy->append(bytes); });
-  if (status) status = announce_copy(settings_.dir, published_digest_);
+  if (status) status = announce_copy(settings_.dir, sha256);
   return status ? copy->commit() : status;
 }
 

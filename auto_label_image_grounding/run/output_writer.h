@@ -80,9 +80,9 @@ class OutputWriter {
   Status write_ready();
   Status write(const FinishedRecord& finished);
   Status append(Step step, const Record& record);
-  Status publish_step(Step step);
+  Result<std::string> publish_step(Step step);  // its SHA-256
   Status keep_late_edit(Step step);
-  Status publish_copy(Step last);
+  Status publish_copy(Step last, const std::string& sha256);
   void count(const FinishedRecord& finished);
   Result<std::string> failure_line(const FinishedRecord& finished, const RecordError& error) const;
   Status write_failure(const FinishedRecord& finished);
@@ -101,7 +101,6 @@ class OutputWriter {
   std::optional<AtomicFile> failures_;
   std::size_t next_bad_line_ = 0;
   Sha256 bad_lines_hash_;
-  std::string published_digest_;  // of the file that was published last
   std::vector<KeptFile> kept_files_;
 };
 

@@ -419,38 +419,7 @@ class PipelineRun {
 
   void note_status(const Status& status) {
     note_convention();
-    if (report_.size_mismatches > 0) {
-      warn(fmt::format(
-          "{} with a width or height that is not the picture's: the picture's was taken",
-          count_of(report_.size_mismatches, "record")));
-    }
-    if (report_.text_only > 0) {
-      warn(
-          fmt::format("{} without a readable picture, asked without it "
-                      "(data.on_missing_image: text_only)",
-                      count_of(report_.text_only, "record")));
-    }
-    if (report_.changed_pictures > 0) {
-      warn(
-          fmt::format("{} with boxes of a picture that has another size now, or could not be read "
-                      "then: asked again",
-                      count_of(report_.changed_pictures, "record")));
-    }
-    if (report_.replaced_pictures > 0) {
-      warn(
-          fmt::format("{} with boxes of another picture file of the same width and height (its "
-                      "size in bytes differs): kept; if it shows something else now, label it "
-                      "anew with image_grounding.workflow.force_reprocess=true",
-                      count_of(report_.replaced_pictures, "record")));
-    }
-    if (report_.other_model > 0) {
-      warn(fmt::format("{} made by another model than {}",
-                       count_of(report_.other_model, "checkpoint"), report_.model));
-    }
-    if (report_.images_downscaled > 0) {
-      warn(fmt::format("{} downscaled to fit the endpoint's limit for inline pictures",
-                       count_of(report_.images_downscaled, "picture")));
-    }
+    for (std::string& warning : warnings_of(report_)) warn(std::move(warning));
     report_.status = "succeeded";
     if (status) return;
     report_.message = status.error().message;

@@ -104,9 +104,9 @@ Result<RunLock> RunLock::acquire(const ResultsDir& dir) {
                 fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
   }
   RunLock lock(fd);
-  if (const int error = lock_patiently(fd); error == EWOULDBLOCK) {
-    return tl::unexpected(locked_error(dir));
-  } else if (error != 0) {
+  const int error = lock_patiently(fd);
+  if (error == EWOULDBLOCK) return tl::unexpected(locked_error(dir));
+  if (error != 0) {
     return fail(ErrorKind::kIo,
                 fmt::format("cannot lock {}: {}", path.string(), std::strerror(error)));
   }

@@ -40,9 +40,9 @@ Status check_writable(const ResultsDir& dir, const std::vector<Step>& steps);
 // works between containers that share the file system.
 class RunLock {
  public:
-  // kInvalidArgument where another run holds it; names that run's host and pid.
+  // kInvalidArgument where another run holds it; names that run's host and pid. kIo.
   static Result<RunLock> acquire(const ResultsDir& dir);
-  // The same error without taking the lock, and without writing.
+  // The same error without writing; nothing is held afterwards.
   static Status check(const ResultsDir& dir);
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&&) = delete;

@@ -2,8 +2,10 @@
 
 #include <cmath>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/base/version.h"
 
 namespace alig {
@@ -52,6 +54,43 @@ TokenUsage RunReport::tokens() const {
   TokenUsage sum = step[0].tokens;
   sum += step[1].tokens;
   return sum;
+}
+
+std::vector<std::string> warnings_of(const RunReport& report) {
+  std::vector<std::string> out;
+  if (report.size_mismatches > 0) {
+    out.push_back(
+        fmt::format("{} with a width or height that is not the picture's: the picture's was taken",
+                    count_of(report.size_mismatches, "record")));
+  }
+  if (report.text_only > 0) {
+    out.push_back(
+        fmt::format("{} without a readable picture, asked without it "
+                    "(data.on_missing_image: text_only)",
+                    count_of(report.text_only, "record")));
+  }
+  if (report.changed_pictures > 0) {
+    out.push_back(
+        fmt::format("{} with boxes of a picture that has another size now, or could not be read "
+                    "then: asked again",
+                    count_of(report.changed_pictures, "record")));
+  }
+  if (report.replaced_pictures > 0) {
+    out.push_back(
+        fmt::format("{} with boxes of another picture file of the same width and height (its "
+                    "size in bytes differs): kept; if it shows something else now, label it "
+                    "anew with image_grounding.workflow.force_reprocess=true",
+                    count_of(report.replaced_pictures, "record")));
+  }
+  if (report.other_model > 0) {
+    out.push_back(fmt::format("{} made by another model than {}",
+                              count_of(report.other_model, "checkpoint"), report.model));
+  }
+  if (report.images_downscaled > 0) {
+    out.push_back(fmt::format("{} downscaled to fit the endpoint's limit for inline pictures",
+                              count_of(report.images_downscaled, "picture")));
+  }
+  return out;
 }
 
 Json to_json(const RunReport& report) {

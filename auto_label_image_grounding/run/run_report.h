@@ -45,7 +45,7 @@ struct RunReport {
   std::map<std::string, std::int64_t> failures_by_kind;
 
   std::int64_t size_mismatches = 0;    // records whose width/height differ from the file's
-  std::int64_t changed_pictures = 0;   // records whose boxes were of a picture of another size
+  std::int64_t changed_pictures = 0;   // records whose boxes were not of the picture as it is
   std::int64_t replaced_pictures = 0;  // …, of another file of the same size in pixels; kept
   std::int64_t text_only = 0;          // records asked without their picture
   std::int64_t other_model = 0;        // checkpoints made by another model
@@ -63,6 +63,9 @@ struct RunReport {
   std::int64_t retries() const { return step[0].retries + step[1].retries; }
   TokenUsage tokens() const;
 };
+
+// What its counts say of the data, for people: a sentence each.
+std::vector<std::string> warnings_of(const RunReport& report);
 
 nlohmann::ordered_json to_json(const RunReport& report);
 

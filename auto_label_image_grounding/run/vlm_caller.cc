@@ -235,10 +235,7 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
     step_report(*call).tokens += reply->usage;
     const TokenUsage& used = reply->usage;
     const auto tokens = static_cast<double>(used.input + used.output + used.thinking);
-    // What an answer claims must not stop the run: a minute's allowance at most.
-    const auto minute = static_cast<double>(limits_.tokens_per_minute);
-    const double excess = tokens - estimated_tokens(call->query);
-    if (tokens > 0) token_bucket_.correct(std::clamp(excess, -minute, minute));
+    if (tokens > 0) token_bucket_.correct(tokens - estimated_tokens(call->query));
     if (reply->finish == Finish::kRefused) {
       failure.kind = FailureKind::kRefused;
       failure.message = "the endpoint declined: " + reply->detail;

@@ -49,7 +49,7 @@ Result<nlohmann::json> parse_response(std::string_view body);
 
 // kData for an answer that lacks what its API promises ("the answer has no choices"), with the
 // provider's words where it holds an error instead.
-Error incomplete_answer(const nlohmann::json& parsed, std::string what);
+Error incomplete_answer(std::string_view body, std::string what);
 
 // The text of a member; "" where `object` is none, or the member is absent or no text.
 std::string string_at(const nlohmann::json& object, const char* key);

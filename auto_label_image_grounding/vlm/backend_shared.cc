@@ -34,9 +34,8 @@ Result<json> parse_response(std::string_view body) {
   return parsed;
 }
 
-Error incomplete_answer(const json& parsed, std::string what) {
-  if (!member(parsed, "error").is_null()) {
-    const std::string body = parsed.dump(-1, ' ', false, json::error_handler_t::replace);
+Error incomplete_answer(std::string_view body, std::string what) {
+  if (!member(json::parse(body, nullptr, false), "error").is_null()) {
     what += ", but an error: " + parse_provider_error(body).message;
   }
   return {ErrorKind::kData, std::move(what)};

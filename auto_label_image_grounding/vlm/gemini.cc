@@ -97,7 +97,7 @@ class GeminiBackend final : public VlmBackend {
     if (!candidates.is_array() || candidates.empty() || !candidates[0].is_object()) {
       const std::string reason = string_at(member(*parsed, "promptFeedback"), "blockReason");
       if (reason.empty()) {
-        return tl::unexpected(incomplete_answer(*parsed, "the answer has no candidates"));
+        return tl::unexpected(incomplete_answer(body, "the answer has no candidates"));
       }
       reply.finish = Finish::kRefused;
       reply.detail = reason;

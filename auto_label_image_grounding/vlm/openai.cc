@@ -136,7 +136,7 @@ class OpenAiBackend final : public VlmBackend {
     reply.usage = usage_of(member(*parsed, "usage"));
     const json& choices = member(*parsed, "choices");
     if (!choices.is_array() || choices.empty() || !choices[0].is_object()) {
-      return tl::unexpected(incomplete_answer(*parsed, "the answer has no choices"));
+      return tl::unexpected(incomplete_answer(body, "the answer has no choices"));
     }
     const json& message = member(choices[0], "message");
     reply.text = text_of(member(message, "content"));

@@ -76,10 +76,7 @@ class PythonSide {
     RunHooks hooks;
     hooks.logger = &logger_;
     hooks.interrupt = [this] { return look_at_python(); };
-    hooks.on_progress = [this](const Progress& progress) {
-      progress_ = progress;
-      has_progress_ = true;
-    };
+    hooks.on_progress = [this](const Progress& progress) { progress_ = progress; };
     return hooks;
   }
 
@@ -111,7 +108,7 @@ class PythonSide {
     const py::gil_scoped_acquire gil;
     call([this] {
       flush();
-      if (on_progress_ && !raised_ && has_progress_) (*on_progress_)(to_dict(progress_));
+      if (on_progress_ && !raised_ && progress_) (*on_progress_)(to_dict(*progress_));
     });
     if (interrupts_ == 0) return Interrupt::kNone;
     return interrupts_ == 1 ? Interrupt::kStop : Interrupt::kNow;
@@ -120,8 +117,7 @@ class PythonSide {
   QueueLogger logger_;
   py::function on_log_;
   std::optional<py::function> on_progress_;
-  Progress progress_;
-  bool has_progress_ = false;  // not while the input is read
+  std::optional<Progress> progress_;  // absent while the input is read
   std::optional<py::error_already_set> raised_;
   int interrupts_ = 0;
 };

@@ -60,7 +60,7 @@ TEST(BodyReader, EncodesPicturesLargerThanItsBlock) {
   }
 }
 
-TEST(BodyReader, RewindsFromAnywhere) {
+TEST(BodyReader, GoesOnFromAnywhere) {
   const TemporaryFolder folder;
   const std::string picture = noise(50, 1);
   const RequestBody body = {"head", Base64File{folder.write("p", picture), 50}, in_memory(picture)};
@@ -68,9 +68,9 @@ TEST(BodyReader, RewindsFromAnywhere) {
   for (std::size_t before = 0; before <= whole.size(); ++before) {
     BodyReader reader(body);
     std::vector<char> buffer(before);
-    ASSERT_TRUE(reader.read(buffer));
-    reader.rewind();
-    EXPECT_EQ(drain(reader, 1000).value(), whole) << before;
+    ASSERT_EQ(reader.read(buffer), before);
+    EXPECT_EQ(std::string(buffer.begin(), buffer.end()) + drain(reader, 1000).value(), whole)
+        << before;
   }
 }
 

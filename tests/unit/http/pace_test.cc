@@ -167,6 +167,8 @@ TEST(TokenBucket, CorrectsEstimates) {
   bucket.take(100, start);
   EXPECT_EQ(bucket.ready_at(100), start + 1s) << "a refund does not exceed the capacity";
   bucket.correct(1e300);
+  EXPECT_EQ(bucket.ready_at(1), start + 60'010ms) << "an answer costs a minute at most";
+  bucket.take(1e300, start);
   EXPECT_EQ(bucket.ready_at(1), start + 24h) << "nonsense does not overflow";
 }
 
