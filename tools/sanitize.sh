@@ -17,10 +17,11 @@ quietly cmake --preset asan-ubsan -DALIG_BUILD_DEMO=OFF
 quietly cmake --build --preset asan-ubsan --parallel "$jobs"
 # OpenCV's libraries leak at start; what our tests leak themselves is still found by their own runs
 # under the other checks.
-export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+# A status of its own: 1 is also what the program ends with where it fails as it should.
+export ASAN_OPTIONS=detect_leaks=0:exitcode=99
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99
 ctest --preset asan-ubsan --parallel "$jobs" --progress
 
-# Whatever a sanitizer finds ends the program with a status that no test expects.
 echo "sanitize: address, undefined, the program as a whole"
 quietly cmake --preset release
 quietly cmake --build --preset release --parallel "$jobs" --target demo-teacher demo-scenes
