@@ -142,8 +142,10 @@ SpecJson option_of_switch(const SpecKey& key, const SpecJson& value) {
 
 Status check_options(const SpecKey& key, const SpecJson& value) {
   if (key.options.empty()) return {};
+  // get<>(): nlohmann-json 3.11 no longer compares a string with a document.
   const auto known = [&](const SpecJson& word) {
-    return std::find(key.options.begin(), key.options.end(), word) != key.options.end();
+    return word.is_string() && std::find(key.options.begin(), key.options.end(),
+                                         word.get<std::string>()) != key.options.end();
   };
   const bool good =
       value.is_array() ? std::all_of(value.begin(), value.end(), known) : known(value);
