@@ -1,14 +1,12 @@
-"""Virtual environments, one a layout, each with our wheel and a stand-in of TAO.
+"""The real `auto_label` with our wheel, in each layout that PyPI offers.
 
-ALIG_WHEEL names a built wheel; without it one is built. ALIG_TEST_WHEELHOUSE names a folder with
-hydra-core and omegaconf, for machines without an index.
+ALIG_WHEEL names a built wheel; without it one is built.
 """
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,111 +15,79 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from standin import generator  # noqa: E402
+from environments import LAYOUTS, Environment, Environments, Layout  # noqa: E402
 from teacher import Teacher, png  # noqa: E402
 
 ROOT = next(path for path in Path(__file__).parents if (path / "pyproject.toml").exists())
-REQUIREMENTS = ("hydra-core==1.3.2", "omegaconf==2.3.0")
 RECORDS = 3
-SECONDS = 60  # the longest that any one process may take
+# The container's layout, and the newest one: what need not be tried in each is tried there.
+LONG = ("6.26.3", "7.3.0")
 
 
-@dataclasses.dataclass
-class Environment:
-    """A virtual environment; its bin folder is first on PATH, as in the container."""
-
-    folder: Path
-    layout: generator.Layout | None = None
-
-    @property
-    def bin(self) -> Path:
-        return self.folder / "bin"
-
-    @property
-    def site_packages(self) -> Path:
-        return next((self.folder / "lib").glob("python3*")) / "site-packages"
-
-    def variables(self, **extra: str) -> dict[str, str]:
-        drop = ("PYTHON", "GOOGLE_API", "GEMINI_API", "OPENAI_API", "HYDRA", "WORLD_SIZE", "RANK")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(drop)}
-        return {**kept, "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}", **extra}
-
-    def run(self, *command: str, cwd: Path, **extra: str) -> subprocess.CompletedProcess[str]:
-        program, *arguments = command
-        return subprocess.run([str(self.bin / program), *arguments], cwd=cwd, text=True,
-                              env=self.variables(**extra), capture_output=True, timeout=SECONDS)
-
-    def start(self, *command: str, cwd: Path, **extra: str) -> subprocess.Popen[str]:
-        program, *arguments = command
-        return subprocess.Popen([str(self.bin / program), *arguments], cwd=cwd, text=True,
-                                env=self.variables(**extra), stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT)
-
-    def copy(self, folder: Path) -> Environment:
-        """Programs name their interpreter in the first line: those of the copy name the copy's."""
-        shutil.copytree(self.folder, folder, symlinks=True)
-        old, new = str(self.folder).encode(), str(folder).encode()
-        for program in (folder / "bin").iterdir():
-            if program.is_file() and not program.is_symlink():
-                content = program.read_bytes()
-                if content.startswith(b"#!" + old):
-                    program.write_bytes(content.replace(old, new))
-        return Environment(folder, self.layout)
-
-
-def _wheel(folder: Path) -> str:
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> str:
     if os.environ.get("ALIG_WHEEL"):
         return os.environ["ALIG_WHEEL"]
+    folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", str(ROOT), "-w", str(folder),
                     "--no-deps"], check=True)
     return str(next(folder.glob("*.whl")))
 
 
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory) -> Environment:
+def environments() -> Environments:
+    return Environments(ROOT / "build" / "tao")
+
+
+@pytest.fixture(scope="session")
+def bare(environments) -> Environment:
     """hydra-core and omegaconf, without us."""
-    environment = Environment(tmp_path_factory.mktemp("bare") / "venv")
-    subprocess.run([sys.executable, "-m", "venv", str(environment.folder)], check=True)
-    house = os.environ.get("ALIG_TEST_WHEELHOUSE")
-    source = ["--no-index", "--find-links", house] if house else []
-    subprocess.run([environment.bin / "python", "-m", "pip", "install", "-q", *source,
-                    *REQUIREMENTS], check=True)
-    return environment
+    return environments.plain()
 
 
 @pytest.fixture(scope="session")
-def base(bare, tmp_path_factory) -> Environment:
+def base(bare, wheel, tmp_path_factory) -> Environment:
+    """hydra-core, omegaconf and us; no TAO."""
     environment = bare.copy(tmp_path_factory.mktemp("base") / "venv")
-    wheel = _wheel(tmp_path_factory.mktemp("wheel"))
-    subprocess.run([environment.bin / "python", "-m", "pip", "install", "-q", "--no-index",
-                    "--no-deps", wheel], check=True)
+    environment.install(wheel)
     return environment
 
 
 @pytest.fixture(scope="session")
-def install_layout(base, tmp_path_factory):
+def install_layout(environments, wheel):
     made: dict[str, Environment] = {}
 
-    def install(name: str) -> Environment:
-        if name not in made:
-            environment = base.copy(tmp_path_factory.mktemp(f"layout_{name}") / "venv")
-            environment.layout = generator.LAYOUTS[name]
-            generator.install(environment.layout, environment.site_packages, environment.bin)
-            made[name] = environment
-        return made[name]
+    def install(layout: Layout) -> Environment:
+        if layout.name not in made:
+            environment = environments.tao(layout)
+            environment.install(wheel)
+            made[layout.name] = environment
+        return made[layout.name]
 
     return install
 
 
-@pytest.fixture(params=sorted(generator.LAYOUTS))
+@pytest.fixture(params=LAYOUTS)
 def tao(request, install_layout) -> Environment:
-    return install_layout(request.param)
+    """Each layout."""
+    return install_layout(LAYOUTS[request.param])
+
+
+@pytest.fixture(params=LONG)
+def long_tao(request, install_layout) -> Environment:
+    return install_layout(LAYOUTS[request.param])
 
 
 @pytest.fixture
 def tao_a(install_layout) -> Environment:
     """The target container's layout."""
-    return install_layout("A")
+    return install_layout(LAYOUTS["6.26.3"])
+
+
+@pytest.fixture
+def tao_d(install_layout) -> Environment:
+    """The newest."""
+    return install_layout(LAYOUTS["7.3.0"])
 
 
 @pytest.fixture
@@ -165,6 +131,23 @@ class Job:
 
 def read_lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def generate(tao: Environment, job: Job, *overrides: str, env: dict[str, str] | None = None,
+             **top: object) -> subprocess.CompletedProcess[str]:
+    """`auto_label generate` on the job's spec; `top`: keys at the spec's top."""
+    return tao.run("auto_label", "generate", "-e", str(job.write_spec(**top)),
+                   f"results_dir={job.results}", *overrides, cwd=job.folder, **(env or {}))
+
+
+def check_passed(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 0 and "Execution status: PASS" in done.stdout, (
+        done.stdout + done.stderr)
+
+
+def check_failed(tao: Environment, done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == tao.layout.failed_exit, done.stdout + done.stderr
+    assert "Execution status: FAIL" in done.stdout
 
 
 @pytest.fixture

@@ -47,6 +47,8 @@ class Teacher:
 
     def __init__(self) -> None:
         self.requests = 0
+        self.last_body: dict = {}
+        self.last_key: str | None = None
         self.arrived = threading.Event()
         self._lock = threading.Lock()
         self._open = threading.Event()
@@ -58,6 +60,8 @@ class Teacher:
 
             def do_POST(self) -> None:  # noqa: N802
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                teacher.last_body = body
+                teacher.last_key = self.headers["Authorization"]
                 teacher.note_request()
                 content = body["messages"][-1]["content"]
                 prompt = "".join(part.get("text", "") for part in content)

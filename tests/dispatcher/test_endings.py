@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from conftest import RECORDS
+from conftest import RECORDS, check_passed, generate
 
-SECONDS = 30
+SECONDS = 120
 
 
-def generate(environment, job, **top):
+def start(environment, job, **top):
     return environment.start("auto_label", "generate", "-e", str(job.write_spec(**top)),
                              f"results_dir={job.results}", cwd=job.folder)
 
@@ -41,36 +41,61 @@ def wait_until(condition, what):
 
 
 @pytest.mark.parametrize("gpus", [1, 2])
-def test_the_child_ends_when_its_parent_is_killed(tao_a, job, gpus):
+def test_the_child_ends_when_its_parent_is_terminated(long_tao, job, gpus):
+    check_child_ends(long_tao, job, signal.SIGTERM, num_gpus=gpus)
+    # What was in flight was kept: the next run asks only for the rest.
+    assert job.teacher.requests <= RECORDS
+    job.teacher.arrived.clear()
+    check_passed(generate(long_tao, job))
+    assert job.teacher.requests == 2 * RECORDS
+
+
+def test_the_child_ends_when_its_parent_is_killed(tao, job):
+    check_child_ends(tao, job, signal.SIGKILL)
+
+
+def check_child_ends(environment, job, number, **top):
     job.teacher.hold()
-    parent = generate(tao_a, job, num_gpus=gpus)
+    parent = start(environment, job, **top)
     assert job.teacher.arrived.wait(SECONDS)
     assert workers(job)
-    parent.send_signal(signal.SIGTERM)
+    parent.send_signal(number)
     parent.wait(SECONDS)
     job.teacher.release()  # what is in flight may finish
     wait_until(lambda: not workers(job), "the child is still there")
     parent.stdout.close()
     assert not (job.results / "annotations.jsonl").exists()
-    assert job.status()[-1]["status"] == "FAILURE"
-    assert "image_grounding: stopped" in job.status()[-1]["message"]
-    # What was in flight was kept: the next run asks only for the rest.
-    assert job.teacher.requests <= RECORDS
-    job.teacher.arrived.clear()
-    done = tao_a.run("auto_label", "generate", "-e", str(job.write_spec()),
-                     f"results_dir={job.results}", cwd=job.folder)
-    assert "Execution status: PASS" in done.stdout and job.teacher.requests == 2 * RECORDS
+    last = job.status()[-1]
+    assert last["status"] == "FAILURE" and "image_grounding: stopped" in last["message"]
+
+
+def test_ctrl_c_at_the_terminal(tao, job):
+    """It reaches parent and child alike. The parent says PASS, as it does for its own types."""
+    job.teacher.hold()
+    parent = start(tao, job)
+    assert job.teacher.arrived.wait(SECONDS)
+    for child in workers(job):
+        os.kill(child, signal.SIGINT)
+    parent.send_signal(signal.SIGINT)
+    job.teacher.release()
+    out, _ = parent.communicate(timeout=SECONDS)
+    wait_until(lambda: not workers(job), "the child is still there")
+    assert "Execution status: PASS" in out and parent.returncode == 0, out
+    assert not (job.results / "annotations.jsonl").exists()
+    last = job.status()[-1]
+    assert last["status"] == "FAILURE" and "interrupt" in last["message"]
 
 
 def test_a_terminated_child_does_not_pass_for_a_good_one(tao, job):
     job.teacher.hold()
-    parent = generate(tao, job)
+    parent = start(tao, job)
     assert job.teacher.arrived.wait(SECONDS)
     for child in workers(job):
         os.kill(child, signal.SIGTERM)
     job.teacher.release()
     out, _ = parent.communicate(timeout=SECONDS)
     assert "Execution status: FAIL" in out
+    assert parent.returncode == tao.layout.failed_exit
     assert job.status()[-1]["status"] == "FAILURE"
 
 

@@ -7,24 +7,11 @@ import re
 import pytest
 import yaml
 
-from conftest import RECORDS
+from conftest import RECORDS, check_failed, check_passed, generate
+from environments import LAYOUTS
 from teacher import BOX
 
 DRAWN = re.compile(r"Epoch \d+: \s*\d+%|\[.*\]")
-
-
-def generate(tao, job, *overrides, **top):
-    return tao.run("auto_label", "generate", "-e", str(job.write_spec(**top)),
-                   f"results_dir={job.results}", *overrides, cwd=job.folder)
-
-
-def check_passed(done):
-    assert done.returncode == 0 and "Execution status: PASS" in done.stdout, done.stdout
-
-
-def check_failed(tao, done):
-    assert done.returncode == tao.layout.failed_exit, done.stdout
-    assert "Execution status: FAIL" in done.stdout
 
 
 def check_annotations(job):
@@ -34,38 +21,52 @@ def check_annotations(job):
     assert all(record["expressions"][0]["instances"][0]["bbox"] == BOX for record in records)
 
 
-def test_generate_labels_and_records_its_status(tao, job):
-    check_passed(generate(tao, job, "image_grounding.workflow.steps=[\"0\",\"1\"]"))
+def test_both_steps_and_their_report(tao, job):
+    done = generate(tao, job, "image_grounding.workflow.steps=[\"0\",\"1\"]")
+    check_passed(done)
     check_annotations(job)
     status = job.status()
     assert [status[0]["status"], status[-1]["status"]] == ["STARTED", "RUNNING"]
     assert "finished successfully" in status[-1]["message"]
+    assert [record for record in status if "kpi" in record] == [status[-1]], status
     kpi = status[-1]["kpi"]
     assert (kpi["records"], kpi["expressions"], kpi["boxes"], kpi["failed"]) == (
         RECORDS, RECORDS, RECORDS, 0)
     assert kpi["requests"] == 2 * RECORDS == job.teacher.requests
-    assert not (job.results / "stock_ran").exists()
-
-
-def test_each_message_is_printed_once_and_stays(tao_a, job):
-    done = generate(tao_a, job)
+    assert kpi["tokens_input"] == 10 * kpi["requests"]
+    # Each message of ours once, and none that the parent would draw over.
     ours = [line for line in done.stdout.splitlines() if "image_grounding: " in line]
     assert ours and len(ours) == len(set(ours)), done.stdout
     for line in re.split("[\r\n]", done.stdout):
         assert "INFO image_grounding: " not in line or not DRAWN.search(line), line
 
 
-def test_a_spec_of_the_stock_pipeline_stays_valid(tao, job):
-    if not tao.layout.stock:
-        pytest.skip("no stock pipeline in this layout")
-    check_passed(generate(tao, job, "image_grounding.workflow.long_video_chunk=5"))
+def test_step_after_step_then_resume_as_a_stock_spec_asks(tao, job):
+    """Overrides that the stock schema has, also where this layout has no stock pipeline."""
+    stock = ["image_grounding.workflow.long_video_threshold_sec=30",
+             "image_grounding.workflow.long_video_sample_fps=1.5",
+             "image_grounding.workflow.long_video_max_frames=8"]
+    check_passed(generate(tao, job, "image_grounding.workflow.steps=[0]", *stock))
+    assert job.teacher.requests == RECORDS
+    assert [len(record["expressions"]) for record in job.annotations()] == [1] * RECORDS
+    check_passed(generate(tao, job, "image_grounding.workflow.steps=[1]"))
+    assert job.teacher.requests == 2 * RECORDS
+    check_annotations(job)
+    check_passed(generate(tao, job))
+    assert job.teacher.requests == 2 * RECORDS  # all of it was done
     check_annotations(job)
 
 
-def test_default_specs_shows_our_block(tao, base, tmp_path):
-    done = tao.run("auto_label", "default_specs", f"results_dir={tmp_path}", cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
-    listed = yaml.safe_load((tmp_path / "experiment.yaml").read_text())
+def listed_specs(environment, folder):
+    done = environment.run("auto_label", "default_specs", f"results_dir={folder}", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return yaml.safe_load((folder / "experiment.yaml").read_text())
+
+
+def test_default_specs_lists_our_block_and_its_file_runs(tao, base, job):
+    if not tao.layout.default_specs:
+        pytest.skip(f"{tao.layout.name} has no default_specs")
+    listed = listed_specs(tao, job.folder)
     keys = json.loads((base.site_packages / "auto_label_image_grounding" / "spec_keys.json")
                       .read_text())
     for key in keys:
@@ -74,29 +75,43 @@ def test_default_specs_shows_our_block(tao, base, tmp_path):
             value = value[name]
         assert value == key["default"], key["path"]
     assert listed["image_grounding"]["vlm"]["gemini"]["media_resolution"] == "MEDIA_RESOLUTION_HIGH"
-    assert listed["autolabel_type"] == "mal" and listed["grounding_dino"] == {"threshold": 0.3}
+    assert listed["autolabel_type"] == "mal" and "grounding_dino" in listed
+    # Also in the native program, which finds all of it done.
+    run_listed(tao, job)
+    run_listed(tao, job, "auto-label-image-grounding")
+    assert job.teacher.requests == 2 * RECORDS
 
 
-def test_the_listed_spec_runs_here_and_in_the_native_program(tao, job):
-    tao.run("auto_label", "default_specs", f"results_dir={job.folder}", cwd=job.folder)
+def run_listed(environment, job, program="auto_label"):
     data = job.spec()["image_grounding"]["data"]
     overrides = ["autolabel_type=image_grounding", f"results_dir={job.results}",
                  "image_grounding.vlm.backend=openai", "image_grounding.vlm.coordinates=pixel",
                  f"image_grounding.vlm.openai.base_url={job.teacher.base_url}",
                  "image_grounding.vlm.openai.model_name=stand-in",
                  *(f"image_grounding.data.{key}={value}" for key, value in data.items())]
-    for command in ("auto_label", "auto-label-image-grounding"):
-        done = tao.run(command, "generate", "-e", "./experiment.yaml", *overrides, cwd=job.folder)
-        assert done.returncode == 0, done.stdout + done.stderr
-        check_annotations(job)
-    assert job.teacher.requests == 2 * RECORDS  # the second one found all of it done
+    done = environment.run(program, "generate", "-e", "./experiment.yaml", *overrides,
+                           cwd=job.folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_annotations(job)
+
+
+@pytest.mark.parametrize("version", ["6.26.3+7.1.0", "7.0.0+7.0.1", "7.1.0", "7.3.0"])
+def test_a_stock_default_specs_file_runs(version, environments, base, tao_d, job):
+    """As the stock layout writes it, with all blocks of all types; in the native program too."""
+    stock = environments.tao(LAYOUTS[version]).without_hook(job.folder / "stock")
+    listed = listed_specs(stock, job.folder)
+    assert listed["image_grounding"]["workflow"]["long_video_max_frames"] == 60
+    assert "coordinates" not in listed["image_grounding"]["vlm"]
+    run_listed(base, job, "auto-label-image-grounding")
+    if version == "7.3.0":
+        run_listed(tao_d, job)
 
 
 @pytest.mark.parametrize("override", ["image_grounding.vlm.no_such_key=1",
                                       "image_grounding.workflow.max_workers=many"])
-def test_hydra_refuses_a_bad_override(tao, job, override):
-    done = generate(tao, job, override)
-    check_failed(tao, done)
+def test_hydra_refuses_a_bad_override(long_tao, job, override):
+    done = generate(long_tao, job, override)
+    check_failed(long_tao, done)
     assert override.partition("=")[0].rpartition(".")[2] in done.stdout
     assert job.teacher.requests == 0 and not job.results.exists()
 
@@ -110,14 +125,63 @@ def test_a_forced_key_is_refused_by_us(tao, job):
     assert "max_retries" in done.stdout
 
 
+@pytest.mark.parametrize("prefix", ["", "+", "++"])
+def test_extra_body_takes_the_same_overrides_as_natively(long_tao, job, prefix):
+    check_passed(generate(long_tao, job,
+                          f"{prefix}image_grounding.vlm.openai.extra_body.top_k=20",
+                          f"{prefix}image_grounding.vlm.openai.extra_body.a.b=c"))
+    assert job.teacher.last_body["top_k"] == 20 and job.teacher.last_body["a"] == {"b": "c"}
+
+
 def test_a_missing_input_file_is_a_recorded_failure(tao, job):
     check_failed(tao, generate(tao, job, "image_grounding.data.input_jsonl=/no/such.jsonl"))
     last = job.status()[-1]
     assert last["status"] == "FAILURE" and "/no/such.jsonl" in last["message"]
     assert last["message"].startswith("File system error: ")
+    assert not any("kpi" in record for record in job.status())
+
+
+@pytest.mark.parametrize(("overrides", "said"), [
+    (["image_grounding.vlm.backend=gemini"], "GOOGLE_API_KEY"),
+    (["image_grounding.vlm.openai.base_url=http://127.0.0.1:9/v1"], "cannot be reached"),
+    (["image_grounding.data.image_root=/no/such/folder"], "failed"),
+], ids=["no API key", "endpoint down", "too many failures"])
+def test_what_ends_a_run_is_in_its_failure_record(tao, job, overrides, said):
+    done = generate(tao, job, *overrides)
+    check_failed(tao, done)
+    last = job.status()[-1]
+    assert last["status"] == "FAILURE" and said in last["message"], last
+    assert last["message"].startswith("Parameter validation error: ")
 
 
 def test_with_two_gpus_one_rank_works(tao, job):
     check_passed(generate(tao, job, num_gpus=2))
     check_annotations(job)
     assert job.teacher.requests == 2 * RECORDS
+    finished = [record for record in job.status() if "finished" in record["message"]]
+    assert len(finished) == 1 and "kpi" in finished[0]
+
+
+def test_trouble_with_taos_logger_is_said_once_and_ends_no_run(tao_d, job, tmp_path):
+    """A frame that is not as today's: its status logger refuses KPIs, its logger any record."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name != 'nvidia_tao_ds.core.logging.logging': return None\n"
+        "        sys.meta_path.remove(self)\n"
+        "        import importlib.util\n"
+        "        spec = importlib.util.find_spec(name)\n"
+        "        run = spec.loader.exec_module\n"
+        "        def exec_module(module):\n"
+        "            run(module)\n"
+        "            def refuse(*_): raise TypeError('not here')\n"
+        "            module.BaseLogger.kpi = property(lambda _: {}, lambda _, v: v and refuse())\n"
+        "            module.logging.info = refuse\n"
+        "        spec.loader.exec_module = exec_module\n"
+        "        return spec\n"
+        "sys.meta_path.insert(0, Finder())\n")
+    done = generate(tao_d, job, env={"PYTHONPATH": str(tmp_path)})
+    check_passed(done)
+    check_annotations(job)
+    assert done.stdout.count("cannot report to TAO") == 1, done.stdout

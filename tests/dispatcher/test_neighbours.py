@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+
+from conftest import check_failed, generate
 
 MODULES = ("import sys; print('\\n'.join(sorted(set(sys.modules) "
            "- {'_auto_label_image_grounding_hook'})))")
@@ -14,58 +17,82 @@ def break_native(environment):
     next(package.glob("_native*.so")).write_bytes(b"not a shared library")
 
 
+# Printed at a process's end, that of the dispatcher's child: which modules of ours it has.
+LOADED = ("import atexit, sys\n"
+          "atexit.register(lambda: print('loaded', *(m for m in sys.modules if m.startswith("
+          "'auto_label_image_grounding')), file=sys.stderr))\n")
+CHANGES = re.compile(r"\d+/\d+/\d+|\d+:\d+:\d+(,\d+)?|/\S*/(venv|pytest-\S*|tao)\S*|loaded .*")
+
+
+def run_other(environment, job, kind, name):
+    """`auto_label` with another type, and all that can be seen of it."""
+    results = job.folder / name
+    (job.folder / "other.yaml").write_text(f"autolabel_type: {kind}\n")
+    (job.folder / "sitecustomize.py").write_text(LOADED)
+    done = environment.run("auto_label", "generate", "-e", "./other.yaml",
+                           f"results_dir={results}", cwd=job.folder, PYTHONPATH=str(job.folder))
+    status = [(record["status"], record.get("message")) for record in map(
+        json.loads, (results / "status.json").read_text().splitlines())]
+    lines = [CHANGES.sub("", line).replace(name, "") for line in done.stdout.splitlines()]
+    return (done.returncode, status, sorted(path.name for path in results.iterdir()),
+            lines), re.findall("loaded .*", done.stdout)
+
+
 @pytest.mark.parametrize("kind", ["mal", "grounding_dino"])
-def test_other_types_run_and_load_nothing_of_the_pipeline(tao, job, kind):
-    done = tao.run("auto_label", "generate", "-e", str(job.write_spec(autolabel_type=kind)),
-                   f"results_dir={job.results}", cwd=job.folder)
-    assert done.returncode == 0 and "Execution status: PASS" in done.stdout, done.stdout
-    loaded = set(json.loads((job.results / f"{kind}.json").read_text()))
-    package = "auto_label_image_grounding"
-    assert f"{package}._registration" in loaded
-    assert not loaded & {f"{package}._native", f"{package}._dispatch", f"{package}._lifetime"}
+def test_other_types_run_as_without_us(tao, job, kind):
+    """`mal` passes with the stubs of these tests, `grounding_dino` fails: both must stay so."""
+    without, _ = run_other(tao.without_hook(job.folder / "venv"), job, kind, "without")
+    with_us, loaded = run_other(tao, job, kind, "with_us")
+    assert with_us == without
+    assert "auto_label_image_grounding._registration" in loaded[-1]
+    for name in ("_native", "_dispatch", "_lifetime", "_frame", "_secrets"):
+        assert f"auto_label_image_grounding.{name}" not in loaded[-1]
 
 
-@pytest.fixture(scope="module")
-def broken(install_layout, tmp_path_factory):
-    made = {}
-
-    def make(name):
-        if name not in made:
-            made[name] = install_layout(name).copy(tmp_path_factory.mktemp("broken") / "venv")
-            break_native(made[name])
-        return made[name]
-
-    return make
-
-
-@pytest.mark.parametrize("layout", ["A", "D"])
-def test_a_broken_native_module_breaks_our_type_alone(broken, job, layout):
-    environment = broken(layout)
-    mal = environment.run("auto_label", "generate", "-e",
-                          str(job.write_spec(autolabel_type="mal")),
-                          f"results_dir={job.results}", cwd=job.folder)
-    assert mal.returncode == 0 and "Execution status: PASS" in mal.stdout, mal.stdout
-    ours = environment.run("auto_label", "generate", "-e", str(job.write_spec()),
-                           f"results_dir={job.results}", cwd=job.folder)
-    assert ours.returncode == environment.layout.failed_exit
+def test_a_broken_native_module_breaks_our_type_alone(tao, job):
+    environment = tao.copy(job.folder / "venv")
+    mal, _ = run_other(environment, job, "mal", "before")
+    break_native(environment)
+    assert run_other(environment, job, "mal", "after")[0] == mal
+    done = generate(environment, job)
+    check_failed(environment, done)
     last = job.status()[-1]
     assert last["status"] == "FAILURE" and "_native cannot be loaded" in last["message"]
-    assert not (job.results / "stock_ran").exists()
+    assert not (job.results / "step_0_expression_extraction").exists()  # stock did not run
     doctor = environment.run("python", "-m", "auto_label_image_grounding", "doctor", "--json",
                              cwd=job.folder)
     assert doctor.returncode == 1 and not json.loads(doctor.stdout)["native"]["loads"]
 
 
-def test_a_broken_registration_leaves_the_others_alone(install_layout, job, tmp_path_factory):
-    environment = install_layout("A").copy(tmp_path_factory.mktemp("unregistered") / "venv")
+def test_a_broken_registration_leaves_the_others_alone(tao_a, job):
+    environment = tao_a.copy(job.folder / "venv")
     package = environment.site_packages / "auto_label_image_grounding"
     (package / "_registration.py").write_text("raise RuntimeError('broken')\n")
-    spec = job.folder / "spec.yaml"
-    spec.write_text("autolabel_type: mal\n")
-    done = environment.run("auto_label", "generate", "-e", str(spec),
-                           f"results_dir={job.results}", cwd=job.folder)
-    assert done.returncode == 0 and "Execution status: PASS" in done.stdout, done.stdout
-    assert (job.results / "mal.json").exists() and "not registered" in done.stdout
+    (returncode, _, _, lines), _ = run_other(environment, job, "mal", "results")
+    assert returncode == 0 and "Execution status: PASS" in lines, lines
+    assert any("not registered" in line for line in lines)
+
+
+def test_uninstall_leaves_tao_as_it_was(tao, job):
+    environment = tao.copy(job.folder / "venv")
+    without, _ = run_other(tao.without_hook(job.folder / "unhooked"), job, "mal", "before")
+    check_uninstalled(environment, job.folder)
+    after, loaded = run_other(environment, job, "mal", "after")
+    assert after == without and loaded[-1].strip() == "loaded"
+    if not environment.layout.stock:
+        done = environment.run("auto_label", "generate", "-e", str(job.write_spec()),
+                               cwd=job.folder)
+        assert "image_grounding" in done.stdout and "Execution status: FAIL" in done.stdout
+
+
+def check_uninstalled(environment, cwd):
+    done = environment.run("python", "-m", "pip", "uninstall", "-y", "auto-label-image-grounding",
+                           cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    left = [str(path.relative_to(environment.folder))
+            for path in environment.folder.rglob("*")
+            if "label" in path.name.lower() and "grounding" in path.name.lower()]
+    assert left == []
 
 
 def test_a_bare_interpreter_imports_the_hook_alone(bare, base, tmp_path):
@@ -83,37 +110,41 @@ def test_importing_the_package_does_not_load_the_native_module(base, tmp_path):
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def test_patching_twice_changes_nothing(tao, tmp_path):
-    done = tao.run("python", "-c", (
-        "import importlib; from nvidia_tao_ds.layout import CONFIG_ROOT\n"
-        "from auto_label_image_grounding import _registration\n"
-        "for name in (f'{CONFIG_ROOT}.config.auto_label.default_config',"
-        " 'nvidia_tao_ds.core.decorators'):\n"
-        "    module = importlib.import_module(name); before = dict(vars(module))\n"
-        "    _registration.patch(module); assert vars(module) == before, name\n"
-        "    found = [k for k, v in before.items() if _registration.is_ours(v)]; print(found)\n"),
-        cwd=tmp_path)
-    assert done.stdout.split() == ["['ExperimentConfig']", "['monitor_status']"], done.stderr
-
-
-def test_the_class_takes_our_type_and_still_refuses_unknown_ones(tao, tmp_path):
-    done = tao.run("python", "-c", (
-        "import importlib; from nvidia_tao_ds.layout import CONFIG_ROOT\n"
-        "C = importlib.import_module(f'{CONFIG_ROOT}.config.auto_label.default_config')"
-        ".ExperimentConfig\n"
-        "print(C(autolabel_type='image_grounding').image_grounding.vlm.coordinates)\n"
-        "try:\n    C(autolabel_type='nonsense')\n"
-        "except AssertionError:\n    print('refused')\n"), cwd=tmp_path)
-    assert done.stdout.split() == ["auto", "refused"], done.stderr
-
-
-def test_uninstall_leaves_nothing(base, tmp_path):
-    environment = base.copy(tmp_path / "venv")
-    done = environment.run("python", "-m", "pip", "uninstall", "-y", "auto-label-image-grounding",
-                           cwd=tmp_path)
+def test_the_patched_classes(tao, tmp_path):
+    """Patched once, whatever is asked; ours is taken, an unknown type still refused; and TAO's API
+    makes a JSON schema of it in which our type is allowed."""
+    root = tao.layout.config_root
+    done = tao.run("python", "-c", PATCHED, root, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    left = [str(path.relative_to(environment.folder))
-            for path in environment.folder.rglob("*")
-            if "label" in path.name.lower() and "grounding" in path.name.lower()]
-    assert left == []
-    assert environment.run("python", "-c", "pass", cwd=tmp_path).stderr == ""
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["patched"] == [["ExperimentConfig"], ["monitor_status"]]
+    assert found["coordinates"] == "auto" and found["unknown_refused"] is True
+    kind = found["schema"]["properties"]["autolabel_type"]
+    assert "image_grounding" in kind["enum"] and "mal" in kind["enum"], kind
+    block = found["schema"]["properties"]["image_grounding"]["properties"]
+    assert block["vlm"]["properties"]["coordinates"]["default"] == "auto"
+    assert "extra_body" in block["vlm"]["properties"]["openai"]["properties"]
+
+
+PATCHED = """
+import importlib, json, sys
+from auto_label_image_grounding import _registration
+found = {"patched": []}
+config = f"{sys.argv[1]}.config.auto_label.default_config"
+for name in (config, "nvidia_tao_ds.core.decorators"):
+    module = importlib.import_module(name)
+    before = dict(vars(module))
+    _registration.patch(module)
+    assert vars(module) == before, name
+    found["patched"].append([k for k, v in before.items() if _registration.is_ours(v)])
+C = importlib.import_module(config).ExperimentConfig
+found["coordinates"] = C(autolabel_type="image_grounding").image_grounding.vlm.coordinates
+try:
+    C(autolabel_type="nonsense")
+    found["unknown_refused"] = False
+except AssertionError:
+    found["unknown_refused"] = True
+from nvidia_tao_core.api_utils import dataclass2json_converter as converter
+found["schema"] = converter.create_json_schema(converter.dataclass_to_json(C()))
+print(json.dumps(found))
+"""

@@ -15,15 +15,18 @@ from ._registration import TYPE
 _OUR_KEYS = ("autolabel_type", TYPE)
 
 
-def run_for_tao(cfg: Any, results_dir: str) -> None:
-    """Raises what TAO's monitor_status knows: ValueError, TypeError, OSError, KeyboardInterrupt."""
-    if _api.is_worker_rank():
-        return
+def run_for_tao(cfg: Any, results_dir: str, advice: str | None = None) -> None:
+    """Raises what TAO's monitor_status knows: ValueError, TypeError, OSError, KeyboardInterrupt.
+
+    advice: a warning to begin with.
+    """
     console = Console()
     tao = _TaoLogs(console)
     try:
         with _lifetime.ends_with_parent() as check_parent, _log_to(console):
             tao.info(f"image_grounding: starting, results in {results_dir}")
+            if advice:
+                _api.LOGGER.warning(advice)
 
             def on_progress(progress: _api.Progress) -> None:
                 check_parent()
@@ -77,12 +80,13 @@ def kpi_of(summary: dict[str, Any]) -> dict[str, int]:
 
 
 class _TaoLogs:
-    """TAO's logger and status logger, where they are; their trouble never ends a run."""
+    """TAO's logger and status logger, where they are. Their trouble never ends a run; it is said once."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._module: Any = None
-        with contextlib.suppress(Exception):
+        self._trouble_said = False
+        with self._guarded():
             self._module = importlib.import_module("nvidia_tao_ds.core.logging.logging")
 
     def info(self, message: str) -> None:
@@ -96,15 +100,24 @@ class _TaoLogs:
 
     def finished(self, summary: dict[str, Any]) -> None:
         kpi = kpi_of(summary)
-        message = "image_grounding: " + ", ".join(f"{k} {v}" for k, v in kpi.items())
-        with contextlib.suppress(Exception):
-            status = self._module.get_status_logger()
-            status.kpi = kpi
-            status.write(data=kpi, message=message)
-        self.info(message)
+        self.info("image_grounding: " + ", ".join(f"{k} {v}" for k, v in kpi.items()))
+        with self._guarded():
+            # Only the property, and last: the frame puts it into each record that follows, which
+            # is the one that says that the run has finished. The dict is the frame's from now on.
+            self._module.get_status_logger().kpi = kpi
 
     def _log(self, level: str, message: str) -> None:
         self._console.end_bar()
-        with contextlib.suppress(Exception):
+        with self._guarded():
             getattr(self._module.logging, level)(without_brackets(message))
             self._console.others_wrote()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if not self._trouble_said:
+                self._trouble_said = True
+                self._console.message("WARNING image_grounding: cannot report to TAO "
+                                      f"({type(error).__name__}: {error}); the run is not affected")

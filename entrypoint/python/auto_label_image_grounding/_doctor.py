@@ -13,6 +13,7 @@ from typing import Any
 
 from . import _api
 from ._registration import TYPE, is_ours
+from ._rehearsal import rehearse
 
 _CONFIGS = ("nvidia_tao_ds.config.auto_label.default_config",
             "nvidia_tao_core.config.auto_label.default_config")
@@ -34,9 +35,17 @@ def examine() -> dict[str, Any]:
         "hook_here": "_auto_label_image_grounding_hook" in sys.modules,
         "python_on_path": _python_on_path(),
         "layout": _layout(),
+        "gpus_visible": _gpus_visible(),
+        "rehearsal": None,
         "keys_in_environment": {name: bool(os.environ.get(name)) for name in _KEYS},
     }
     findings["problems"] = _problems(findings)
+    if findings["layout"]["nvidia_tao_ds"] and not findings["problems"]:
+        findings["rehearsal"] = rehearsal = rehearse(findings["python_on_path"]["executable"])
+        if not rehearsal["ok"]:
+            findings["problems"].append("a rehearsal of `auto_label generate` failed: "
+                                        + rehearsal["error"])
+    findings["notes"] = _notes(findings)
     findings["ok"] = not findings["problems"]
     return findings
 
@@ -52,8 +61,11 @@ def to_text(findings: dict[str, Any]) -> str:
         f"hook here         {_yes(findings['hook_here'])}",
         f"python on PATH    {path['executable'] or 'none'}, hook {_yes(path['hook'])}",
         f"TAO               {_describe(layout)}",
+        f"rehearsal         {_describe_rehearsal(findings['rehearsal'])}",
+        f"GPUs visible      {findings['gpus_visible']}",
         f"keys in env       {', '.join(keys) or 'none (needed for Gemini; others may need none)'}",
     ]
+    lines += [f"NOTE: {note}" for note in findings["notes"]]
     lines += [f"PROBLEM: {problem}" for problem in findings["problems"]]
     return "\n".join(lines + ["ok" if findings["ok"] else "not ready"])
 
@@ -68,6 +80,13 @@ def _describe(layout: dict[str, Any]) -> str:
     stock = "with" if layout["stock_type"] else "without"
     return (f"config in {layout['config'] or 'an unknown place'}, {stock} a stock {TYPE}; "
             f"ours: schema {_yes(layout['schema_ours'])}, runner {_yes(layout['runner_ours'])}")
+
+
+def _describe_rehearsal(rehearsal: dict[str, Any] | None) -> str:
+    if rehearsal is None:
+        return "none"
+    outcome = "passed" if rehearsal["ok"] else "FAILED"
+    return f"{outcome} in {rehearsal['seconds']} s (one record, no request)"
 
 
 def _version(name: str) -> str | None:
@@ -97,6 +116,16 @@ def _python_on_path() -> dict[str, Any]:
     except (OSError, subprocess.SubprocessError, ValueError, IndexError) as error:
         found["error"] = str(error)
     return found
+
+
+def _gpus_visible() -> int:
+    """As the dispatcher counts them."""
+    try:
+        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60,
+                                stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return answer.stdout.count("UUID")
 
 
 def _layout() -> dict[str, Any]:
@@ -131,6 +160,13 @@ def _import(name: str | None, layout: dict[str, Any]) -> Any:
     except Exception as error:  # whatever TAO's own imports raise is a finding
         layout["errors"].append(f"{name}: {type(error).__name__}: {error}")
         return None
+
+
+def _notes(findings: dict[str, Any]) -> list[str]:
+    if not findings["layout"]["nvidia_tao_ds"] or findings["gpus_visible"] > 0:
+        return []
+    return ["`nvidia-smi -L` shows no GPU: `auto_label` asserts one before it starts anything (in "
+            "docker: --gpus all); the native program auto-label-image-grounding needs none"]
 
 
 def _problems(findings: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -28,6 +29,15 @@ def patch(module: ModuleType) -> None:
     monitor = getattr(module, "monitor_status", None)
     if callable(monitor) and not is_ours(monitor):
         module.monitor_status = mark(_routing(monitor))
+        _guard_output_of(sys.argv)
+
+
+def _guard_output_of(arguments: list[str]) -> None:
+    """Hydra prints all overrides where it refuses one: before any run of ours could hide a key."""
+    if any(TYPE in argument for argument in arguments):
+        from . import _secrets
+
+        _secrets.guard_output(_secrets.in_overrides(arguments))
 
 
 def is_ours(thing: Any) -> bool:
@@ -54,20 +64,28 @@ def _routing(monitor: Callable[..., Any]) -> Callable[..., Any]:
         decorate = monitor(*args, **kwargs)
         if _mode_of(monitor, args, kwargs) != MODE:
             return decorate
-        return lambda runner: decorate(_routed(runner))
+        return lambda runner: _routed(decorate, runner)
 
     return monitor_status
 
 
-def _routed(runner: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(runner)
+def _routed(decorate: Callable[..., Any], runner: Callable[..., Any]) -> Callable[..., Any]:
+    """What `decorate` makes of the runner; of ours, where the run is ours."""
+    theirs = decorate(runner)
+
+    @functools.wraps(theirs)
     def run_experiment(*args: Any, **kwargs: Any) -> Any:
         cfg = args[0] if args else kwargs.get("cfg")
         if getattr(cfg, "autolabel_type", None) != TYPE:
-            return runner(*args, **kwargs)
-        from ._dispatch import run_for_tao  # only now: other types never load any of it
+            return theirs(*args, **kwargs)
+        from ._frame import run_in_frame  # only now: other types never load any of it
 
-        return run_for_tao(cfg, results_dir=_results_dir(cfg, args, kwargs))
+        def call(monitored: Callable[..., Any], shown: Any) -> Any:
+            if args:
+                return monitored(shown, *args[1:], **kwargs)
+            return monitored(**{**kwargs, "cfg": shown})
+
+        return run_in_frame(decorate, cfg, _results_dir(cfg, args, kwargs), call)
 
     return run_experiment
 

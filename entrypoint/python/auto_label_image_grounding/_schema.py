@@ -26,16 +26,24 @@ def spec_keys() -> list[dict[str, Any]]:
 def experiment_config(base: type) -> type:
     """A subclass of TAO's `ExperimentConfig` whose field `image_grounding` is our block."""
     helpers = _field_helpers(base.__module__)
-    stock = {field.name: field for field in dataclasses.fields(base)}.get(TYPE)
-    tree = _tree(spec_keys())
-    _keep_ignored(tree, stock)
-    block = _block("ImageGrounding", tree, helpers)
+    block = _block("ImageGrounding", _tree(spec_keys()), helpers)
+    fields = [(TYPE, block, _block_field(block, helpers, "Settings of image grounding"))]
     return dataclasses.make_dataclass(
         base.__name__,
-        [(TYPE, block, _block_field(block, helpers, "Settings of image grounding"))],
+        fields + _type_field(base),
         bases=(base,),
         namespace={"__module__": base.__module__, "__doc__": base.__doc__,
                    "__post_init__": _accepting(base)})
+
+
+def _type_field(base: type) -> list[tuple[str, Any, Any]]:
+    """`autolabel_type` with ours among its options, which TAO's API makes an enum of."""
+    field = base.__dataclass_fields__.get("autolabel_type")
+    options = field.metadata.get("valid_options") if field is not None else None
+    if not isinstance(options, str) or TYPE in options.split(","):
+        return []
+    metadata = {**field.metadata, "valid_options": f"{options},{TYPE}"}
+    return [(field.name, field.type, dataclasses.field(default=field.default, metadata=metadata))]
 
 
 def _accepting(base: type) -> Any:
@@ -75,17 +83,6 @@ def _tree(keys: list[dict[str, Any]]) -> dict[str, Any]:
     return tree
 
 
-def _keep_ignored(tree: dict[str, Any], stock: dataclasses.Field[Any] | None) -> None:
-    """Specs of the stock pipeline stay valid: its `long_video_*` keys are taken, and ignored."""
-    block = _default(stock) if stock is not None else None
-    workflow = getattr(block, "workflow", None)
-    if not dataclasses.is_dataclass(workflow):
-        return
-    for field in dataclasses.fields(workflow):
-        if field.name.startswith("long_video_"):
-            tree["workflow"][field.name] = field
-
-
 def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
@@ -98,8 +95,6 @@ def _block(name: str, tree: dict[str, Any], helpers: Any) -> type:
         if isinstance(node, dict):
             child = _block(name + key.title().replace("_", ""), node, helpers)
             fields.append((key, child, _block_field(child, helpers, f"Settings of {key}")))
-        elif isinstance(node, dataclasses.Field):
-            fields.append((key, node.type, _copy(node)))
         else:
             fields.append((key, _PYTHON_TYPES[node.type], _value_field(node, helpers)))
     block = dataclasses.make_dataclass(name, fields, namespace={"__module__": __name__})
@@ -107,13 +102,17 @@ def _block(name: str, tree: dict[str, Any], helpers: Any) -> type:
     return block
 
 
-def _copy(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return dataclasses.field(default_factory=field.default_factory, metadata=field.metadata)
-    return dataclasses.field(default=field.default, metadata=field.metadata)
+def _open_dict(value: dict[str, Any]) -> Any:
+    """A dict to which Hydra takes new keys without a `+`, as the native program does."""
+    from omegaconf import DictConfig
+
+    return DictConfig(value, flags={"struct": False})
 
 
 def _value_field(key: Any, helpers: Any) -> Any:
+    if key.type == "dict":
+        return dataclasses.field(default_factory=lambda: _open_dict(key.default),
+                                 metadata=_metadata(key))
     return _field(helpers, _HELPERS[key.type], key.default, _metadata(key))
 
 

@@ -1,2 +1,0 @@
-for number in range(2):
-    print(f"GPU {number}: Stand-in (UUID: GPU-{number})")

@@ -1,0 +1,120 @@
+"""An API key that came as an override or in the spec is in no file and no line of output."""
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+import yaml
+
+from conftest import check_failed, check_passed, generate
+
+KEY = "a-Secret.Key_0123456789"
+OVERRIDE = f"image_grounding.vlm.openai.api_key={KEY}"
+
+
+def check_hidden(job, output):
+    assert KEY not in output, output
+    for path in job.results.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+
+
+def test_after_a_good_run(tao, job):
+    done = generate(tao, job, OVERRIDE)
+    check_passed(done)
+    assert job.teacher.last_key == f"Bearer {KEY}"
+    check_hidden(job, done.stdout + done.stderr)
+    assert done.stdout.count("environment variable") == 1
+
+
+def test_after_a_failure(tao, job):
+    """Hydra prints all overrides of a run that fails."""
+    done = generate(tao, job, OVERRIDE, "image_grounding.data.input_jsonl=/no/such.jsonl")
+    check_failed(tao, done)
+    check_hidden(job, done.stdout + done.stderr)
+    assert "no/such.jsonl" in done.stdout
+
+
+@pytest.mark.parametrize("override", [
+    OVERRIDE + " image_grounding.vlm.no_such_key=1",
+    f"image_grounding.vlm.openai.api_kay={KEY}",
+    f"image_grounding.vlm.openai={{api_key:{KEY},model_nome:x}}",
+    f"+image_grounding.vlm.openai.api_key={KEY}",
+    f"image_grounding.vlm.openai.extra_body.authorization={KEY}"
+    " image_grounding.vlm.no_such_key=1",
+])
+def test_where_hydra_refuses_an_override(tao_d, job, override):
+    done = generate(tao_d, job, *override.split(" "))
+    check_failed(tao_d, done)
+    check_hidden(job, done.stdout + done.stderr)
+
+
+def test_after_an_interruption(long_tao, job):
+    job.teacher.hold()
+    parent = long_tao.start("auto_label", "generate", "-e", str(job.write_spec()),
+                            f"results_dir={job.results}", OVERRIDE, cwd=job.folder)
+    assert job.teacher.arrived.wait(120)
+    parent.send_signal(signal.SIGTERM)
+    job.teacher.release()
+    output, _ = parent.communicate(timeout=60)
+    check_hidden(job, output)
+
+
+def test_a_key_in_the_spec(long_tao, job):
+    spec = job.spec()
+    spec["image_grounding"]["vlm"]["openai"]["api_key"] = KEY
+    spec["image_grounding"]["vlm"]["gemini"] = {"base_url": f"http://me:{KEY}@127.0.0.1:9"}
+    (job.folder / "keyed.yaml").write_text(json.dumps(spec))
+    done = long_tao.run("auto_label", "generate", "-e", "./keyed.yaml", cwd=job.folder)
+    check_passed(done)
+    assert job.teacher.last_key == f"Bearer {KEY}"
+    check_hidden(job, done.stdout + done.stderr)
+
+
+def test_a_short_key_and_one_from_the_environment(tao_d, job):
+    done = generate(tao_d, job, "image_grounding.vlm.openai.api_key=demo",
+                    "image_grounding.vlm.gemini.api_key=${oc.env:MY_OWN_KEY}",
+                    "image_grounding.data.input_jsonl=/no/such.jsonl", env={"MY_OWN_KEY": KEY})
+    check_failed(tao_d, done)
+    check_hidden(job, done.stdout + done.stderr)
+    assert "api_key=demo" not in done.stdout
+    # What says nothing stays: the saved config can be used again.
+    assert "${oc.env:MY_OWN_KEY}" in (job.results / "experiment.yaml").read_text()
+
+
+def test_a_spec_beside_the_results_stays(long_tao, job):
+    job.results.mkdir()
+    spec = job.results / "experiment.yaml"
+    written = "# mine\n" + json.dumps(job.spec())
+    spec.write_text(written)
+    for _ in range(2):
+        done = long_tao.run("auto_label", "generate", "-e", str(spec), cwd=job.folder)
+        check_passed(done)
+        assert spec.read_text() == written
+    saves = long_tao.layout.name == "7.3.0"
+    merged = job.results / "experiment.merged.yaml"
+    assert merged.exists() == saves
+    if saves:
+        assert yaml.safe_load(merged.read_text())["image_grounding"]["workflow"]["max_workers"] == 4
+
+
+def test_what_the_frame_saved_itself_is_replaced(tao_d, job):
+    for workers in (2, 3):
+        check_passed(generate(tao_d, job, f"image_grounding.workflow.max_workers={workers}"))
+        saved = yaml.safe_load((job.results / "experiment.yaml").read_text())
+        assert saved["image_grounding"]["workflow"]["max_workers"] == workers
+    assert not (job.results / "experiment.merged.yaml").exists()
+    # Edited, it is the user's.
+    edited = (job.results / "experiment.yaml").read_text() + "# mine\n"
+    (job.results / "experiment.yaml").write_text(edited)
+    check_passed(generate(tao_d, job))
+    assert (job.results / "experiment.yaml").read_text() == edited
+
+
+def test_a_spec_that_a_killed_run_put_aside_is_found_again(tao_d, job):
+    job.results.mkdir()
+    (job.results / ".experiment.yaml.kept").write_text("# mine\n")
+    (job.results / "experiment.yaml").write_text("saved: by the frame\n")
+    check_passed(generate(tao_d, job))
+    assert (job.results / "experiment.yaml").read_text() == "# mine\n"
+    assert not (job.results / ".experiment.yaml.kept").exists()
