@@ -29,6 +29,11 @@ class Layout:
     stock: bool  # has an image_grounding of its own
     failed_exit: int  # exit status of auto_label after a failed child
     default_specs: bool = True  # has that command
+    errors_have_kinds: bool = True  # in status.json: "File system error: …"
+
+    def failure(self, kind: str) -> str:
+        """How the message of a failure begins in status.json."""
+        return f"{kind}: " if self.errors_have_kinds else ""
 
     @property
     def name(self) -> str:
@@ -38,7 +43,8 @@ class Layout:
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        Layout("6.25.7", "6.25.7", "nvidia_tao_core", False, 0, default_specs=False),
+        Layout("6.25.7", "6.25.7", "nvidia_tao_core", False, 0, default_specs=False,
+               errors_have_kinds=False),
         Layout("6.26.3", "6.26.3", "nvidia_tao_core", False, 0),
         Layout("6.26.3", "7.1.0", "nvidia_tao_core", True, 0),
         Layout("7.0.0", "7.0.1", "nvidia_tao_ds", True, 0),
@@ -121,12 +127,18 @@ class Environment:
         stamp = self.folder / "wheel"
         with locked(self.folder.with_suffix(".lock")):
             if not (stamp.exists() and stamp.read_text() == digest):
-                self._pip("--force-reinstall", "--no-index", "--no-deps", wheel)
+                self.pip("--force-reinstall", "--no-index", "--no-deps", wheel)
                 stamp.write_text(digest)
 
-    def _pip(self, *arguments: str) -> None:
-        subprocess.run([sys.executable, "-m", "pip", "--python", str(self.bin / "python"), "install",
-                        "-q", "--disable-pip-version-check", "--no-compile", *arguments], check=True)
+    def uninstall(self) -> None:
+        self._run_pip("uninstall", "-q", "-y", "auto-label-image-grounding")
+
+    def pip(self, *arguments: str) -> None:
+        self._run_pip("install", "-q", "--disable-pip-version-check", "--no-compile", *arguments)
+
+    def _run_pip(self, *arguments: str) -> None:
+        subprocess.run([sys.executable, "-m", "pip", "--python", str(self.bin / "python"),
+                        *arguments], check=True)
 
     def make(self) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(self.folder)],
@@ -158,17 +170,17 @@ class Environments:
 
     def shared(self) -> Environment:
         """What NVIDIA's wheels import."""
-        return self._made("shared", lambda environment: environment._pip(
+        return self._made("shared", lambda environment: environment.pip(
             "-r", str(HERE / "requirements-tao.txt")))
 
     def plain(self) -> Environment:
         """hydra-core and omegaconf alone."""
-        return self._made("plain", lambda environment: environment._pip(
+        return self._made("plain", lambda environment: environment.pip(
             "hydra-core==1.3.2", "omegaconf==2.3.0"))
 
     def tao(self, layout: Layout) -> Environment:
         def fill(environment: Environment) -> None:
-            environment._pip("--no-deps", f"nvidia-tao-ds=={layout.ds}",
+            environment.pip("--no-deps", f"nvidia-tao-ds=={layout.ds}",
                              f"nvidia-tao-core=={layout.core}")
             environment.see(self.shared().site_packages, HERE / "stubs")
             environment.add_program("nvidia-smi", NVIDIA_SMI)

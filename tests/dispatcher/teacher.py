@@ -30,7 +30,9 @@ def answer(prompt: str) -> dict:
         return {"groundings": [
             {"id": number, "text": text, "instances": [{"bbox": BOX, "score": 0.8}]}
             for number, text in enumerate(phrases, 1)]}
-    caption = re.search(r"Caption: (.*)", prompt).group(1)
+    if "Caption: " not in prompt:  # another pipeline's question
+        return {}
+    caption = re.search(r'Caption: "?([^"\n]*)', prompt).group(1)
     return {"cleaned_caption": caption, "expressions": [
         {"text": text, "char_span": [caption.find(text), caption.find(text) + len(text)],
          "noun_chunk": "ball"} for text in phrases]}

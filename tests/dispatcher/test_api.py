@@ -7,6 +7,7 @@ import re
 import pytest
 
 from conftest import RECORDS, ROOT, read_lines
+from environments import GPUS
 
 RUN = """
 import json, sys, auto_label_image_grounding as alig
@@ -157,19 +158,38 @@ def doctor(environment, cwd, *options, **extra):
                            cwd=cwd, **extra)
 
 
-def test_doctor_in_each_layout(tao, tmp_path):
+def test_doctor_rehearses_a_run_in_each_layout(tao, tmp_path):
     done = doctor(tao, tmp_path, "--json", OPENAI_API_KEY="sk-very-secret")
     found = json.loads(done.stdout)
-    assert done.returncode == 0 and found["problems"] == [], found
+    assert done.returncode == 0 and found["problems"] == [] == found["notes"], found
+    assert found["rehearsal"]["ok"] and found["gpus_visible"] == GPUS
     assert found["layout"]["config"].startswith(tao.layout.config_root)
     assert found["layout"]["stock_type"] == tao.layout.stock
     assert found["keys_in_environment"]["OPENAI_API_KEY"] is True
     assert "very-secret" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_calls_no_broken_reporting_ok(tao_d, tmp_path):
+    """A frame whose status.json takes no KPIs: all of it is as expected, but a run would fail."""
+    environment = tao_d.copy(tmp_path / "venv")
+    module = environment.site_packages / "nvidia_tao_ds" / "core" / "logging" / "logging.py"
+    module.write_text(module.read_text() + "\n\ndef _refuse(self, data):\n"
+                      "    assert 'kpi' not in data, 'no KPIs here'\n    return json.dumps(data)\n\n"
+                      "\nStatusLogger.format_data = _refuse\n")
+    done = doctor(environment, tmp_path)
+    assert done.returncode == 1 and "no KPIs here" in done.stdout, done.stdout
+
+
+def test_doctor_says_when_no_gpu_is_visible(tao_a, tmp_path):
+    done = doctor(tao_a, tmp_path, FAKE_GPUS="0")
+    assert done.returncode == 0 and "NOTE" in done.stdout and "no GPU" in done.stdout, done.stdout
 
 
 def test_doctor_without_tao_is_content(base, tmp_path):
     done = doctor(base, tmp_path)
     assert done.returncode == 0 and done.stdout.strip().endswith("ok"), done.stdout + done.stderr
+    assert "GPU:" not in done.stdout
 
 
 def test_doctor_sees_another_python_first_on_path(tao_a, bare, tmp_path):
@@ -178,8 +198,6 @@ def test_doctor_sees_another_python_first_on_path(tao_a, bare, tmp_path):
 
 
 def test_doctor_sees_an_inactive_hook(tao_a, tmp_path):
-    target = tmp_path / "unhooked"
-    environment = tao_a.copy(target)
-    (environment.site_packages / "auto_label_image_grounding.pth").unlink()
+    environment = tao_a.without_hook(tmp_path / "unhooked")
     done = doctor(environment, tmp_path)
     assert done.returncode == 1 and "hook is not active" in done.stdout, done.stdout

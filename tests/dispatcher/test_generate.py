@@ -121,7 +121,7 @@ def test_a_forced_key_is_refused_by_us(tao, job):
     check_failed(tao, done)
     last = job.status()[-1]
     assert last["status"] == "FAILURE" and "max_retrys" in last["message"]
-    assert last["message"].startswith("Parameter validation error: ")
+    assert last["message"].startswith(tao.layout.failure("Parameter validation error"))
     assert "max_retries" in done.stdout
 
 
@@ -137,7 +137,7 @@ def test_a_missing_input_file_is_a_recorded_failure(tao, job):
     check_failed(tao, generate(tao, job, "image_grounding.data.input_jsonl=/no/such.jsonl"))
     last = job.status()[-1]
     assert last["status"] == "FAILURE" and "/no/such.jsonl" in last["message"]
-    assert last["message"].startswith("File system error: ")
+    assert last["message"].startswith(tao.layout.failure("File system error"))
     assert not any("kpi" in record for record in job.status())
 
 
@@ -151,7 +151,7 @@ def test_what_ends_a_run_is_in_its_failure_record(tao, job, overrides, said):
     check_failed(tao, done)
     last = job.status()[-1]
     assert last["status"] == "FAILURE" and said in last["message"], last
-    assert last["message"].startswith("Parameter validation error: ")
+    assert last["message"].startswith(tao.layout.failure("Parameter validation error"))
 
 
 def test_with_two_gpus_one_rank_works(tao, job):

@@ -110,10 +110,11 @@ def _open_dict(value: dict[str, Any]) -> Any:
 
 
 def _value_field(key: Any, helpers: Any) -> Any:
-    if key.type == "dict":
-        return dataclasses.field(default_factory=lambda: _open_dict(key.default),
-                                 metadata=_metadata(key))
-    return _field(helpers, _HELPERS[key.type], key.default, _metadata(key))
+    field = _field(helpers, _HELPERS[key.type], key.default, _metadata(key))
+    if key.type != "dict":
+        return field
+    return dataclasses.field(default_factory=lambda: _open_dict(key.default),
+                             metadata=field.metadata)
 
 
 def _block_field(block: type, helpers: Any, description: str) -> Any:

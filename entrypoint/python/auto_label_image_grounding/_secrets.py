@@ -6,6 +6,7 @@ process list, which shows the command line of `auto_label` itself. An environmen
 """
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 import sys
@@ -19,7 +20,6 @@ HIDDEN = "***"
 # Where a free-form block (extra_body) or another type's holds one.
 _SECRET_NAME = re.compile(r"(?:^|[_-])(?:api_?key|token|secret|password|authorization|cookie)$",
                           re.IGNORECASE)
-# A misspelt key's value must not be shown either.
 _MAYBE_SECRET = re.compile(r"key|token|secret|passw|credential|auth|header", re.IGNORECASE)
 _USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _NAMED_VALUE = re.compile(r"""([\w-]+)['"]?\s*:\s*('[^']*'|"[^"]*"|[^,{}\[\]\s]+)""")
@@ -42,8 +42,12 @@ def _is_secret(path: str) -> bool:
 
 
 def _may_be_secret(path: str) -> bool:
-    return _known_keys().get(path) is not False and (
-        _is_secret(path) or _MAYBE_SECRET.search(path.rpartition(".")[2]) is not None)
+    """Also where the key is misspelt: what it holds must not be shown either."""
+    if _is_secret(path) or path in _known_keys():
+        return _is_secret(path)
+    name = path.rpartition(".")[2]
+    meant = {known.rpartition(".")[2] for known, secret in _known_keys().items() if secret}
+    return bool(_MAYBE_SECRET.search(name) or difflib.get_close_matches(name, meant, cutoff=0.7))
 
 
 def _prefixes(path: str) -> Iterator[str]:

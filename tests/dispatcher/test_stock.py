@@ -1,0 +1,92 @@
+"""Beside TAO's own pipelines, as they really run: folders that stock left, and the reader of ours."""
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from conftest import RECORDS, check_failed, check_passed, generate, read_lines
+from teacher import BOX
+
+STEP_0 = "step_0_expression_extraction"
+
+
+@pytest.fixture
+def stock_folder(tao_d, job):
+    """What TAO 7.3.0's own image_grounding leaves after step 0; the teacher counts anew."""
+    stock = tao_d.without_hook(job.folder / "stock")
+    spec = job.spec(results_dir=str(job.results))
+    del spec["image_grounding"]["vlm"]["coordinates"], spec["image_grounding"]["vlm"]["max_retries"]
+    spec["image_grounding"]["vlm"]["openai"]["api_key"] = "none"
+    (job.folder / "stock.yaml").write_text(json.dumps(spec))
+    check_passed(stock.run("auto_label", "generate", "-e", "./stock.yaml",
+                           "image_grounding.workflow.steps=[0]", cwd=job.folder))
+    assert len(list((job.results / STEP_0 / ".ckpt").iterdir())) == RECORDS == job.teacher.requests
+    job.teacher.requests = 0
+    return job.results / STEP_0 / "annotations.jsonl"
+
+
+def write_lines(path, records):
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+def test_its_step_0_is_taken_over(tao_d, job, stock_folder):
+    check_passed(generate(tao_d, job))
+    assert job.teacher.requests == RECORDS  # step 1 alone
+    assert all(record["expressions"][0]["instances"][0]["bbox"] == BOX
+               for record in job.annotations())
+
+
+CORRECTIONS = {
+    "a caption": lambda records: records[1].update(cleaned_caption="A red ball 1 is here."),
+    "an expression": lambda records: records[0]["expressions"].clear(),
+    "a line": lambda records: records.pop(),
+}
+
+
+@pytest.mark.parametrize("what", CORRECTIONS)
+def test_its_corrected_step_0_is_refused_and_can_be_used(tao_d, job, stock_folder, what):
+    records = read_lines(stock_folder)
+    CORRECTIONS[what](records)
+    write_lines(stock_folder, records)
+    before = stock_folder.read_bytes()
+    done = generate(tao_d, job)
+    check_failed(tao_d, done)
+    assert job.teacher.requests == 0 and stock_folder.read_bytes() == before
+    assert "steps=" in job.status()[-1]["message"]
+    check_passed(generate(tao_d, job, "image_grounding.workflow.steps=[1]"))
+    assert [record["cleaned_caption"] for record in job.annotations()] == [
+        record["cleaned_caption"] for record in records]
+
+
+def read_by_neighbour(environment, job, annotations, name):
+    """How many records TAO's image_referring_expression makes of a file of ours."""
+    results = job.folder / name
+    backend = {"backend": "openai", "openai": {"base_url": job.teacher.base_url,
+                                               "model_name": "stand-in", "api_key": "none"}}
+    (job.folder / "neighbour.yaml").write_text(json.dumps({
+        "autolabel_type": "image_referring_expression", "results_dir": str(results),
+        "image_referring_expression": {
+            "vlm": backend, "workflow": {"steps": ["1"]},
+            "data": {"input_annotations_jsonl": str(annotations)}}}))
+    check_passed(environment.run("auto_label", "generate", "-e", "./neighbour.yaml",
+                                 cwd=job.folder))
+    return len(read_lines(results / "annotations.jsonl"))
+
+
+def test_the_neighbour_that_merges_by_image_id_loses_no_record(tao_d, job):
+    (job.folder / "other").mkdir()
+    shutil.copy(job.folder / "0.png", job.folder / "other")
+    lines = read_lines(job.folder / "in.jsonl")
+    # The same picture again, another caption; and an equal name in another folder.
+    more = [{"image_path": "0.png", "caption": "Here is a red ball 7."},
+            {"image_path": "other/0.png", "caption": "A red ball 8 lies there."}]
+    write_lines(job.folder / "in.jsonl", lines + more)
+    check_passed(generate(tao_d, job))
+    assert read_by_neighbour(tao_d, job, job.results / "annotations.jsonl", "merged") == RECORDS
+    check_passed(generate(tao_d, job, "image_grounding.data.unique_image_ids=true"))
+    ids = [record["image_id"] for record in job.annotations()]
+    assert len(set(ids)) == RECORDS + len(more) and ids[1:3] == ["1", "2"], ids
+    assert read_by_neighbour(tao_d, job, job.results / "annotations.jsonl",
+                             "unique") == RECORDS + len(more)
