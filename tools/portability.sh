@@ -174,10 +174,9 @@ in_root() {
 }
 
 install_compiler() {
-  local package=$compiler
-  [ "$package" = default ] && return
-  package=${package/clang++/clang}
+  local package=${compiler/clang++/clang}
   in_root "dpkg --configure -a"  # of a run that was stopped
+  [ "$package" = default ] && return
   in_root "dpkg-query -W -f='\${Status}' $package 2>/dev/null | grep -q 'ok installed'" && return
   in_root "DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
     apt-get update -qq
@@ -187,7 +186,7 @@ install_compiler() {
 
 # The commands below README.md's "Try it", as they stand there.
 readme_commands() {
-  sed -n '/^## Try it/,/^## Label/s/^\(bash [a-z/.]*\) .*/\1/p' README.md
+  sed -n '/^## Try it/,/^## Label/s/^\(bash [a-z/.]*\) .*/\1/p' "$root$project_in_root/README.md"
 }
 
 run_readme_command() {
@@ -202,8 +201,10 @@ cpp_tests() {
     ctest --preset release --parallel "$(nproc)"'
 }
 
+# In a folder and with flags that let ccache find what the steps before have compiled.
 wheel() {
-  in_root 'python3 -m venv build/venv
+  in_root 'export SKBUILD_BUILD_DIR=build/wheel-build SKBUILD_CMAKE_DEFINE=ALIG_WARNINGS_AS_ERRORS=ON
+    python3 -m venv build/venv
     build/venv/bin/pip install --quiet .
     build/venv/bin/python -m auto_label_image_grounding doctor'
 }
@@ -278,4 +279,4 @@ main() {
   return "$status"
 }
 
-main "$@"
+main "$@"; exit  # on one line: the file may change while this runs
