@@ -270,7 +270,7 @@ main() {
   ALIG_PORTABILITY_INSIDE=1 unshare --mount --pid --fork --mount-proc --kill-child \
     --propagation private bash tools/portability.sh "$@" &
   local inside=$!
-  trap 'kill -KILL "$inside" 2>/dev/null || true; echo "portability: stopped" >&2' EXIT
+  trap 'kill -KILL "$inside" 2>/dev/null || true; printf "\nportability: stopped\n" >&2' EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
   local status=0
