@@ -25,8 +25,10 @@ ctest --preset release --parallel "$jobs"
 echo "tests: Python package (wheel and virtual environment)"
 quietly bash tools/test_venv.sh
 venv=build/test-venv
-rm -rf build/wheel
-quietly "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+rm -rf build/wheel build/wheel-build
+# A folder and flags with which ccache finds what was compiled above.
+quietly env SKBUILD_BUILD_DIR=build/wheel-build SKBUILD_CMAKE_DEFINE=ALIG_WARNINGS_AS_ERRORS=ON \
+  "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
 ALIG_WHEEL=$(ls "$root"/build/wheel/*.whl)
 export ALIG_WHEEL
 export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding

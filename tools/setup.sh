@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the project needs on Debian 12 or Ubuntu 24.04. Quiet and idempotent: a second run
+# Installs what the project needs on Debian 12 or 13. Quiet and idempotent: a second run
 # installs nothing. Options: --tests adds what only the tests and checks need, --fuzz what only
 # fuzzing needs.
 set -euo pipefail
@@ -10,7 +10,7 @@ packages=(
   libcli11-dev libspdlog-dev libfmt-dev libexpected-dev libutf8proc-dev
   libgif-dev zlib1g-dev libcpp-httplib-dev opencv-data libgtest-dev libgmock-dev
 )
-[ "${1:-}" = "--tests" ] && packages+=(libbenchmark-dev pybind11-dev python3-dev python3-venv python3-pip)
+[ "${1:-}" = "--tests" ] && packages+=(libbenchmark-dev pybind11-dev python3-dev python3-venv python3-pip openssl)
 [ "${1:-}" = "--fuzz" ] && packages+=(clang-14 libclang-rt-14-dev)
 
 missing=()

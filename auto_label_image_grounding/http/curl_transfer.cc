@@ -115,14 +115,27 @@ std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* use
   return good ? filled : CURL_READFUNC_ABORT;
 }
 
-// curl goes back to the beginning of the body to repeat by itself what a kept-alive connection gave
-// no byte for. The endpoint may have done the work: whoever counts requests decides.
-int on_seek(void* user, curl_off_t, int) {
-  auto& transfer = *static_cast<Transfer*>(user);
+// curl repeats by itself what a kept-alive connection gave no byte for. The endpoint may have done
+// the work: whoever counts requests decides.
+void refuse_to_repeat(Transfer& transfer) {
   guarded(transfer, [&] {
     transfer.fault = {Kind::kReset, "a connection that was kept alive ended without an answer"};
     return false;
   });
+}
+
+// Once there is a connection, each time before the request is sent on it.
+int on_begin(void* user, char*, char*, int, int) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  if (!std::exchange(transfer.begun, true)) return CURL_PREREQFUNC_OK;
+  refuse_to_repeat(transfer);
+  return CURL_PREREQFUNC_ABORT;
+}
+
+// Back to the beginning of a body that was read in part: before or after curl connects again,
+// depending on its version, and in any case before on_begin.
+int on_seek(void* user, curl_off_t, int) {
+  refuse_to_repeat(*static_cast<Transfer*>(user));
   return CURL_SEEKFUNC_FAIL;
 }
 
@@ -237,6 +250,11 @@ void set_body(CURL* easy, Transfer& transfer, long max_buffer_bytes) {
       static_cast<long>(std::clamp<curl_off_t>(size + kHeadBytes, kMinBuffer, max_buffer_bytes)));
 }
 
+void set_begin(CURL* easy, Transfer& transfer) {
+  set(easy, CURLOPT_PREREQFUNCTION, &on_begin);
+  set(easy, CURLOPT_PREREQDATA, &transfer);
+}
+
 void set_answer(CURL* easy, Transfer& transfer) {
   set(easy, CURLOPT_WRITEFUNCTION, &on_write);
   set(easy, CURLOPT_WRITEDATA, &transfer);
@@ -307,6 +325,7 @@ void CurlTransfer::configure(CurlEasy handle, const CurlSettings& settings, cons
   set(easy.get(), CURLOPT_URL, request.url.c_str());
   set(easy.get(), CURLOPT_HTTPHEADER, headers.get());
   set_body(easy.get(), *this, settings.max_upload_buffer_bytes);
+  set_begin(easy.get(), *this);
   set_answer(easy.get(), *this);
   set_connection(easy.get(), url);
   set_timeouts(easy.get(), request.timeout, settings.connect_timeout);

@@ -79,6 +79,7 @@ struct CurlTransfer {
   std::optional<TransportFault> fault;  // found by a callback; curl's own code says only "aborted"
   std::array<char, CURL_ERROR_SIZE> error_text{};
   NameLookup* lookup = nullptr;
+  bool begun = false;      // it was sent, or part of it
   bool held_back = false;  // it ended because of another's look-up, and is to begin again
 };
 

@@ -236,7 +236,7 @@ class Engine {
     TransferPtr transfer = take_active(easy);
     HttpOutcome outcome = transfer->take_outcome(code);
     const bool looked_up = transfer->has_looked_up();
-    recycle(std::move(transfer->easy));
+    if (outcome) recycle(std::move(transfer->easy));
     if (transfer->held_back && !outcome) return hold_back(std::move(transfer->pending));
     if (owns_lookup && !outcome && !looked_up) share_fault(outcome.error(), *transfer);
     if (owns_lookup) end_lookup();
@@ -278,6 +278,7 @@ class Engine {
     return transfer;
   }
 
+  // Not after a failure: libcurl 8 remembers past a reset that a body is to be sent again.
   void recycle(CurlEasy easy) {
     curl_easy_reset(easy.get());  // also drops the pointers into the transfer
     idle_.push_back(std::move(easy));

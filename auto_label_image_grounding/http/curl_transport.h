@@ -21,8 +21,8 @@ struct CurlTransportOptions {
 // One I/O thread serves all requests: keep-alive, HTTP/2 over TLS where offered, gzip. Redirects
 // are not followed (a key must not travel to another host) and are ordinary responses. TLS is
 // verified; CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables count (no proxy for
-// loopback). curl repeats a request by itself in one case: a kept-alive connection that had been
-// closed in the meantime and gave no byte of an answer.
+// loopback). No request is sent twice: a kept-alive connection that had been closed in the meantime
+// and gave no byte of an answer is kReset.
 //
 // Raises this process's soft limit of open files where max_connections needs it; where the hard
 // limit has no room for them, as many connections as it has room for are used. The destructor

@@ -182,6 +182,48 @@ TEST(CurlTransport, SendsNoRequestAgainByItself) {
   EXPECT_TRUE(second_body == "<" + slow_base64(picture) + ">");
 }
 
+TEST(CurlTransport, SendsNoRequestWithoutABodyAgainByItself) {
+  for (const char* method : {"GET", "POST"}) {
+    std::atomic<int> requests = 0;
+    LoopbackServer server([&](Connection& connection, int number) {
+      while (connection.read_request()) {
+        ++requests;
+        if (number == 1 && requests == 2) return;
+        connection.answer(200, "ok");
+      }
+    });
+    const auto transport = transport_with(1);
+    HttpRequest request = post(server.url(), "");
+    request.method = method;
+    EXPECT_EQ(kind_of(send_and_wait(*transport, request)), "HTTP 200") << method;
+    EXPECT_EQ(kind_of(send_and_wait(*transport, request)), "reset") << method;
+    EXPECT_EQ(requests, 2) << method;
+    EXPECT_EQ(kind_of(send_and_wait(*transport, request)), "HTTP 200") << method;
+    EXPECT_EQ(requests, 3) << method;
+  }
+}
+
+// What curl had in mind to send again, but found no server for, is no business of the next request.
+TEST(CurlTransport, ARequestAfterOneWhoseServerHasGone) {
+  Gate arrived;
+  auto leaving = std::make_unique<LoopbackServer>([&](Connection& connection, int) {
+    connection.read_request();
+    connection.answer(200, "first");
+    connection.read_request();
+    arrived.open();
+    connection.wait_until_peer_closes();
+  });
+  LoopbackServer staying(always("ok"));
+  const auto transport = transport_with(1);
+  ASSERT_TRUE(send_and_wait(*transport, post(leaving->url())));
+  auto lost = start(*transport, post(leaving->url()));
+  ASSERT_TRUE(arrived.wait());
+  leaving.reset();
+  EXPECT_FALSE(finish(lost));
+  EXPECT_EQ(kind_of(send_and_wait(*transport, post(staying.url()))), "HTTP 200");
+  EXPECT_EQ(kind_of(send_and_wait(*transport, post(staying.url()))), "HTTP 200");
+}
+
 // All requests are answered only when all have arrived: so many were in flight at once.
 void expect_in_flight_at_once(int count) {
   auto transport = transport_with(count);  // also raises the limit of open files
