@@ -25,8 +25,12 @@ ctest --preset release --parallel "$jobs"
 echo "tests: Python package (wheel and virtual environment)"
 quietly bash tools/test_venv.sh
 venv=build/test-venv
-rm -rf build/wheel
-quietly "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+rm -rf build/wheel build/wheel-objects
+# With the release build's warnings and at its depth in the clone: so ccache knows these objects from
+# the build above. What is compiled is the same without these two settings.
+quietly "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel \
+  --config-settings=build-dir=build/wheel-objects \
+  --config-settings=cmake.define.ALIG_WARNINGS_AS_ERRORS=ON .
 ALIG_WHEEL=$(ls "$root"/build/wheel/*.whl)
 export ALIG_WHEEL
 export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding
