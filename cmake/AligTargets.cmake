@@ -42,6 +42,8 @@ function(alig_add_test name)
   add_executable(${name}_test ${ARG_SOURCES})
   target_link_libraries(${name}_test PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main)
   alig_set_defaults(${name}_test)
+  # A test runs once: what -O3 takes to compile it, it never gives back. The library keeps -O3.
+  target_compile_options(${name}_test PRIVATE $<$<CONFIG:Release>:-O1>)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()

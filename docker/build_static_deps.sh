@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles the libraries that the Python module must carry inside itself, as static
-# position-independent archives: OpenCV (core, imgproc, imgcodecs), libcurl, nghttp2, yaml-cpp,
+# position-independent archives: OpenCV (core, imgproc, imgcodecs), libcurl, nghttp2, yaml-cpp, fmt,
 # utf8proc and giflib.
 #
 #   docker/build_static_deps.sh PREFIX
@@ -140,6 +140,12 @@ build_yaml_cpp() {
     -DYAML_CPP_BUILD_TOOLS=OFF -DYAML_CPP_BUILD_CONTRIB=OFF
 }
 
+build_fmt() {
+  fetch_from_distribution fmtlib
+  say "building fmt $VERSION"
+  cmake_install "$SOURCE" -DFMT_DOC=OFF -DFMT_TEST=OFF
+}
+
 build_utf8proc() {
   fetch_from_distribution utf8proc
   say "building utf8proc $VERSION"
@@ -233,7 +239,7 @@ main() {
   check_tools
   cd "$WORK"
   local name
-  for name in yaml_cpp utf8proc giflib nghttp2 curl opencv; do build_once "$name"; done
+  for name in yaml_cpp fmt utf8proc giflib nghttp2 curl opencv; do build_once "$name"; done
   say "ready in $PREFIX"
 }
 

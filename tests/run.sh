@@ -25,10 +25,12 @@ ctest --preset release --parallel "$jobs"
 echo "tests: Python package (wheel and virtual environment)"
 quietly bash tools/test_venv.sh
 venv=build/test-venv
-rm -rf build/wheel build/wheel-build
-# A folder and flags with which ccache finds what was compiled above.
-quietly env SKBUILD_BUILD_DIR=build/wheel-build SKBUILD_CMAKE_DEFINE=ALIG_WARNINGS_AS_ERRORS=ON \
-  "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+rm -rf build/wheel build/wheel-objects
+# With the release build's warnings and at its depth in the clone: so ccache knows these objects from
+# the build above. What is compiled is the same without these two settings.
+quietly "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel \
+  --config-settings=build-dir=build/wheel-objects \
+  --config-settings=cmake.define.ALIG_WARNINGS_AS_ERRORS=ON .
 ALIG_WHEEL=$(ls "$root"/build/wheel/*.whl)
 export ALIG_WHEEL
 export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding
@@ -36,6 +38,8 @@ export ALIG_TEACHER=$root/build/release/demo/teacher/demo-teacher
 export ALIG_SCENES=$root/build/release/demo/scenes/demo-scenes
 # Apart, for each has a conftest.py that its tests import from. A caller that ignores SIGINT (a script's
 # "command &") must not hand that down: the program would rightly ignore it too, and tests send it.
-for folder in integration chaos dispatcher; do
-  env --default-signal "$venv/bin/python" -m pytest -q -p no:cacheprovider "tests/$folder"
-done
+run_pytest() { env --default-signal "$venv/bin/python" -m pytest -q -p no:cacheprovider "$@"; }
+run_pytest tests/integration
+run_pytest tests/chaos
+# Most of their time each process imports what TAO imports.
+run_pytest -n "$jobs" tests/dispatcher

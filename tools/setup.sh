@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(
   g++ cmake ninja-build pkg-config ccache git ca-certificates
   nlohmann-json3-dev libyaml-cpp-dev libcurl4-openssl-dev libssl-dev libopencv-dev
-  libcli11-dev libspdlog-dev libfmt-dev libexpected-dev libutf8proc-dev
+  libcli11-dev libfmt-dev libexpected-dev libutf8proc-dev
   libgif-dev zlib1g-dev libcpp-httplib-dev opencv-data libgtest-dev libgmock-dev
 )
 [ "${1:-}" = "--tests" ] && packages+=(libbenchmark-dev pybind11-dev python3-dev python3-venv python3-pip openssl)

@@ -1,42 +1,53 @@
 #include "auto_label_image_grounding/base/log.h"
 
-#include <cstdlib>
+#include <stdio.h>
+#include <time.h>
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <cstdlib>
+#include <exception>
 
 namespace alig {
 namespace {
 
-spdlog::level::level_enum to_spdlog(LogLevel level) {
+std::string_view name_of(LogLevel level) {
   switch (level) {
     case LogLevel::kDebug:
-      return spdlog::level::debug;
+      return "debug";
     case LogLevel::kInfo:
-      return spdlog::level::info;
+      return "info";
     case LogLevel::kWarning:
-      return spdlog::level::warn;
+      return "warning";
     case LogLevel::kError:
-      return spdlog::level::err;
+      return "error";
   }
-  return spdlog::level::info;
+  return "info";
 }
 
 class StderrLogger final : public Logger {
  public:
-  StderrLogger() : logger_("alig", std::make_shared<spdlog::sinks::stderr_sink_mt>()) {
-    logger_.set_pattern("%T %-8l %v");
+  StderrLogger() {
     const char* wanted = std::getenv("ALIG_LOG");
-    const bool debug = wanted != nullptr && std::string_view(wanted) == "debug";
-    logger_.set_level(debug ? spdlog::level::debug : spdlog::level::info);
-    logger_.flush_on(spdlog::level::info);
+    debug_ = wanted != nullptr && std::string_view(wanted) == "debug";
   }
+
   void log(LogLevel level, std::string_view message) override {
-    logger_.log(to_spdlog(level), fmt::string_view(message.data(), message.size()));
+    if (level == LogLevel::kDebug && !debug_) return;
+    try {
+      const time_t now = ::time(nullptr);
+      tm local{};
+      ::localtime_r(&now, &local);
+      const std::string line = fmt::format("{:02}:{:02}:{:02} {:8} {}\n", local.tm_hour,
+                                           local.tm_min, local.tm_sec, name_of(level), message);
+      // stdio's own lock keeps the lines of several threads apart.
+      ::fwrite(line.data(), 1, line.size(), stderr);
+      ::fflush(stderr);
+    } catch (const std::exception&) {
+      // No memory for a line: the work goes on without it.
+    }
   }
 
  private:
-  spdlog::logger logger_;
+  bool debug_ = false;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/hash.h"
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 
 namespace alig {
@@ -116,8 +117,12 @@ Result<T> decode(std::string_view text, Read read) {
   if (nests_deeper_than(text, kDeepest)) {
     return fail(ErrorKind::kData, "damaged checkpoint: it is nested too deeply");
   }
+  const Json parsed = parse_ordered_json(text);
+  if (parsed.is_discarded()) {
+    return fail(ErrorKind::kData, "damaged checkpoint: " + json_complaint(text));
+  }
   try {
-    return read(Json::parse(text));
+    return read(parsed);
   } catch (const std::exception& error) {
     return fail(ErrorKind::kData, std::string("damaged checkpoint: ") + error.what());
   }
@@ -160,7 +165,7 @@ std::string encode_checkpoint(const CheckpointHeader& header, const ExtractionRe
   for (const Expression& expression : result.expressions) {
     out["expressions"].push_back(expression_json(expression));
   }
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(out) + "\n";
 }
 
 std::string encode_checkpoint(const CheckpointHeader& header,
@@ -177,7 +182,7 @@ std::string encode_checkpoint(const CheckpointHeader& header,
       instances.push_back(instance_json(instance));
     out["groundings"].push_back({{"text", expression_texts.at(i)}, {"instances", instances}});
   }
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(out) + "\n";
 }
 
 Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text) {

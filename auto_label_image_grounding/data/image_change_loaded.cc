@@ -3,7 +3,7 @@
 #include <stdexcept>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/data/image_change.h"

@@ -4,8 +4,10 @@
 #include <array>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/base/json_text.h"
 
 namespace alig {
 namespace {
@@ -69,14 +71,10 @@ class RawScanner {
 };
 
 std::string reason_of_parse_error(std::string_view line) {
-  try {
-    const json ignored = json::parse(line);
-    return "not a JSON object";
-  } catch (const json::exception& error) {
-    const std::string_view what = error.what();
-    const std::size_t prefix = what.find("] ");
-    return "not valid JSON: " + std::string(prefix == what.npos ? what : what.substr(prefix + 2));
-  }
+  const std::string what = json_complaint(line);
+  if (what.empty()) return "not a JSON object";
+  const std::size_t prefix = what.find("] ");
+  return "not valid JSON: " + (prefix == what.npos ? what : what.substr(prefix + 2));
 }
 
 }  // namespace
@@ -88,7 +86,7 @@ Result<Record> Record::parse(std::string_view line) {
   }
   RawScanner scanner(line);
   scanner.skip_space();
-  if (scanner.peek() != '{' || !json::accept(line)) {
+  if (scanner.peek() != '{' || !is_json(line)) {
     return fail(ErrorKind::kData, reason_of_parse_error(line));
   }
   Record record;
@@ -97,7 +95,7 @@ Result<Record> Record::parse(std::string_view line) {
   while (scanner.peek() != '}') {
     Field field;
     field.raw_key = scanner.take_value();
-    field.key = json::parse(field.raw_key).get<std::string>();
+    field.key = parse_json(field.raw_key).get<std::string>();
     scanner.skip(':');
     field.raw_value = scanner.take_value();
     record.fields_.push_back(std::move(field));
@@ -115,7 +113,7 @@ const std::string* Record::raw(std::string_view key) const {
 
 json Record::value(std::string_view key) const {
   const std::string* text = raw(key);
-  return text == nullptr ? json() : json::parse(*text);
+  return text == nullptr ? json() : parse_json(*text);
 }
 
 void Record::set(std::string_view key, std::string raw_value) {
@@ -167,8 +165,7 @@ std::string json_string(std::string_view text) {
       (out += '\\') += text[at++];
     } else {  // whole characters: a run ends at an ASCII one
       const std::size_t end = end_of_run(at, [](char c) { return !is_plain_in_json(c); });
-      const std::string escaped =
-          json(text.substr(at, end - at)).dump(-1, ' ', false, json::error_handler_t::replace);
+      const std::string escaped = json_text(json(text.substr(at, end - at)));
       out.append(escaped, 1, escaped.size() - 2);
       at = end;
     }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/evaluation/record_pairs.h"

@@ -2,9 +2,10 @@
 
 #include <cstdint>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
 
@@ -54,7 +55,7 @@ EvaluationBox box_of(const Json& value, const char* key) {
     throw BadRecord{fmt::format(
         "\"{}\" holds {}, which is not [x1, y1, x2, y2] with x1 <= x2 and y1 <= y2 (is it "
         "[x, y, width, height]?)",
-        key, value.dump())};
+        key, json_text(value))};
   }
   return box;
 }
@@ -85,7 +86,7 @@ void check_span(const Json& entry, const std::optional<CharSpan>& span, std::int
   throw BadRecord{fmt::format(
       "\"span\" is {} for \"{}\", which is not [begin, end] with 0 <= begin < end <= {}, the "
       "caption's length in code points",
-      entry["span"].dump(), entry["phrase"].get<std::string>(), length)};
+      json_text(entry["span"]), entry["phrase"].get<std::string>(), length)};
 }
 
 TruthPhrase phrase_of(const Json& entry, std::int64_t caption_length) {
@@ -128,7 +129,7 @@ PredictedExpression expression_of(const Json& entry) {
 std::string failure_of(const Json& error) {
   const bool has_message = error.is_object() && is_given(error, "message");
   const Json& message = has_message ? error["message"] : error;
-  return message.is_string() ? message.get<std::string>() : message.dump();
+  return message.is_string() ? message.get<std::string>() : json_text(message);
 }
 
 PredictedRecord prediction_of(const Json& record) {
@@ -145,7 +146,7 @@ PredictedRecord prediction_of(const Json& record) {
 
 template <typename Read>
 auto read(std::string_view line, Read convert) -> Result<decltype(convert(Json()))> {
-  const Json record = Json::parse(line, nullptr, false);
+  const Json record = parse_json(line);
   if (!record.is_object()) {
     // Read again for the reason; also where the first reader refuses what this one takes.
     const auto reason = Record::parse(line);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/evaluation/box_matching.h"

@@ -1,7 +1,7 @@
 #include "auto_label_image_grounding/http/body_reader.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 #include "auto_label_image_grounding/http/curl_transport.h"
 
 #include <curl/curl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cstdlib>

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/http/time_text.h"
 
@@ -47,7 +48,7 @@ std::string text_of(const Json& object, const char* key) {
   const auto member = object.find(key);
   if (member == object.end()) return "";
   if (member->is_string()) return one_line(member->get_ref<const std::string&>(), kMaxFieldBytes);
-  if (member->is_number()) return member->dump();
+  if (member->is_number()) return json_text(*member);
   return "";
 }
 
@@ -155,7 +156,7 @@ std::string text_message(std::string_view body) {
 ProviderError parse_provider_error(std::string_view body) {
   ProviderError error;
   if (body.size() <= kMaxBodyBytes && !nests_deeper_than(body, kMaxDepth)) {
-    const Json document = Json::parse(parseable(body), nullptr, /*allow_exceptions=*/false);
+    const Json document = parse_json(parseable(body));
     if (!document.is_discarded() && read_document(document, error)) {
       if (error.message.empty()) error.message = error.code.empty() ? error.status : error.code;
       return error;

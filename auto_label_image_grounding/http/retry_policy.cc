@@ -1,6 +1,6 @@
 #include "auto_label_image_grounding/http/retry_policy.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cctype>

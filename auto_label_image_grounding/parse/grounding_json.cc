@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/parse/box_json.h"
 
@@ -23,7 +24,7 @@ struct Context {
 
 std::optional<std::string> label_text(const Json& json) {
   if (json.is_string()) return json.get<std::string>();
-  if (json.is_number()) return json.dump();
+  if (json.is_number()) return json_text(json);
   return std::nullopt;
 }
 

@@ -3,7 +3,7 @@
 #include <system_error>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/hash.h"

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
+
 namespace alig {
 namespace {
 
@@ -52,7 +54,7 @@ Result<EarlierFailures> EarlierFailures::open(const std::filesystem::path& path,
 }
 
 void EarlierFailures::add(const JsonlLine& line, Sha256& bad_lines_hash) {
-  const json failure = json::parse(line.text, nullptr, false);
+  const json failure = parse_json(line.text);
   if (!failure.is_object()) return;
   const bool of_input = failure.value("step", json()).is_null();
   if (of_input && text_in(failure, "kind") == "bad_line") {
@@ -75,7 +77,7 @@ Result<std::optional<std::string>> EarlierFailures::find(std::string_view sample
   for (; entry != records_.end() && entry->hash == hash; ++entry) {
     auto line = file_->read(entry->position);
     if (!line) return tl::unexpected(line.error());
-    const json failure = json::parse(*line, nullptr, false);
+    const json failure = parse_json(*line);
     if (text_in(failure, "sample_id") != sample_id) continue;
     if (text_in(failure, "image_path") != image_path) continue;
     // Else it tells of another run: one that was killed before it replaced the file wrote the

@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/parse/extraction_answer.h"
 #include "auto_label_image_grounding/parse/grounding_answer.h"

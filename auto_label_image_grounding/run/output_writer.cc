@@ -3,9 +3,10 @@
 #include <limits>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/run/published_files.h"
 
 namespace alig {
@@ -23,9 +24,7 @@ const RecordError* failure_of(const FinishedRecord& finished) {
   return finished.earlier_error ? &*finished.earlier_error : nullptr;
 }
 
-std::string to_line(const Json& failure) {
-  return failure.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+std::string to_line(const Json& failure) { return json_text(failure) + "\n"; }
 
 }  // namespace
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/data/image_codec.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"

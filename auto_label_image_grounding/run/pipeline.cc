@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <future>
 #include <optional>
@@ -11,9 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
+#include <fmt/ranges.h>
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/text.h"
@@ -43,8 +42,11 @@ constexpr Duration kGrace = seconds(10);  // for what is in flight when a run en
 
 std::string utc_now(const Clock& clock) {
   const auto now = std::chrono::time_point_cast<seconds>(clock.wall_now());
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+  const std::time_t time = std::chrono::system_clock::to_time_t(now);
+  std::tm utc{};
+  ::gmtime_r(&time, &utc);
+  std::array<char, 32> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc)};
 }
 
 std::vector<std::string> secrets_of(const Spec& spec) {
@@ -429,8 +431,7 @@ class PipelineRun {
 
   // An error of the run itself is the more important one.
   Status write_summary(const Status& status) {
-    const std::string text =
-        to_json(report_).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    const std::string text = to_json_text(report_, 2) + "\n";
     auto written = write_file_atomically(dir_.summary(), text, Sync::kYes, dir_.temporaries());
     return status ? written : status;
   }

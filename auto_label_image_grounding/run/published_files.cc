@@ -4,11 +4,12 @@
 #include <array>
 #include <system_error>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/hash.h"
+#include "auto_label_image_grounding/base/json_text.h"
 
 namespace alig {
 namespace {
@@ -30,12 +31,13 @@ bool is_there(const fs::path& path) {
 // What was noted of a file; an empty object where nothing was.
 Json read_digest(const fs::path& file) {
   const auto text = read_file(digest_path(file));
-  Json digest = text ? Json::parse(*text, nullptr, false) : Json();
+  Json digest = text ? parse_ordered_json(*text) : Json();
   return digest.is_object() ? digest : Json::object();
 }
 
 Status write_digest(const ResultsDir& dir, const fs::path& file, const Json& digest, Sync sync) {
-  return write_file_atomically(digest_path(file), digest.dump() + "\n", sync, dir.temporaries());
+  return write_file_atomically(digest_path(file), json_text(digest) + "\n", sync,
+                               dir.temporaries());
 }
 
 // What is noted of all the contents that the file may have although nobody edited it.

@@ -2,9 +2,10 @@
 
 #include <cmath>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/base/version.h"
 
@@ -93,12 +94,12 @@ std::vector<std::string> warnings_of(const RunReport& report) {
   return out;
 }
 
-Json to_json(const RunReport& report) {
+std::string to_json_text(const RunReport& report, int indent) {
   Json steps = Json::object();
   for (const std::string& name : report.steps) {
     steps[name] = to_json(report.step[name == "0" ? 0 : 1]);
   }
-  return {
+  const Json out = {
       {"status", report.status},
       {"message", report.message},
       {"version", kVersion},
@@ -134,6 +135,7 @@ Json to_json(const RunReport& report) {
       {"timing",
        {{"started_at", report.started_at}, {"seconds", std::round(report.seconds * 1000) / 1000}}},
   };
+  return json_text(out, indent);
 }
 
 }  // namespace alig

@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "auto_label_image_grounding/steps/label_counts.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 
@@ -67,6 +65,7 @@ struct RunReport {
 // What its counts say of the data, for people: a sentence each.
 std::vector<std::string> warnings_of(const RunReport& report);
 
-nlohmann::ordered_json to_json(const RunReport& report);
+// summary.json; on one line, or with `indent` blanks for each level.
+std::string to_json_text(const RunReport& report, int indent = -1);
 
 }  // namespace alig

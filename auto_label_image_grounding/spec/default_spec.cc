@@ -1,8 +1,9 @@
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/spec/spec_keys.h"
@@ -53,7 +54,7 @@ std::string default_spec_yaml(const std::string& results_dir) {
       "# Every key of image_grounding with its default. What is left out of a spec has this "
       "value.\n";
   // YAML is Unicode: a folder whose name is not shows up with U+FFFD.
-  out += fmt::format("results_dir: {}\n", SpecJson(scrub_utf8(results_dir)).dump());
+  out += fmt::format("results_dir: {}\n", json_text(SpecJson(scrub_utf8(results_dir))));
   out += "autolabel_type: \"image_grounding\"\nimage_grounding:\n";
   std::vector<std::string> open;
   for (const SpecKey& key : spec_keys()) {
@@ -71,7 +72,7 @@ std::string default_spec_yaml(const std::string& results_dir) {
       comment += fmt::format(" [{}]", fmt::join(key.options, ", "));
     }
     out += fmt::format("{:{}}# {}\n{:{}}{}: {}\n", "", indent, comment, "", indent, parts.back(),
-                       key.default_value.dump());
+                       json_text(key.default_value));
   }
   return out;
 }
@@ -98,7 +99,7 @@ std::string spec_keys_json() {
   SpecJson out = SpecJson::array();
   for (const SpecKey& key : spec_keys()) out.push_back(key_json(key));
   out.push_back(ignored_json("workflow.long_video_threshold", "float", 0.0));
-  return out.dump(1);
+  return json_text(out, 1);
 }
 
 }  // namespace alig

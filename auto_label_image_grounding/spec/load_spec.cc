@@ -3,9 +3,10 @@
 #include <set>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/spec/spec_keys.h"
@@ -79,9 +80,7 @@ std::string unknown_top_level_key(const std::string& key) {
 }
 
 std::string shown_value(const std::string& path, const SpecJson& value) {
-  return path.ends_with("api_key")
-             ? "***"
-             : shorten(value.dump(-1, ' ', false, SpecJson::error_handler_t::replace), 60);
+  return path.ends_with("api_key") ? "***" : shorten(json_text(value), 60);
 }
 
 // OmegaConf's conversions for structured configs; nothing where the value does not fit the type.
@@ -92,7 +91,7 @@ std::optional<SpecJson> convert(const SpecJson& value, KeyType type) {
     case KeyType::kString:
       if (text) return value;
       if (value.is_null()) return SpecJson("");
-      if (value.is_number() || value.is_boolean()) return SpecJson(value.dump());
+      if (value.is_number() || value.is_boolean()) return SpecJson(json_text(value));
       return std::nullopt;
     case KeyType::kInt:
       if (plain.is_number_integer()) return plain;
@@ -122,7 +121,7 @@ Result<SpecJson> words_of(const SpecJson& list) {
     if (element.is_string()) {
       out.push_back(element);
     } else if (element.is_number_integer()) {
-      out.push_back(element.dump());
+      out.push_back(json_text(element));
     } else {
       return fail(ErrorKind::kInvalidArgument, "an element is not a word");
     }
@@ -160,11 +159,11 @@ Status check_range(const SpecKey& key, const SpecJson& value) {
   const double number = value.get<double>();
   if (key.min && number < *key.min) {
     return fail(ErrorKind::kInvalidArgument,
-                fmt::format("must be at least {}, not {}", *key.min, value.dump()));
+                fmt::format("must be at least {}, not {}", *key.min, json_text(value)));
   }
   if (key.max && number > *key.max) {
     return fail(ErrorKind::kInvalidArgument,
-                fmt::format("must be at most {}, not {}", *key.max, value.dump()));
+                fmt::format("must be at most {}, not {}", *key.max, json_text(value)));
   }
   return {};
 }
@@ -237,7 +236,7 @@ class SpecLoader {
     if (value.is_null()) return {};
     if (!value.is_string() && !value.is_number())
       return complain(origin, "results_dir must be text");
-    auto text = interpolate(value.is_string() ? value.get<std::string>() : value.dump());
+    auto text = interpolate(value.is_string() ? value.get<std::string>() : json_text(value));
     if (!text) return complain(origin, "results_dir: " + text.error().message);
     if (*text != kMissing) spec_.results_dir = *text;
     return {};
@@ -305,7 +304,7 @@ class SpecLoader {
           fmt::format("{} must begin with http:// or https://, not {}", url_key, shorten(url, 60)));
     }
     if (model.empty()) return fail(ErrorKind::kInvalidArgument, model_key + " must be set");
-    if (spec_.vlm.openai.extra_body.contains("messages")) {
+    if (spec_.vlm.openai.extra_body->contains("messages")) {
       return fail(
           ErrorKind::kInvalidArgument,
           at("vlm.openai.extra_body") + " must not hold \"messages\": those are the pipeline's");

@@ -6,10 +6,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "auto_label_image_grounding/base/status.h"
 
@@ -32,8 +33,8 @@ struct OpenAiSpec {
   std::string api_key, base_url, model_name;
   double temperature = 0;
   int max_tokens = 0;
-  double timeout = 0;  // seconds
-  nlohmann::ordered_json extra_body = nlohmann::ordered_json::object();
+  double timeout = 0;                                        // seconds
+  std::shared_ptr<const nlohmann::ordered_json> extra_body;  // an object; null: nothing
   ImageTransport image_transport = ImageTransport::kInline;
 };
 

@@ -1,6 +1,7 @@
 #include "auto_label_image_grounding/spec/spec_keys.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 namespace alig {
@@ -128,7 +129,9 @@ std::vector<SpecKey> make_keys() {
        86400},
       {"vlm.openai.extra_body", kDict, SpecJson::object(),
        "Merged into the request body; null takes a key out of it",
-       ALIG_FIELD(SpecJson, vlm.openai.extra_body)},
+       [](Spec& s, const SpecJson& v) {
+         s.vlm.openai.extra_body = std::make_shared<const SpecJson>(v);
+       }},
       {"vlm.openai.image_transport",
        kString,
        "inline",

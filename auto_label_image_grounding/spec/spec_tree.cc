@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <set>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <yaml-cpp/yaml.h>
 
 #include "auto_label_image_grounding/base/text.h"

@@ -1,7 +1,8 @@
 #include <algorithm>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/http/provider_error.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
@@ -11,7 +12,7 @@ namespace alig {
 using nlohmann::json;
 
 std::string open_object(const nlohmann::ordered_json& object) {
-  std::string out = object.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string out = json_text(object);
   out.pop_back();
   return out;
 }
@@ -26,7 +27,7 @@ const json& member(const json& object, const char* key) {
 Result<json> parse_response(std::string_view body) {
   constexpr std::size_t kMaxDepth = 200;  // a real answer has about ten
   const bool too_deep = nests_deeper_than(body, kMaxDepth);
-  json parsed = too_deep ? json() : json::parse(body, nullptr, false);
+  json parsed = too_deep ? json() : parse_json(body);
   if (!parsed.is_object()) {
     return fail(ErrorKind::kData, "the endpoint's answer is not the JSON that its API promises: " +
                                       shorten(scrub_utf8(trim(body)), 200));
@@ -35,7 +36,7 @@ Result<json> parse_response(std::string_view body) {
 }
 
 Error incomplete_answer(std::string_view body, std::string what) {
-  if (!member(json::parse(body, nullptr, false), "error").is_null()) {
+  if (!member(parse_json(body), "error").is_null()) {
     what += ", but an error: " + parse_provider_error(body).message;
   }
   return {ErrorKind::kData, std::move(what)};

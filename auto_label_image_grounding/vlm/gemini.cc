@@ -2,7 +2,7 @@
 #include <set>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
@@ -178,7 +178,7 @@ class OpenAiBackend final : public VlmBackend {
           {"json_schema",
            {{"name", query.schema_name}, {"schema", *query.schema}, {"strict", true}}}};
     }
-    if (spec_.extra_body.is_object()) settings.merge_patch(spec_.extra_body);
+    if (spec_.extra_body) settings.merge_patch(*spec_.extra_body);
     return settings;
   }
 

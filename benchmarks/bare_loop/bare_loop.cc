@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
 #include "auto_label_image_grounding/http/socket_watch.h"

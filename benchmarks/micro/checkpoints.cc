@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/run/checkpoint_store.h"
 

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/data/jsonl.h"

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/http/body_reader.h"
 #include "auto_label_image_grounding/parse/extraction_answer.h"

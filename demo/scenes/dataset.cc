@@ -5,10 +5,11 @@
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/json_text.h"
 #include "picture.h"
 #include "scene.h"
 
@@ -96,9 +97,9 @@ std::string caption_line(const Record& record, int index) {
     line["height"] = record.size.height;
   }
   line["source"] = "demo-scenes";
-  if (index % 3 != 0) return line.dump() + "\n";
+  if (index % 3 != 0) return alig::json_text(line) + "\n";
   // Fields that are nobody's business but the owner's; the number's spelling is to survive.
-  std::string text = line.dump();
+  std::string text = alig::json_text(line);
   text.pop_back();
   return text + R"(,"weight":1.50,"tags":["shapes",null]})" + "\n";
 }
@@ -120,7 +121,7 @@ std::string truth_line(const Record& record) {
                           {"boxes", std::move(boxes)},
                           {"span", {mention.begin, mention.end}}});
   }
-  return line.dump() + "\n";
+  return alig::json_text(line) + "\n";
 }
 
 Record make_record(int index, const Slot& slot, const Scene& scene, Random& random) {

@@ -12,6 +12,8 @@
 #include "families.h"
 #include "language.h"
 
+#include "auto_label_image_grounding/base/json_text.h"
+
 namespace demo {
 namespace {
 
@@ -65,7 +67,7 @@ std::optional<Json> field(const std::string& prompt, const std::string& name) {
   const std::size_t at = ("\n" + prompt).find("\n" + name + ": ");
   if (at == std::string::npos) return std::nullopt;
   const std::size_t begin = at + name.size() + 2;
-  Json value = Json::parse(prompt.substr(begin, prompt.find('\n', begin) - begin), nullptr, false);
+  Json value = alig::parse_ordered_json(prompt.substr(begin, prompt.find('\n', begin) - begin));
   return value.is_discarded() ? std::nullopt : std::optional(value);
 }
 
@@ -123,7 +125,7 @@ Answer ground(const Question& question, const Json& expressions, const Teaching&
 Answer extract(const Question& question, const Json& caption) {
   Answer answer;
   answer.log = {{"step", "0"}, {"caption", caption}};
-  answer.text = extraction(caption.get<std::string>()).dump(2);
+  answer.text = alig::json_text(extraction(caption.get<std::string>()), 2);
   // Without a schema real models like to put a fence around their JSON.
   if (!question.json_only) answer.text = "```json\n" + answer.text + "\n```";
   return answer;
@@ -200,9 +202,19 @@ Json gemini_error(int code, const std::string& message, const char* status) {
   return out;
 }
 
+namespace {
+
+Json parse_body(const std::string& body) {
+  Json out = alig::parse_ordered_json(body);
+  if (out.is_discarded()) throw BadRequest(alig::json_complaint(body));
+  return out;
+}
+
+}  // namespace
+
 Reply answer_openai(const std::string& body, const Teaching& teaching) {
   try {
-    const Question question = read_openai(Json::parse(body));
+    const Question question = read_openai(parse_body(body));
     const Answer answer = think(question, teaching);
     Json choice = {{"index", 0},
                    {"message", {{"role", "assistant"}, {"content", answer.text}}},
@@ -224,7 +236,7 @@ Reply answer_openai(const std::string& body, const Teaching& teaching) {
 
 Reply answer_gemini(const std::string& model, const std::string& body, const Teaching& teaching) {
   try {
-    const Answer answer = think(read_gemini(model, Json::parse(body)), teaching);
+    const Answer answer = think(read_gemini(model, parse_body(body)), teaching);
     Json candidate = Json::object();
     candidate["content"] = {{"role", "model"},
                             {"parts", Json::array({Json::object({{"text", answer.text}})})}};

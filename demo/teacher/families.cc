@@ -5,9 +5,10 @@
 #include <cmath>
 #include <utility>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 
 namespace demo {
@@ -84,7 +85,7 @@ std::string boxes_by_phrase(const std::vector<Finding>& findings, const Family& 
     for (const Sighting& sighting : finding.sightings) {
       boxes.push_back(box_json(numbers_of(sighting.box, family, received), family));
     }
-    if (!boxes.empty()) out += before + finding.text + after + boxes.dump() + end + "\n";
+    if (!boxes.empty()) out += before + finding.text + after + alig::json_text(boxes) + end + "\n";
   }
   return out;
 }
@@ -99,7 +100,7 @@ std::string in_its_style(const std::vector<Finding>& findings, const Family& fam
       each([&](const std::string& phrase, const Numbers& n) {
         list.push_back(Json{{family.key, box_json(n, family)}, {"label", phrase}});
       });
-      return "```json\n" + list.dump(1) + "\n```";
+      return "```json\n" + alig::json_text(list, 1) + "\n```";
     case Style::kObjects:
       each([&](const std::string& phrase, const Numbers& n) {
         list.push_back({{"label", phrase},
@@ -108,7 +109,7 @@ std::string in_its_style(const std::vector<Finding>& findings, const Family& fam
                         {"x_max", number_json(n[2], family)},
                         {"y_max", number_json(n[3], family)}});
       });
-      return Json{{"objects", list}}.dump();
+      return alig::json_text(Json{{"objects", list}});
     case Style::kObjectRef:
       each([&](const std::string& phrase, const Numbers& n) {
         text += fmt::format(
@@ -151,7 +152,7 @@ std::string by_schema(const std::vector<Finding>& findings, const Family& family
   }
   Json out = Json::object();
   out["groundings"] = std::move(groundings);
-  return out.dump(2);
+  return alig::json_text(out, 2);
 }
 
 }  // namespace

@@ -16,6 +16,8 @@
 
 #include "chat_api.h"
 
+#include "auto_label_image_grounding/base/json_text.h"
+
 namespace demo {
 namespace {
 
@@ -94,10 +96,10 @@ class Teacher {
   void pause() const { std::this_thread::sleep_for(std::chrono::milliseconds(options_.delay_ms)); }
   void send(httplib::Response& out, const Reply& reply) {
     out.status = reply.status;
-    out.set_content(reply.body.dump(), "application/json");
+    out.set_content(alig::json_text(reply.body), "application/json");
     if (!log_.is_open() || reply.log.is_null()) return;
     const std::lock_guard lock(mutex_);
-    log_ << reply.log.dump() << std::endl;
+    log_ << alig::json_text(reply.log) << std::endl;
   }
 
   const Options& options_;

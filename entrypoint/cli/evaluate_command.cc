@@ -3,9 +3,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/evaluation/evaluate.h"
 #include "auto_label_image_grounding/evaluation/evaluation_report.h"
 
@@ -52,10 +53,7 @@ int run_evaluate(const EvaluateOptions& options) {
     return EXIT_FAILURE;
   }
   const std::string text =
-      options.json
-          ? to_json(*evaluation).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
-                "\n"
-          : to_text(*evaluation);
+      options.json ? json_text(to_json(*evaluation), 2) + "\n" : to_text(*evaluation);
   std::fputs(text.c_str(), stdout);
   // Written so that "nan" asks for what nothing fulfils.
   const bool too_low = !(evaluation->mean_iou() >= options.min_iou);

@@ -10,8 +10,6 @@
 #include <string>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "auto_label_image_grounding/base/log.h"
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/run/pipeline.h"
@@ -163,7 +161,7 @@ std::string run(const std::string& spec_yaml, const std::optional<std::string>& 
   }
   python.finish();
   if (!outcome.status) raise(outcome.status.error());
-  return to_json(outcome.report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return to_json_text(outcome.report);
 }
 
 std::pair<std::string, std::string> write_default_spec_or_raise(const std::string& folder) {

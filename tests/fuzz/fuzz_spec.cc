@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "tests/fuzz/fuzz_support.h"
@@ -44,8 +46,8 @@ void check_spec(const Spec& spec) {
   const std::string& url = openai ? vlm.openai.base_url : vlm.gemini.base_url;
   require(starts_with_ignoring_case(url, "http"), "the endpoint is a URL");
   require(!(openai ? vlm.openai.model_name : vlm.gemini.model).empty(), "there is a model");
-  require(vlm.openai.extra_body.is_object(), "extra_body is a mapping");
-  require(!vlm.openai.extra_body.contains("messages"), "extra_body leaves the messages alone");
+  require(vlm.openai.extra_body && vlm.openai.extra_body->is_object(), "extra_body is a mapping");
+  require(!vlm.openai.extra_body->contains("messages"), "extra_body leaves the messages alone");
 }
 
 void load(const std::string& yaml, const std::vector<std::string>& overrides) {

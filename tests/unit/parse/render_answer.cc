@@ -2,7 +2,6 @@
 
 #include <array>
 
-#include <fmt/format.h>
 #include <fmt/ranges.h>
 
 namespace alig::parse {

@@ -108,7 +108,7 @@ image_grounding:
 )",
                          {"module_name=auto_label", "autolabel_type=image_grounding"});
   EXPECT_EQ(spec.vlm.openai.base_url, "http://h:1/v1");
-  EXPECT_EQ(spec.vlm.openai.extra_body["chat_template_kwargs"]["enable_thinking"], false);
+  EXPECT_EQ((*spec.vlm.openai.extra_body)["chat_template_kwargs"]["enable_thinking"], false);
   EXPECT_EQ(spec.workflow.max_workers, 64);
   EXPECT_TRUE(spec.workflow.force_reprocess);
 }
@@ -191,7 +191,7 @@ TEST(LoadSpecTest, OverridesFollowHydrasGrammar) {
   EXPECT_EQ(good("", {"image_grounding.vlm.gemini.temperature=1"}).vlm.gemini.temperature, 1);
   const Spec body = good("", {"image_grounding.vlm.openai.extra_body.a.b=false",
                               "image_grounding.vlm.openai.extra_body.c={d: [1, x], e: null}"});
-  EXPECT_EQ(body.vlm.openai.extra_body.dump(), R"({"a":{"b":false},"c":{"d":[1,"x"],"e":null}})");
+  EXPECT_EQ(body.vlm.openai.extra_body->dump(), R"({"a":{"b":false},"c":{"d":[1,"x"],"e":null}})");
 }
 
 TEST(LoadSpecTest, OnAndOffNeedNoQuotes) {

@@ -37,7 +37,6 @@ VlmSpec openai_spec() {
   spec.openai.temperature = 0.25;
   spec.openai.max_tokens = 99;
   spec.openai.timeout = 60;
-  spec.openai.extra_body = nlohmann::ordered_json::object();
   spec.structured_output = StructuredOutput::kAuto;
   return spec;
 }
@@ -136,8 +135,8 @@ TEST(VlmBackendTest, AnErrorInsteadOfAnAnswerIsToldInTheProvidersWords) {
 
 TEST(OpenAiBackendTest, RequestFollowsTheApi) {
   VlmSpec spec = openai_spec();
-  spec.openai.extra_body = {{"chat_template_kwargs", {{"enable_thinking", false}}},
-                            {"temperature", nullptr}};
+  spec.openai.extra_body = std::make_shared<const nlohmann::ordered_json>(nlohmann::ordered_json{
+      {"chat_template_kwargs", {{"enable_thinking", false}}}, {"temperature", nullptr}});
   const HttpRequest request = make_backend(spec)->make_request(query(), {});
   EXPECT_EQ(request.url, "http://example.test/v1/chat/completions");
   EXPECT_EQ(header_of(request, "Authorization"), "Bearer the-key");
