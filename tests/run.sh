@@ -10,6 +10,8 @@ jobs=$(nproc)
 # Paths relative to the clone, so that another clone finds the same objects in the cache.
 export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_BUILD_PARALLEL_LEVEL=$jobs
+# One name for the compiler, also where Python has another for it: the cache goes by it.
+export CXX=${CXX:-c++}
 
 echo "tests: building"
 log=build/test-build.log
