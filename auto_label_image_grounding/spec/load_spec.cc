@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -69,12 +70,25 @@ std::string unknown_key(const std::string& full_path, const std::string& path) {
   return fmt::format("unknown key {}{}", full_path, hint);
 }
 
-std::string unknown_top_level_key(const std::string& key) {
-  if (find_key(key) != nullptr || is_block(key)) {
-    return fmt::format("unknown key {} (did you mean {}.{}?)", key, kBlock, key);
+// "" where no key at the top was probably meant.
+std::string meant_top_level_key(const std::string& key) {
+  if (find_key(key) != nullptr || is_block(key)) return fmt::format("{}.{}", kBlock, key);
+  return closest_word(key, {kBlock, "results_dir", "autolabel_type"}, key.size() / 3 + 2);
+}
+
+// The dispatcher has a block for each of its types, and more of them with each version: in a file
+// that has ours too, they are not ours to read.
+void drop_blocks_of_other_types(SpecJson& file) {
+  if (!file.contains(kBlock)) return;
+  for (auto entry = file.begin(); entry != file.end();) {
+    const bool other = entry.key() != kBlock && entry.value().is_object() &&
+                       meant_top_level_key(entry.key()).empty();
+    entry = other ? file.erase(entry) : std::next(entry);
   }
-  const std::string meant =
-      closest_word(key, {kBlock, "results_dir", "autolabel_type"}, key.size() / 3 + 2);
+}
+
+std::string unknown_top_level_key(const std::string& key) {
+  const std::string meant = meant_top_level_key(key);
   return meant.empty() ? unknown_key(key, key)
                        : fmt::format("unknown key {} (did you mean {}?)", key, meant);
 }
@@ -326,6 +340,7 @@ class SpecLoader {
 Result<Spec> load_spec(const SpecSource& source, const std::vector<std::string>& overrides) {
   auto tree = parse_yaml(source);
   if (!tree) return tl::unexpected(tree.error());
+  drop_blocks_of_other_types(tree->root);
   for (const std::string& text : overrides) {
     if (auto status = apply_override(*tree, text); !status) return tl::unexpected(status.error());
   }

@@ -101,6 +101,7 @@ autolabel_type: image_grounding
 mal: {dataset: {anything: 1}}
 grounding_dino: {}
 video_reasoning_annotation: {vlm: {backend: gemini}}
+a_type_of_next_year: {vlm: {backend: gemini}}
 results_dir: ???
 image_grounding:
   vlm: {backend: openai, openai: {base_url: "http://h:1/v1/chat/completions/", model_name: m, extra_body: {chat_template_kwargs: {enable_thinking: false}}}}
@@ -142,6 +143,10 @@ TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
            Case{"image_grounding:\n  output: {exports: [voc]}", {"odvg"}},
            Case{"workflow: {}", {"did you mean image_grounding.workflow"}},
            Case{"image_groundin: {}", {"image_groundin"}},
+           Case{"image_grounding: {}\nimage_grouding: {}", {"did you mean image_grounding"}},
+           Case{"image_grounding: {}\nworkflow: {}", {"did you mean image_grounding.workflow"}},
+           Case{"a_type_of_next_year: {}", {"a_type_of_next_year"}},
+           Case{"image_grounding: {}\na_number_of_next_year: 1", {"a_number_of_next_year"}},
            Case{"autolabel_type: mal", {"mal"}},
            Case{"a: [", {"spec.yaml"}},
            Case{"image_grounding:\n  vlm: {}\n  vlm: {}", {"spec.yaml:3", "twice"}},
