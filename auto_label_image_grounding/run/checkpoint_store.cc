@@ -46,10 +46,12 @@ std::string sample_key(std::string_view image_path, std::string_view caption) {
   return FieldHasher().add(plain_path(image_path)).add(caption).hex().substr(0, kDigits);
 }
 
+std::string suffix_of(const SampleName& name) {
+  return name.ordinal > 1 ? fmt::format("-{}-{}", name.key, name.ordinal) : "-" + name.key;
+}
+
 std::string checkpoint_name(const SampleName& name) {
-  if (!name.shared) return name.sample_id;
-  const std::string suffixed = name.sample_id + "-" + name.key;
-  return name.ordinal > 1 ? fmt::format("{}-{}", suffixed, name.ordinal) : suffixed;
+  return name.shared ? name.sample_id + suffix_of(name) : name.sample_id;
 }
 
 Status CheckpointStore::prepare(const std::vector<Step>& steps) const {

@@ -65,6 +65,7 @@ struct DataSpec {
   std::string input_jsonl, image_root;
   OnMissingImage on_missing_image = OnMissingImage::kFail;
   std::int64_t max_image_pixels = 0;
+  bool unique_image_ids = false;
 };
 
 struct PromptsSpec {

@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from conftest import overrides, run, start, wait_until
+from conftest import overrides, records, run, start, wait_until
 
 WORKERS = 4
 OUTPUTS = ("annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
@@ -113,3 +113,27 @@ def test_what_failed_in_an_edited_step_0_is_labelled_apart(teacher, scenes, spec
     [record] = map(json.loads, (apart / "out" / "annotations.jsonl").read_text().splitlines())
     assert "error" not in record and record["expressions"]
     assert record["pipeline_steps"] == ["step0_expression_extraction", "step1_grounding"]
+
+
+def test_unique_image_ids(teacher, scenes, spec, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    lines = (data / "captions.jsonl").read_text().splitlines()[:4]
+    for i, image_id in ((0, 7), (1, 7), (2, "alone")):
+        lines[i] = json.dumps(json.loads(lines[i]) | {"image_id": image_id})
+    (data / "captions.jsonl").write_text("\n".join([*lines, lines[3]]) + "\n")
+    together, apart = tmp_path / "together", tmp_path / "apart"
+    assert run(spec, overrides(together, data, teacher.url)).returncode == 0
+    assert [record["image_id"] for record in records(together)[:3]] == [7, 7, "alone"]
+    requests = teacher.requests
+    unique = "image_grounding.data.unique_image_ids=true"
+    assert run(spec, [*overrides(together, data, teacher.url), unique]).returncode == 0
+    assert teacher.requests == requests, "checkpoints know nothing of it"
+    ids = [record["image_id"] for record in records(together)]
+    assert len(set(ids)) == len(ids) and ids[2] == "alone"
+    assert ids[0].startswith("7-") and ids[4] == ids[3] + "-2"
+    for step in (0, 1):
+        arguments = overrides(apart, data, teacher.url, workflow__steps=f"[{step}]")
+        assert run(spec, [*arguments, unique]).returncode == 0
+    for name in OUTPUTS:
+        assert (apart / name).read_bytes() == (together / name).read_bytes(), name
