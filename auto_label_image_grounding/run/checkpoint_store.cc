@@ -28,18 +28,17 @@ Result<std::optional<std::string>> read_checkpoint(const fs::path& path) {
               text.error().message + ": make it readable, or remove it to label its sample anew");
 }
 
-// The stock pipeline stores the path as it was given, perhaps without image_root.
-bool same_picture(const std::string& theirs, const std::string& ours) {
-  if (theirs == ours) return true;
-  return theirs.size() < ours.size() && !theirs.empty() && ours.ends_with("/" + theirs);
-}
-
 bool fits(const CheckpointHeader& found, const CheckpointHeader& wanted) {
   if (!found.fingerprint.empty()) return found.fingerprint == wanted.fingerprint;
   return found.caption == wanted.caption && same_picture(found.image_path, wanted.image_path);
 }
 
 }  // namespace
+
+bool same_picture(const std::string& theirs, const std::string& ours) {
+  if (theirs == ours) return true;
+  return theirs.size() < ours.size() && !theirs.empty() && ours.ends_with("/" + theirs);
+}
 
 std::string sample_key(std::string_view image_path, std::string_view caption) {
   constexpr std::size_t kDigits = 16;

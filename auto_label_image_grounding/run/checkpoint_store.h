@@ -29,6 +29,9 @@ std::string suffix_of(const SampleName& name);
 // "cat", or "cat-<key>" where the id is shared, or "cat-<key>-2" for the second exact duplicate.
 std::string checkpoint_name(const SampleName& name);
 
+// Whether a path that the stock pipeline noted, perhaps without image_root, is that of our sample.
+bool same_picture(const std::string& theirs, const std::string& ours);
+
 // Any thread, each sample from one thread at a time.
 class CheckpointStore {
  public:

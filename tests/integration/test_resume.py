@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 
+import pytest
 from conftest import overrides, records, run, start, wait_until
 
 WORKERS = 4
@@ -137,3 +138,67 @@ def test_unique_image_ids(teacher, scenes, spec, tmp_path):
         assert run(spec, [*arguments, unique]).returncode == 0
     for name in OUTPUTS:
         assert (apart / name).read_bytes() == (together / name).read_bytes(), name
+
+
+def as_stock_pipeline(results):
+    """Makes of a step-0 result of ours what the stock pipeline leaves: whole records as checkpoints
+    that go by `image_id`, nothing noted of the file."""
+    step = results / "step_0_expression_extraction"
+    for name in (step / ".ckpt", results / ".state"):
+        shutil.rmtree(name)
+    for name in (step / ".published.json", results / ".published.json", results / "annotations.jsonl"):
+        name.unlink()
+    (step / ".ckpt").mkdir()
+    file = step / "annotations.jsonl"
+    for line in file.read_text().splitlines():
+        (step / ".ckpt" / f"{json.loads(line)['image_id']}.json").write_text(line)
+    return file
+
+
+def lines_edited(lines, edit):
+    changed = [json.loads(line) for line in lines]
+    if edit == "caption":
+        changed[0]["cleaned_caption"] += "!"
+    elif edit == "expression":
+        changed[1]["expressions"].pop()
+    elif edit == "deleted":
+        changed.pop(2)
+    elif edit == "added":
+        changed.append(changed[0] | {"image_id": "new", "caption": "mine"})
+    return "".join(json.dumps(record) + "\n" for record in changed)
+
+
+@pytest.mark.parametrize("edit", ["none", "caption", "expression", "deleted", "added"])
+def test_a_corrected_result_of_the_stock_pipeline(teacher, scenes, spec, tmp_path, edit):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    # One caption of each picture: the stock pipeline keeps one checkpoint of equal ids.
+    seen, kept = set(), []
+    for line in (data / "captions.jsonl").read_text().splitlines():
+        picture = json.loads(line)["image_path"].rpartition("/")[2]
+        if picture not in seen and len(kept) < 6:
+            kept.append(line)
+        seen.add(picture)
+    (data / "captions.jsonl").write_text("\n".join(kept) + "\n")
+    results = tmp_path / "out"
+    first = overrides(results, data, teacher.url, workflow__steps="[0]")
+    assert run(spec, first).returncode == 0
+    file = as_stock_pipeline(results)
+    file.write_text(lines_edited(file.read_text().splitlines(), edit))
+    text, before = file.read_text(), teacher.requests
+    arguments = overrides(results, data, teacher.url)
+    if edit == "none":
+        assert run(spec, first).returncode == 0
+        assert teacher.requests == before
+        assert (file.parent / "annotations.previous.jsonl").read_text() == text
+        return
+    for refused in (run(spec, first), run(spec, arguments), run(spec, [*arguments, "--dry-run"])):
+        assert refused.returncode == 1
+        assert 'steps=["1"]' in refused.stderr and "force_reprocess=true" in refused.stderr
+    assert teacher.requests == before and file.read_text() == text
+    assert run(spec, [*arguments, "image_grounding.workflow.steps=[1]"]).returncode == 0
+    assert len(records(results)) == len(text.splitlines())
+    assert records(results)[0]["cleaned_caption"] == json.loads(text.splitlines()[0])["cleaned_caption"]
+    assert run(spec, [*arguments, "image_grounding.workflow.force_reprocess=true"]).returncode == 0
+    assert len(records(results)) == len(kept)
+    assert (file.parent / "annotations.previous.jsonl").read_text() == text
