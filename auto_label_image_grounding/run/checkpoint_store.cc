@@ -28,12 +28,6 @@ Result<std::optional<std::string>> read_checkpoint(const fs::path& path) {
               text.error().message + ": make it readable, or remove it to label its sample anew");
 }
 
-// The stock pipeline stores the path as it was given, perhaps without image_root.
-bool same_picture(const std::string& theirs, const std::string& ours) {
-  if (theirs == ours) return true;
-  return theirs.size() < ours.size() && !theirs.empty() && ours.ends_with("/" + theirs);
-}
-
 bool fits(const CheckpointHeader& found, const CheckpointHeader& wanted) {
   if (!found.fingerprint.empty()) return found.fingerprint == wanted.fingerprint;
   return found.caption == wanted.caption && same_picture(found.image_path, wanted.image_path);
@@ -41,15 +35,22 @@ bool fits(const CheckpointHeader& found, const CheckpointHeader& wanted) {
 
 }  // namespace
 
+bool same_picture(const std::string& theirs, const std::string& ours) {
+  if (theirs == ours) return true;
+  return theirs.size() < ours.size() && !theirs.empty() && ours.ends_with("/" + theirs);
+}
+
 std::string sample_key(std::string_view image_path, std::string_view caption) {
   constexpr std::size_t kDigits = 16;
   return FieldHasher().add(plain_path(image_path)).add(caption).hex().substr(0, kDigits);
 }
 
+std::string suffix_of(const SampleName& name) {
+  return name.ordinal > 1 ? fmt::format("-{}-{}", name.key, name.ordinal) : "-" + name.key;
+}
+
 std::string checkpoint_name(const SampleName& name) {
-  if (!name.shared) return name.sample_id;
-  const std::string suffixed = name.sample_id + "-" + name.key;
-  return name.ordinal > 1 ? fmt::format("{}-{}", suffixed, name.ordinal) : suffixed;
+  return name.shared ? name.sample_id + suffix_of(name) : name.sample_id;
 }
 
 Status CheckpointStore::prepare(const std::vector<Step>& steps) const {

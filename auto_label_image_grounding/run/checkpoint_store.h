@@ -24,8 +24,13 @@ struct SampleName {
   std::uint32_t ordinal = 1;  // among exact duplicates: 1, 2, …
 };
 std::string sample_key(std::string_view image_path, std::string_view caption);
+// "-<key>", or "-<key>-2" for the second exact duplicate.
+std::string suffix_of(const SampleName& name);
 // "cat", or "cat-<key>" where the id is shared, or "cat-<key>-2" for the second exact duplicate.
 std::string checkpoint_name(const SampleName& name);
+
+// Whether a path that the stock pipeline noted, perhaps without image_root, is that of our sample.
+bool same_picture(const std::string& theirs, const std::string& ours);
 
 // Any thread, each sample from one thread at a time.
 class CheckpointStore {

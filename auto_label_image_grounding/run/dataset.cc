@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <functional>
 #include <numeric>
 #include <string_view>
 #include <tuple>
+#include <unordered_set>
 #include <utility>
 
 #include <nlohmann/json.hpp>
+
+#include "auto_label_image_grounding/base/json_text.h"
 
 namespace alig {
 namespace {
@@ -41,6 +45,35 @@ Result<std::size_t> count_lines(const std::filesystem::path& path, Watch& watch)
   }
 }
 
+// Which records have an id in common, whoever compares: 7, 7.0 and "7" are one.
+std::string comparable_id(const Sample& sample) {
+  const nlohmann::json id = sample.record.value("image_id");
+  constexpr double kLargest = 1e15;  // whole numbers up to there are exact
+  if (!id.is_number()) return sample.image_id;
+  const auto value = id.get<double>();
+  const bool whole = std::abs(value) <= kLargest && value == std::floor(value);
+  return whole ? std::to_string(static_cast<std::int64_t>(value)) : json_text(id);
+}
+
+// Takes "-<16 hex digits>" or "-<16 hex digits>-<number>" off the end; "" where it is not there.
+std::string_view take_suffix(std::string_view& id) {
+  constexpr std::size_t kDigits = 16;
+  const auto digits_end = [&](std::size_t end, const char* digits) {
+    const std::size_t found = id.substr(0, end).find_last_not_of(digits);
+    return found == id.npos ? std::size_t{0} : found + 1;
+  };
+  std::size_t end = id.size();
+  const std::size_t number = digits_end(end, "0123456789");
+  if (number > 0 && id[number - 1] == '-' && end - number > 0 && end - number != kDigits) {
+    end = number - 1;
+  }
+  if (end <= kDigits || id[end - kDigits - 1] != '-') return {};
+  if (digits_end(end, "0123456789abcdef") > end - kDigits) return {};
+  const std::string_view suffix = id.substr(end - kDigits - 1);
+  id.remove_suffix(suffix.size());
+  return suffix;
+}
+
 }  // namespace
 
 Result<Dataset> Dataset::open(const std::filesystem::path& path, InputKind kind,
@@ -52,7 +85,7 @@ Result<Dataset> Dataset::open(const std::filesystem::path& path, InputKind kind,
   Watch watch(may_go_on);
   const auto lines = count_lines(path, watch);
   if (!lines) return tl::unexpected(lines.error());
-  Dataset dataset(std::move(*again));
+  Dataset dataset(std::move(*again), kind, image_root);
   Hashes hashes;
   dataset.entries_.reserve(*lines);
   for (auto* list : {&hashes.image, &hashes.id, &hashes.content}) list->reserve(*lines);
@@ -164,8 +197,87 @@ Result<std::string> Dataset::line(std::size_t record) const {
 
 SampleName Dataset::name_of(std::size_t record, const Sample& sample) const {
   const Entry& entry = entries_[record];
-  return {sanitise_id(sample.image_id), sample_key(sample.image_path, sample.caption), entry.shared,
-          entry.ordinal};
+  SampleName name{sanitise_id(sample.image_id), sample_key(sample.image_path, sample.caption),
+                  entry.shared, entry.ordinal};
+  if (kind_ != InputKind::kExtracted || entry.shared) return name;
+  // An id that step 0 made unique: its checkpoints go by the one that the input has.
+  std::string_view id = sample.image_id;
+  const std::string_view suffix = take_suffix(id);
+  if (suffix.substr(0, name.key.size() + 1) != "-" + name.key || id.empty()) return name;
+  const std::string_view ordinal = suffix.substr(std::min(suffix.size(), name.key.size() + 2));
+  std::from_chars(ordinal.data(), ordinal.data() + ordinal.size(), name.ordinal);
+  return {sanitise_id(id), name.key, true, name.ordinal};
+}
+
+Result<Sample> Dataset::read_again(std::size_t record) const {
+  auto text = line(record);
+  if (!text) return tl::unexpected(text.error());
+  auto sample = read_input_sample(*text, image_root_);
+  if (sample) return sample;
+  return fail(ErrorKind::kIo, "the input changed meanwhile: " + sample.error().message);
+}
+
+std::string Dataset::suffixed_id(std::size_t record, const Sample& sample) const {
+  return sample.image_id + suffix_of({"", sample_key(sample.image_path, sample.caption), true,
+                                      entries_[record].ordinal});
+}
+
+std::optional<std::string> Dataset::unique_id(std::size_t record, const Sample& sample) const {
+  if (!entries_[record].renamed) return std::nullopt;
+  return suffixed_id(record, sample);
+}
+
+Status Dataset::make_ids_unique(const std::function<Status()>& may_go_on) {
+  Watch watch(may_go_on);
+  std::vector<std::uint64_t> ids;
+  ids.reserve(entries_.size());
+  std::vector<std::uint32_t> lookalikes;
+  for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+    if (auto status = watch.next_line(); !status) return status;
+    const auto sample = read_again(i);
+    if (!sample) return tl::unexpected(sample.error());
+    const std::string id = comparable_id(*sample);
+    ids.push_back(hash_of(id));
+    if (std::string_view rest = id; !take_suffix(rest).empty()) lookalikes.push_back(i);
+  }
+  std::vector<std::uint32_t> order(entries_.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t a, std::uint32_t b) { return ids[a] < ids[b]; });
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const std::uint32_t a = order[i - 1], b = order[i];
+    if (ids[a] == ids[b]) entries_[a].renamed = entries_[b].renamed = true;
+  }
+  return rename_lookalikes(lookalikes, ids);
+}
+
+// The id that is made for one record may be what another is called already; that one is renamed
+// too, and so on. In the end no two are equal: an id that stays is none that was made, and two that
+// were made differ, for their suffixes can be read off them, and records with one id and one
+// suffix do not exist (exact duplicates have ordinals).
+Status Dataset::rename_lookalikes(const std::vector<std::uint32_t>& lookalikes,
+                                  const std::vector<std::uint64_t>& ids) {
+  if (lookalikes.empty()) return {};
+  std::unordered_set<std::uint64_t> made;
+  const auto make = [&](std::uint32_t record) -> Status {
+    const auto sample = read_again(record);
+    if (!sample) return tl::unexpected(sample.error());
+    made.insert(hash_of(suffixed_id(record, *sample)));
+    return {};
+  };
+  for (std::uint32_t i = 0; i < entries_.size(); ++i) {
+    if (!entries_[i].renamed) continue;
+    if (auto status = make(i); !status) return status;
+  }
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (const std::uint32_t i : lookalikes) {
+      if (entries_[i].renamed || !made.contains(ids[i])) continue;
+      entries_[i].renamed = changed = true;
+      if (auto status = make(i); !status) return status;
+    }
+  }
+  return {};
 }
 
 }  // namespace alig

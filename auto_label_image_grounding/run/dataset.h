@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,6 +50,13 @@ class Dataset {
   // The sample's name for its checkpoints; `sample` is the parsed record.
   SampleName name_of(std::size_t record, const Sample& sample) const;
 
+  // For data.unique_image_ids: finds the records that are to be written under another id than their
+  // own. Reads the input once more. kIo, and what `may_go_on` says.
+  Status make_ids_unique(const std::function<Status()>& may_go_on = {});
+  // That id: the record's own with the suffix of its checkpoint's name. Nothing where the own one
+  // stays, as it does where nobody shares it.
+  std::optional<std::string> unique_id(std::size_t record, const Sample& sample) const;
+
   // kExtracted: the number after the largest expression id in the file, for expressions that were
   // added by hand.
   std::int64_t next_expression_id() const { return next_expression_id_; }
@@ -58,19 +66,27 @@ class Dataset {
     LinePosition position;  // 16 of them
     std::uint32_t ordinal = 1;
     bool shared = false;
+    bool renamed = false;  // is written under an id of its own
   };
   // What records are compared by while the index is made, one of each a record.
   struct Hashes {
     std::vector<std::uint64_t> image, id, content;
   };
 
-  explicit Dataset(JsonlFile file) : file_(std::move(file)) {}
+  Dataset(JsonlFile file, InputKind kind, std::string image_root)
+      : file_(std::move(file)), kind_(kind), image_root_(std::move(image_root)) {}
   void add(const LinePosition& position, const Sample& sample, Hashes& hashes);
   void note_expression_ids(const ExtractedSample& sample);
   void find_shared_ids(const Hashes& hashes);
   void group_by_image(const std::vector<std::uint64_t>& image_hashes);
+  Result<Sample> read_again(std::size_t record) const;
+  std::string suffixed_id(std::size_t record, const Sample& sample) const;
+  Status rename_lookalikes(const std::vector<std::uint32_t>& lookalikes,
+                           const std::vector<std::uint64_t>& ids);
 
   JsonlFile file_;
+  InputKind kind_;
+  std::string image_root_;
   std::vector<Entry> entries_;
   std::vector<std::uint32_t> grouped_;       // record positions, group after group
   std::vector<std::uint32_t> group_starts_;  // into grouped_, one more than groups

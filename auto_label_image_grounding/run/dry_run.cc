@@ -198,18 +198,19 @@ Status judge_records(const RunContext& context, const DryRun& dry) {
 }
 
 // What would end a run before its first request.
-Status check_usable(const Spec& spec, const ResultsDir& dir) {
+Status check_usable(const Spec& spec, const ResultsDir& dir, const RunHooks& hooks) {
   const std::vector<Step> steps = selected_steps(spec);
   if (auto status = RunLock::check(dir); !status) return status;
   if (auto status = check_writable(dir, steps); !status) return status;
-  return spec.workflow.force_reprocess ? Status() : refuse_edited_outputs(dir, steps);
+  if (spec.workflow.force_reprocess) return {};
+  return refuse_edited_outputs(dir, steps, [&] { return check_interrupt(hooks); });
 }
 
 }  // namespace
 
 Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment) {
   const ResultsDir dir{spec.results_dir};
-  if (auto status = check_usable(spec, dir); !status) return tl::unexpected(status.error());
+  if (auto status = check_usable(spec, dir, hooks); !status) return tl::unexpected(status.error());
   auto prompts = load_prompts(spec.prompts);
   if (!prompts) return tl::unexpected(prompts.error());
   auto dataset = open_dataset(spec, dir, [&] { return check_interrupt(hooks); });

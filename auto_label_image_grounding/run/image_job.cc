@@ -317,6 +317,9 @@ Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunR
     record.earlier_error = std::move(sample->error);
   }
   record.name = context.dataset.name_of(index, record.sample);
+  if (const auto id = context.dataset.unique_id(index, record.sample)) {
+    record.sample.record.set_string("image_id", *id);
+  }
   if (record.earlier_error) return record;
   Status taken;
   if (context.extracts()) taken = take_extraction_checkpoint(context, record, report);

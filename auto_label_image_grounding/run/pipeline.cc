@@ -167,10 +167,14 @@ class PipelineRun {
     if (auto status = store_.finish_discard(); !status) return status;
     if (spec_.workflow.force_reprocess) {
       for (const Step step : steps_) {
-        if (auto status = give_up_edits(dir_, step); !status) return status;
+        const auto kept = give_up_edits(dir_, step);
+        if (!kept) return tl::unexpected(kept.error());
+        if (*kept) warn_of_kept({dir_.step_annotations(step), **kept});
       }
       if (auto status = store_.discard(steps_); !status) return status;
-    } else if (auto status = refuse_edited_outputs(dir_, steps_); !status) {
+    } else if (auto status =
+                   refuse_edited_outputs(dir_, steps_, [this] { return check_interrupt(hooks_); });
+               !status) {
       return status;
     }
     return store_.prepare(steps_);
@@ -220,10 +224,7 @@ class PipelineRun {
     finish_parts();
     if (!writer->complete()) return tl::unexpected(*end_);
     const Status published = writer->publish();
-    for (const OutputWriter::KeptFile& file : writer->kept_files()) {
-      warn(fmt::format("{} held what this program did not write there; it is kept as {}",
-                       file.path.string(), file.kept_as.string()));
-    }
+    for (const OutputWriter::KeptFile& file : writer->kept_files()) warn_of_kept(file);
     return published ? judge_failures() : published;
   }
 
@@ -393,6 +394,11 @@ class PipelineRun {
       parts.push_back(fmt::format("{} {}", count, kind));
     }
     return fmt::format("{}", fmt::join(parts, ", "));
+  }
+
+  void warn_of_kept(const OutputWriter::KeptFile& file) {
+    warn(fmt::format("{} held what this program did not write there; it is kept as {}",
+                     file.path.string(), file.kept_as.string()));
   }
 
   void warn(std::string text) {

@@ -10,6 +10,7 @@
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/hash.h"
 #include "auto_label_image_grounding/base/json_text.h"
+#include "auto_label_image_grounding/run/stock_output.h"
 
 namespace alig {
 namespace {
@@ -74,18 +75,23 @@ Status settle_digest(const ResultsDir& dir, const fs::path& file) {
 
 }  // namespace
 
-Result<bool> edited_since_published(const ResultsDir& dir, Step step) {
+Result<bool> edited_since_published(const ResultsDir& dir, Step step,
+                                    const std::function<Status()>& may_go_on) {
   const fs::path path = dir.step_annotations(step);
   const Json published = read_digest(path);
-  if (!is_there(path) || !published.contains("sha256")) return false;
+  if (!is_there(path)) return false;
+  if (!published.contains("sha256")) {
+    return step == Step::kExtraction ? edited_since_stock_run(dir, may_go_on) : false;
+  }
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
   return find_content(contents_in(published), *digest) == nullptr;
 }
 
-Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps) {
+Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps,
+                             const std::function<Status()>& may_go_on) {
   for (const Step step : steps) {
-    auto edited = edited_since_published(dir, step);
+    auto edited = edited_since_published(dir, step, may_go_on);
     if (!edited) return tl::unexpected(edited.error());
     if (!*edited) continue;
     const char* keep = step == Step::kExtraction
@@ -100,16 +106,22 @@ Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& ste
   return {};
 }
 
-Status give_up_edits(const ResultsDir& dir, Step step) {
+Result<std::optional<fs::path>> give_up_edits(const ResultsDir& dir, Step step) {
+  // Now, for what it would be known by, its checkpoints, is about to go.
+  auto kept = keep_unknown(dir, step);
+  if (!kept || *kept) return kept;
   auto edited = edited_since_published(dir, step);
   if (!edited) return tl::unexpected(edited.error());
-  if (!*edited) return {};
+  if (!*edited) return std::nullopt;
   const fs::path path = dir.step_annotations(step);
   auto digest = sha256_of_file(path);
   if (!digest) return tl::unexpected(digest.error());
   Json noted = read_digest(path);
   noted["sha256"] = *digest;
-  return announce_digest(dir, path, std::move(noted));
+  if (auto status = announce_digest(dir, path, std::move(noted)); !status) {
+    return tl::unexpected(status.error());
+  }
+  return std::nullopt;
 }
 
 Status announce(const ResultsDir& dir, Step step, const Published& published) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,16 +19,21 @@
 
 namespace alig {
 
-// Whether a step's annotations.jsonl was changed by somebody else since it was published. False
-// where there is no such file, and where nothing tells that this program wrote it. kIo.
-Result<bool> edited_since_published(const ResultsDir& dir, Step step);
+// Whether a step's annotations.jsonl was changed by somebody else since it was published; of step
+// 0's file that nothing is noted of, whether it was since the stock pipeline wrote it
+// (stock_output.h). False where there is no such file, and where nothing tells who wrote it. kIo,
+// and what `may_go_on` says.
+Result<bool> edited_since_published(const ResultsDir& dir, Step step,
+                                    const std::function<Status()>& may_go_on = {});
 
-// kInvalidArgument where a run of these steps would replace an edited file; says what to do.
-Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps);
+// kInvalidArgument where a run of these steps would replace an edited file; says what to do. Else
+// as above.
+Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps,
+                             const std::function<Status()>& may_go_on = {});
 
 // The step's annotations.jsonl as it stands, edited or not, may be replaced from now on; also by a
-// later run, where this one does not come to its end. kIo.
-Status give_up_edits(const ResultsDir& dir, Step step);
+// later run, where this one does not come to its end. Returns as keep_unknown(). kIo.
+Result<std::optional<std::filesystem::path>> give_up_edits(const ResultsDir& dir, Step step);
 
 // What is noted of a file: SHA-256 in hexadecimal digits.
 struct Published {

@@ -51,6 +51,10 @@ Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir,
                     extracts ? spec.data.image_root : "", may_go_on);
   if (!dataset && dataset.error().kind == ErrorKind::kInterrupted) return dataset;
   if (!dataset) return tl::unexpected(explain(dataset.error(), spec, dir));
+  if (!spec.data.unique_image_ids) return dataset;
+  if (auto status = dataset->make_ids_unique(may_go_on); !status) {
+    return tl::unexpected(status.error());
+  }
   return dataset;
 }
 

@@ -32,19 +32,8 @@ SpecJson key_json(const SpecKey& key) {
           {"options", key.options.empty() ? SpecJson() : SpecJson(key.options)},
           {"min", bound(key.min)},
           {"max", bound(key.max)},
-          {"ignored", false}};
-}
-
-// The stock pipeline's schema has these; their values mean nothing in either.
-SpecJson ignored_json(const char* path, const char* type, SpecJson value) {
-  return {{"path", path},
-          {"type", type},
-          {"default", std::move(value)},
-          {"description", "Accepted and ignored"},
-          {"options", nullptr},
-          {"min", nullptr},
-          {"max", nullptr},
-          {"ignored", true}};
+          {"secret", key.secret},
+          {"ignored", key.ignored}};
 }
 
 }  // namespace
@@ -58,6 +47,7 @@ std::string default_spec_yaml(const std::string& results_dir) {
   out += "autolabel_type: \"image_grounding\"\nimage_grounding:\n";
   std::vector<std::string> open;
   for (const SpecKey& key : spec_keys()) {
+    if (key.ignored) continue;
     const std::vector<std::string> parts = parts_of(key.path);
     std::size_t depth = 0;
     while (depth + 1 < parts.size() && depth < open.size() && open[depth] == parts[depth]) ++depth;
@@ -98,7 +88,6 @@ Result<WrittenSpec> write_default_spec(const std::filesystem::path& folder,
 std::string spec_keys_json() {
   SpecJson out = SpecJson::array();
   for (const SpecKey& key : spec_keys()) out.push_back(key_json(key));
-  out.push_back(ignored_json("workflow.long_video_threshold", "float", 0.0));
   return json_text(out, 1);
 }
 

@@ -93,8 +93,10 @@ std::string unknown_top_level_key(const std::string& key) {
                        : fmt::format("unknown key {} (did you mean {}?)", key, meant);
 }
 
-std::string shown_value(const std::string& path, const SpecJson& value) {
-  return path.ends_with("api_key") ? "***" : shorten(json_text(value), 60);
+std::string shown_value(const SpecJson& value) { return shorten(json_text(value), 60); }
+
+std::string shown_value(const SpecKey& key, const SpecJson& value) {
+  return key.secret ? "***" : shown_value(value);
 }
 
 // OmegaConf's conversions for structured configs; nothing where the value does not fit the type.
@@ -165,7 +167,7 @@ Status check_options(const SpecKey& key, const SpecJson& value) {
   if (good) return {};
   return fail(ErrorKind::kInvalidArgument,
               fmt::format("must be {} {}, not {}", value.is_array() ? "a list of" : "one of",
-                          fmt::join(key.options, ", "), shown_value(key.path, value)));
+                          fmt::join(key.options, ", "), shown_value(key, value)));
 }
 
 Status check_range(const SpecKey& key, const SpecJson& value) {
@@ -197,7 +199,7 @@ Status store_value(Spec& spec, const SpecKey& key, SpecJson value) {
                                        "true or false", "a list",         "a mapping"};
     return fail(ErrorKind::kInvalidArgument,
                 fmt::format("must be {}, not {}", kWanted[static_cast<int>(key.type)],
-                            shown_value(key.path, value)));
+                            shown_value(key, value)));
   }
   SpecJson good = *converted;
   if (key.type == KeyType::kList) {
@@ -237,7 +239,7 @@ class SpecLoader {
         if (value != kBlock) {
           return complain(origin,
                           fmt::format("autolabel_type is {}: this is the pipeline of \"{}\"",
-                                      shown_value(key, value), kBlock));
+                                      shown_value(value), kBlock));
         }
       } else {
         return complain(origin, unknown_top_level_key(key));
@@ -273,10 +275,10 @@ class SpecLoader {
 
   Status load_entry(const std::string& path, const SpecJson& value) {
     const std::string full = fmt::format("{}.{}", kBlock, path);
-    if (path.rfind(kIgnoredPrefix, 0) == 0) return {};
     if (is_block(path)) return load_block(value, path);
     const SpecKey* key = find_key(path);
     if (key == nullptr) return complain(tree_.origin_of(full), unknown_key(full, path));
+    if (key->ignored) return {};
     if (Status status = store_value(spec_, *key, value); !status) {
       return complain(tree_.origin_of(full), full + " " + status.error().message);
     }

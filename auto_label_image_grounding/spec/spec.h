@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -65,6 +66,7 @@ struct DataSpec {
   std::string input_jsonl, image_root;
   OnMissingImage on_missing_image = OnMissingImage::kFail;
   std::int64_t max_image_pixels = 0;
+  bool unique_image_ids = false;
 };
 
 struct PromptsSpec {
@@ -113,8 +115,12 @@ Result<WrittenSpec> write_default_spec(const std::filesystem::path& folder,
                                        const std::string& results_dir);
 
 // For the schema in Python: a JSON list of {"path", "type", "default", "description", "options",
-// "min", "max", "ignored"}, one for each key below image_grounding.
+// "min", "max", "secret", "ignored"}, one for each key below image_grounding.
 std::string spec_keys_json();
+
+// Behind the first name of a secret key in `text`, an override or a part of one: from there on it
+// is not to be shown. npos where there is none.
+std::size_t end_of_secret_name(std::string_view text);
 
 // Fills the API key of the chosen backend from the environment, where the spec holds none. `getenv`
 // returns null for what is not set. kInvalidArgument where a key is needed and there is none.

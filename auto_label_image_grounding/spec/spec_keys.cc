@@ -40,6 +40,18 @@ void store_base_url(std::string& target, std::string url, std::string_view suffi
   target = std::move(url);
 }
 
+SpecKey secret(SpecKey key) {
+  key.secret = true;
+  return key;
+}
+
+SpecKey ignored(const char* path, KeyType type, SpecJson stock_default) {
+  SpecKey key{path, type, std::move(stock_default), "Accepted and ignored",
+              [](Spec&, const SpecJson&) {}};
+  key.ignored = true;
+  return key;
+}
+
 constexpr double kMostInt = 2147483647;
 
 std::vector<SpecKey> make_keys() {
@@ -56,9 +68,10 @@ std::vector<SpecKey> make_keys() {
        choose<Backend>({{"gemini", Backend::kGemini}, {"openai", Backend::kOpenAi}},
                        [](Spec& s) -> Backend& { return s.vlm.backend; }),
        {"gemini", "openai"}},
-      {"vlm.gemini.api_key", kString, "",
-       "Empty: the environment variable GOOGLE_API_KEY, then GEMINI_API_KEY (better than here)",
-       ALIG_FIELD(std::string, vlm.gemini.api_key)},
+      secret(
+          {"vlm.gemini.api_key", kString, "",
+           "Empty: the environment variable GOOGLE_API_KEY, then GEMINI_API_KEY (better than here)",
+           ALIG_FIELD(std::string, vlm.gemini.api_key)}),
       {"vlm.gemini.model", kString, "gemini-3.1-flash-lite-preview", "The model's name",
        ALIG_FIELD(std::string, vlm.gemini.model)},
       {"vlm.gemini.media_resolution", kString, "MEDIA_RESOLUTION_HIGH",
@@ -93,10 +106,11 @@ std::vector<SpecKey> make_keys() {
        [](Spec& s, const SpecJson& v) {
          store_base_url(s.vlm.gemini.base_url, v.get<std::string>(), "/v1beta");
        }},
-      {"vlm.openai.api_key", kString, "",
-       "Empty: the environment variable OPENAI_API_KEY (better than here); self-hosted servers "
-       "often need none",
-       ALIG_FIELD(std::string, vlm.openai.api_key)},
+      secret(
+          {"vlm.openai.api_key", kString, "",
+           "Empty: the environment variable OPENAI_API_KEY (better than here); self-hosted servers "
+           "often need none",
+           ALIG_FIELD(std::string, vlm.openai.api_key)}),
       {"vlm.openai.base_url", kString, "", "E.g. http://host:8000/v1",
        [](Spec& s, const SpecJson& v) {
          store_base_url(s.vlm.openai.base_url, v.get<std::string>(), "/chat/completions");
@@ -237,6 +251,9 @@ std::vector<SpecKey> make_keys() {
        {},
        0,
        1},
+      ignored("workflow.long_video_threshold_sec", kInt, 60),
+      ignored("workflow.long_video_sample_fps", kFloat, 0.5),
+      ignored("workflow.long_video_max_frames", kInt, 60),
       {"data.input_jsonl", kString, "", "The input (not needed for steps [\"1\"] alone)",
        ALIG_FIELD(std::string, data.input_jsonl)},
       {"data.image_root", kString, "", "Prefix of relative image paths",
@@ -257,6 +274,9 @@ std::vector<SpecKey> make_keys() {
        {},
        0,
        1e15},
+      {"data.unique_image_ids", kBool, false,
+       "Write image ids that no two records share: an id that several have gets a suffix in each",
+       ALIG_FIELD(bool, data.unique_image_ids)},
       {"prompts.expression_extraction", kString, "",
        "Template file that replaces the built-in prompt of step 0; holds {caption}",
        ALIG_FIELD(std::string, prompts.expression_extraction)},
@@ -296,6 +316,17 @@ const SpecKey* find_key(std::string_view path) {
   const auto found =
       std::find_if(keys.begin(), keys.end(), [&](const SpecKey& key) { return key.path == path; });
   return found == keys.end() ? nullptr : &*found;
+}
+
+std::size_t end_of_secret_name(std::string_view text) {
+  std::size_t first = std::string_view::npos;
+  for (const SpecKey& key : spec_keys()) {
+    if (!key.secret) continue;
+    const std::string_view name = std::string_view(key.path).substr(key.path.rfind('.') + 1);
+    const std::size_t at = text.find(name);
+    if (at != std::string_view::npos) first = std::min(first, at + name.size());
+  }
+  return first;
 }
 
 const char* name_of(KeyType type) {

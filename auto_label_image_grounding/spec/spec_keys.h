@@ -26,6 +26,8 @@ struct SpecKey {
   std::vector<std::string> options = {};              // of a string, or of the elements of a list
   std::optional<double> min = {};
   std::optional<double> max = {};
+  bool secret = false;   // its value is shown nowhere
+  bool ignored = false;  // the stock pipeline's; its value means nothing here, whatever it is
 };
 
 // In the order in which people read them.
@@ -33,8 +35,5 @@ const std::vector<SpecKey>& spec_keys();
 const SpecKey* find_key(std::string_view path);
 
 const char* name_of(KeyType type);  // "str", "int", "float", "bool", "list", "dict"
-
-// Keys of the stock pipeline that mean nothing here: accepted and ignored.
-inline constexpr std::string_view kIgnoredPrefix = "workflow.long_video_";
 
 }  // namespace alig

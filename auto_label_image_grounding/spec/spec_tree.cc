@@ -255,10 +255,8 @@ class OverrideValue {
 // What may be repeated of an override in a message: its key, never a value. A misspelled key may
 // have an API key for its value, or the "=" may be missing.
 std::string shown(const std::string& override_text) {
-  constexpr std::string_view kSecret = "api_key";
-  const std::size_t secret = override_text.find(kSecret);
-  const std::size_t end = secret == std::string::npos ? secret : secret + kSecret.size();
-  return shorten(override_text.substr(0, std::min(override_text.find('='), end)), 100);
+  const std::size_t end = std::min(override_text.find('='), end_of_secret_name(override_text));
+  return shorten(override_text.substr(0, end), 100);
 }
 
 }  // namespace

@@ -121,10 +121,9 @@ void hide_keys(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     // Also within a block: vlm.openai={api_key: …, base_url: …}.
-    constexpr std::string_view kName = "api_key";
-    const std::size_t name = argument.find(kName);
-    if (name == std::string_view::npos) continue;
-    const std::size_t begin = std::min(name + kName.size() + 1, argument.size());
+    const std::size_t name_end = end_of_secret_name(argument);
+    if (name_end == std::string_view::npos) continue;
+    const std::size_t begin = std::min(name_end + 1, argument.size());
     std::fill(argv[i] + begin, argv[i] + argument.size(), '*');
   }
 }

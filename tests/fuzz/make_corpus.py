@@ -78,7 +78,7 @@ image_grounding.vlm.structured_output=on
     "twice": "results_dir: a\nresults_dir: b\n",
     "block_text": "results_dir: |\n  a\n  b\nimage_grounding: !!map\n  ? vlm\n  : ~\n",
     "numbers": "image_grounding: {workflow: {max_workers: 0x10, max_requests: 1_000, merge_iou: .5}}\n",
-    "foreign": "mal: {x: 1}\ngpu_ids: [0]\nimage_grounding.workflow.long_video_threshold=3\n",
+    "foreign": "mal: {x: 1}\ngpu_ids: [0]\nimage_grounding.workflow.long_video_max_frames=3\n",
     "json": '{"results_dir": "/r", "image_grounding": {"data": {"input_jsonl": "i"}}}',
     "one_key_twice": "image_grounding.vlm.openai={api_key: x, modle_name: y}\n",
 }

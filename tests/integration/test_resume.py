@@ -5,7 +5,8 @@ import shutil
 import signal
 import subprocess
 
-from conftest import overrides, run, start, wait_until
+import pytest
+from conftest import overrides, records, run, start, wait_until
 
 WORKERS = 4
 OUTPUTS = ("annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
@@ -113,3 +114,91 @@ def test_what_failed_in_an_edited_step_0_is_labelled_apart(teacher, scenes, spec
     [record] = map(json.loads, (apart / "out" / "annotations.jsonl").read_text().splitlines())
     assert "error" not in record and record["expressions"]
     assert record["pipeline_steps"] == ["step0_expression_extraction", "step1_grounding"]
+
+
+def test_unique_image_ids(teacher, scenes, spec, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    lines = (data / "captions.jsonl").read_text().splitlines()[:4]
+    for i, image_id in ((0, 7), (1, 7), (2, "alone")):
+        lines[i] = json.dumps(json.loads(lines[i]) | {"image_id": image_id})
+    (data / "captions.jsonl").write_text("\n".join([*lines, lines[3]]) + "\n")
+    together, apart = tmp_path / "together", tmp_path / "apart"
+    assert run(spec, overrides(together, data, teacher.url)).returncode == 0
+    assert [record["image_id"] for record in records(together)[:3]] == [7, 7, "alone"]
+    requests = teacher.requests
+    unique = "image_grounding.data.unique_image_ids=true"
+    assert run(spec, [*overrides(together, data, teacher.url), unique]).returncode == 0
+    assert teacher.requests == requests, "checkpoints know nothing of it"
+    ids = [record["image_id"] for record in records(together)]
+    assert len(set(ids)) == len(ids) and ids[2] == "alone"
+    assert ids[0].startswith("7-") and ids[4] == ids[3] + "-2"
+    for step in (0, 1):
+        arguments = overrides(apart, data, teacher.url, workflow__steps=f"[{step}]")
+        assert run(spec, [*arguments, unique]).returncode == 0
+    for name in OUTPUTS:
+        assert (apart / name).read_bytes() == (together / name).read_bytes(), name
+
+
+def as_stock_pipeline(results):
+    """Makes of a step-0 result of ours what the stock pipeline leaves: whole records as checkpoints
+    that go by `image_id`, nothing noted of the file."""
+    step = results / "step_0_expression_extraction"
+    for name in (step / ".ckpt", results / ".state"):
+        shutil.rmtree(name)
+    for name in (step / ".published.json", results / ".published.json", results / "annotations.jsonl"):
+        name.unlink()
+    (step / ".ckpt").mkdir()
+    file = step / "annotations.jsonl"
+    for line in file.read_text().splitlines():
+        (step / ".ckpt" / f"{json.loads(line)['image_id']}.json").write_text(line)
+    return file
+
+
+def lines_edited(lines, edit):
+    changed = [json.loads(line) for line in lines]
+    if edit == "caption":
+        changed[0]["cleaned_caption"] += "!"
+    elif edit == "expression":
+        changed[1]["expressions"].pop()
+    elif edit == "deleted":
+        changed.pop(2)
+    elif edit == "added":
+        changed.append(changed[0] | {"image_id": "new", "caption": "mine"})
+    return "".join(json.dumps(record) + "\n" for record in changed)
+
+
+@pytest.mark.parametrize("edit", ["none", "caption", "expression", "deleted", "added"])
+def test_a_corrected_result_of_the_stock_pipeline(teacher, scenes, spec, tmp_path, edit):
+    data = tmp_path / "data"
+    shutil.copytree(scenes, data)
+    # One caption of each picture: the stock pipeline keeps one checkpoint of equal ids.
+    seen, kept = set(), []
+    for line in (data / "captions.jsonl").read_text().splitlines():
+        picture = json.loads(line)["image_path"].rpartition("/")[2]
+        if picture not in seen and len(kept) < 6:
+            kept.append(line)
+        seen.add(picture)
+    (data / "captions.jsonl").write_text("\n".join(kept) + "\n")
+    results = tmp_path / "out"
+    first = overrides(results, data, teacher.url, workflow__steps="[0]")
+    assert run(spec, first).returncode == 0
+    file = as_stock_pipeline(results)
+    file.write_text(lines_edited(file.read_text().splitlines(), edit))
+    text, before = file.read_text(), teacher.requests
+    arguments = overrides(results, data, teacher.url)
+    if edit == "none":
+        assert run(spec, first).returncode == 0
+        assert teacher.requests == before
+        assert (file.parent / "annotations.previous.jsonl").read_text() == text
+        return
+    for refused in (run(spec, first), run(spec, arguments), run(spec, [*arguments, "--dry-run"])):
+        assert refused.returncode == 1
+        assert 'steps=["1"]' in refused.stderr and "force_reprocess=true" in refused.stderr
+    assert teacher.requests == before and file.read_text() == text
+    assert run(spec, [*arguments, "image_grounding.workflow.steps=[1]"]).returncode == 0
+    assert len(records(results)) == len(text.splitlines())
+    assert records(results)[0]["cleaned_caption"] == json.loads(text.splitlines()[0])["cleaned_caption"]
+    assert run(spec, [*arguments, "image_grounding.workflow.force_reprocess=true"]).returncode == 0
+    assert len(records(results)) == len(kept)
+    assert (file.parent / "annotations.previous.jsonl").read_text() == text

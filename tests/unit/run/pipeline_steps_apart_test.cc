@@ -1,4 +1,5 @@
 // Step 1 alone: on what step 0 wrote, and on what somebody made of it.
+#include "auto_label_image_grounding/run/checkpoint_store.h"
 #include "tests/unit/run/pipeline_fixture.h"
 
 namespace alig {
@@ -19,6 +20,38 @@ TEST_F(PipelineStepsApartTest, StepsRunApartGiveTheSameBytes) {
                            "step_1_grounding/annotations.jsonl"}) {
     EXPECT_EQ(read_text(folder_ / "together" / file), read_text(folder_ / "apart" / file)) << file;
   }
+}
+
+// a.png is the picture of two records, whose derived ids are equal.
+TEST_F(PipelineStepsApartTest, UniqueIdsAreTheSameWhicheverStepMakesThem) {
+  FakeEndpoint endpoint(good_answer);
+  const auto run_steps = [&](const char* folder, bool extract, bool ground, bool unique) {
+    Spec wanted = spec(folder);
+    wanted.workflow.extract = extract;
+    wanted.workflow.ground = ground;
+    wanted.data.unique_image_ids = unique;
+    ASSERT_TRUE(run(wanted, endpoint).status);
+  };
+  run_steps("together", true, true, true);
+  run_steps("apart", true, false, true);
+  run_steps("apart", false, true, true);
+  run_steps("late", true, false, false);
+  run_steps("late", false, true, true);
+  const std::string ours = output("together");
+  EXPECT_EQ(output("apart"), ours);
+  EXPECT_EQ(output("late"), ours);
+  const auto written = records("together");
+  EXPECT_EQ(written[0]["image_id"], "a-" + sample_key((folder_ / "a.png").string(), "a cat"));
+  EXPECT_NE(written[2]["image_id"], written[0]["image_id"]);
+  EXPECT_EQ(written[1]["image_id"], "b");
+
+  const int asked = endpoint.requests();
+  run_steps("apart", true, true, true);
+  run_steps("together", true, true, false);
+  EXPECT_EQ(records("together")[0]["image_id"], "a");
+  run_steps("together", true, true, true);
+  EXPECT_EQ(output("together"), ours);
+  EXPECT_EQ(endpoint.requests(), asked) << "checkpoints go by the input's ids";
 }
 
 TEST_F(PipelineStepsApartTest, HandMadeCorrectionsAreNotOverwritten) {
