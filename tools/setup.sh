@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the project needs on Debian 12 or 13. Quiet and idempotent: a second run
 # installs nothing. Options: --tests adds what only the tests and checks need, --fuzz what only
-# fuzzing needs.
+# fuzzing needs; --wheel installs what tools/build_wheel.sh needs instead, which has libraries of its
+# own.
 set -euo pipefail
 
 packages=(
@@ -11,6 +12,10 @@ packages=(
   libgif-dev zlib1g-dev libcpp-httplib-dev opencv-data libgtest-dev libgmock-dev
 )
 [ "${1:-}" = "--tests" ] && packages+=(libbenchmark-dev pybind11-dev python3-dev python3-venv python3-pip openssl)
+[ "${1:-}" = "--wheel" ] && packages=(
+  g++ make cmake ninja-build ccache dpkg-dev nasm perl ca-certificates python3-dev python3-venv
+  nlohmann-json3-dev libcli11-dev libexpected-dev debootstrap openssl
+)
 [ "${1:-}" = "--fuzz" ] && packages+=(clang-14 libclang-rt-14-dev)
 
 missing=()

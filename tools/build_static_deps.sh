@@ -1,23 +1,21 @@
 #!/usr/bin/env bash
-# Compiles the libraries that the Python module must carry inside itself, as static
-# position-independent archives: OpenCV (core, imgproc, imgcodecs), libcurl, nghttp2, yaml-cpp, fmt,
-# utf8proc and giflib.
+# Compiles the libraries that a wheel must carry inside itself, as static position-independent
+# archives: OpenCV (core, imgproc, imgcodecs), libcurl, OpenSSL, nghttp2, zlib, yaml-cpp, utf8proc,
+# giflib and fmt. tools/build_wheel.sh calls it.
 #
-#   docker/build_static_deps.sh PREFIX
+#   tools/build_static_deps.sh PREFIX
 #   cmake -S . -B build -DCMAKE_PREFIX_PATH=PREFIX ...
 #
 # Why not the distribution's own libraries: its OpenCV pulls in GDAL and some 140 shared objects,
-# none of which the target container has, and its archives are not built for use in a shared
-# module. What stays dynamic (OpenSSL, zlib, the C and C++ runtimes) is in every base image and gets
-# its security updates there.
+# which other machines have not, and its archives are not built for use in a shared module.
 #
 # Sources: OpenCV from the source archive of its Python package, by checksum; everything else from
 # the distribution's source packages, with its security patches, verified by apt's signatures.
-# Runs without root and changes nothing outside PREFIX. A second run builds nothing. JOBS limits the
-# number of parallel compilations.
+# Runs without root and changes nothing outside PREFIX. A second run builds nothing, also where the
+# distribution has a newer source by now: for its security updates delete PREFIX first. JOBS limits
+# the number of parallel compilations.
 #
-# Needs: g++, make, cmake, ninja, dpkg-dev, nasm (x86-64: JPEG's SIMD code), python3 with pip,
-# libssl-dev, zlib1g-dev. tools/setup.sh is not enough; docker/Dockerfile has the list.
+# Needs what `tools/setup.sh --wheel` installs, and the network.
 set -euo pipefail
 
 readonly OPENCV_REQUIREMENT="opencv-python-headless==4.12.0.88"
@@ -42,7 +40,7 @@ quietly() {
 
 check_tools() {
   local tool missing=()
-  for tool in apt-get dpkg-source c++ make cmake ninja "$PYTHON"; do
+  for tool in apt-get dpkg-source c++ make cmake ninja perl "$PYTHON"; do
     command -v "$tool" >/dev/null || missing+=("$tool")
   done
   [ "$(uname -m)" != x86_64 ] || command -v nasm >/dev/null || missing+=(nasm)
@@ -60,6 +58,7 @@ cmake_install() {
     -DCMAKE_PREFIX_PATH="$PREFIX" -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
     -DCMAKE_C_FLAGS="$FLAGS" -DCMAKE_CXX_FLAGS="$FLAGS -fvisibility-inlines-hidden" \
     -DCMAKE_C_FLAGS_RELEASE=-DNDEBUG -DCMAKE_CXX_FLAGS_RELEASE=-DNDEBUG \
+    -DCMAKE_C_COMPILER_LAUNCHER="$LAUNCHER" -DCMAKE_CXX_COMPILER_LAUNCHER="$LAUNCHER" \
     -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DBUILD_SHARED_LIBS=OFF -DBUILD_TESTING=OFF "$@"
   quietly cmake --build "$build" -j "$JOBS"
   quietly cmake --install "$build"
@@ -94,17 +93,21 @@ CONF
 }
 
 # Unpacks a source package of the distribution, patches applied, and leaves its folder in SOURCE and
-# its version in VERSION.
+# its version in VERSION. Some mirrors list a security update before they have its source: then the
+# one before it is taken, and said.
 fetch_from_distribution() {
-  local package=$1 folder="$WORK/src/$1" dsc
+  local package=$1 folder="$WORK/src/$1" versions
   prepare_source_index
   mkdir -p "$folder"
-  cd "$folder"
-  quietly apt-get source "$package"
-  cd "$WORK"
-  dsc=("$folder"/*.dsc)
-  VERSION=$(sed -n 's/^Version: //p' "${dsc[0]}" | head -n 1)
+  versions=$(apt-cache showsrc --only-source "$package" | sed -n 's/^Version: //p' | sort -urV)
+  for VERSION in $versions; do
+    (cd "$folder" && apt-get source -qq "$package=$VERSION") >"$WORK/last.log" 2>&1 && break
+    tail -n 5 "$WORK/last.log" >&2
+    say "WARNING: the source of $package $VERSION cannot be had, trying the version before" >&2
+    rm -rf "$folder" && mkdir "$folder"
+  done
   SOURCE=$(find "$folder" -mindepth 1 -maxdepth 1 -type d)
+  [ -n "$SOURCE" ] || die "no source of $package can be had from the distribution's mirrors"
   keep_licence "$package" "$SOURCE/debian/copyright"
 }
 
@@ -133,17 +136,42 @@ keep_licence() {
 
 # ---- How each is built ----
 
-build_yaml_cpp() {
-  fetch_from_distribution yaml-cpp
-  say "building yaml-cpp $VERSION"
-  cmake_install "$SOURCE" -DYAML_BUILD_SHARED_LIBS=OFF -DYAML_CPP_BUILD_TESTS=OFF \
-    -DYAML_CPP_BUILD_TOOLS=OFF -DYAML_CPP_BUILD_CONTRIB=OFF
+build_zlib() {
+  fetch_from_distribution zlib
+  say "building zlib $VERSION"
+  quietly env -C "$SOURCE" CFLAGS="$FLAGS -DNDEBUG" ./configure --static --prefix="$PREFIX"
+  quietly make -C "$SOURCE" -j "$JOBS" libz.a
+  install -D -m 644 "$SOURCE/libz.a" "$PREFIX/lib/libz.a"
+  install -D -m 644 -t "$PREFIX/include" "$SOURCE/zlib.h" "$SOURCE/zconf.h"
+}
+
+# Nothing of it is loaded at run time, and the folder of its configuration is one that no system has:
+# another machine's openssl.cnf is for that machine's OpenSSL and the modules beside it.
+# What TLS to a web service never asks for is left out. Certificates: http/ca_bundle.cc.
+build_openssl() {
+  fetch_from_distribution openssl
+  say "building OpenSSL $VERSION"
+  # shellcheck disable=SC2086  # FLAGS is a list
+  quietly env -C "$SOURCE" ./config --prefix="$PREFIX" --libdir=lib \
+    --openssldir=/etc/auto_label_image_grounding/openssl \
+    no-shared no-module no-dso no-engine no-legacy no-tests no-comp no-ssl3 no-dtls no-srtp no-srp \
+    no-cms no-ts no-gost no-aria no-camellia no-seed no-idea no-mdc2 no-whirlpool \
+    no-sm2 no-sm3 no-sm4 $FLAGS
+  quietly make -C "$SOURCE" -j "$JOBS" build_libs
+  quietly make -C "$SOURCE" install_dev
 }
 
 build_fmt() {
   fetch_from_distribution fmtlib
   say "building fmt $VERSION"
-  cmake_install "$SOURCE" -DFMT_DOC=OFF -DFMT_TEST=OFF
+  cmake_install "$SOURCE" -DFMT_TEST=OFF -DFMT_DOC=OFF
+}
+
+build_yaml_cpp() {
+  fetch_from_distribution yaml-cpp
+  say "building yaml-cpp $VERSION"
+  cmake_install "$SOURCE" -DYAML_BUILD_SHARED_LIBS=OFF -DYAML_CPP_BUILD_TESTS=OFF \
+    -DYAML_CPP_BUILD_TOOLS=OFF -DYAML_CPP_BUILD_CONTRIB=OFF
 }
 
 build_utf8proc() {
@@ -170,8 +198,9 @@ build_nghttp2() {
     mv "$PREFIX/lib/libnghttp2_static.a" "$PREFIX/lib/libnghttp2.a"
 }
 
-# HTTP and HTTPS alone. Proxies of every kind stay: data centres have them. The CA bundle is a
-# default that the transport overrides where a machine keeps it elsewhere.
+# HTTP and HTTPS alone. Proxies of every kind stay: data centres have them. No place of certificates
+# is built in: the transport looks in those of all distributions (http/ca_bundle.cc), and a default
+# that one of them lacks would be an error there. arc4random would need glibc 2.36.
 build_curl() {
   fetch_from_distribution curl
   say "building curl $VERSION"
@@ -181,7 +210,8 @@ build_curl() {
     -DCURL_ENABLE_SSL=ON -DCURL_USE_OPENSSL=ON -DCURL_ZLIB=ON -DUSE_NGHTTP2=ON \
     -DCURL_BROTLI=OFF -DCURL_ZSTD=OFF -DCURL_USE_LIBPSL=OFF -DUSE_LIBIDN2=OFF \
     -DCURL_USE_LIBSSH=OFF -DCURL_USE_LIBSSH2=OFF -DUSE_LIBRTMP=OFF -DCURL_USE_GSSAPI=OFF \
-    -DCURL_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt -DCURL_CA_PATH=/etc/ssl/certs
+    -DHAVE_ARC4RANDOM=0 \
+    -DCURL_CA_BUNDLE=none -DCURL_CA_PATH=none
   grep -q 'nghttp2' "$PREFIX/lib/cmake/CURL/CURLTargets.cmake" || die "curl: built without HTTP/2"
 }
 
@@ -216,10 +246,11 @@ build_opencv() {
 
 # ---- One after the other ----
 
-# A library is built again when its recipe, the flags or OpenCV's pin changed.
+# A library is built again when its recipe, the compiler, the flags or OpenCV's pin changed.
 build_once() {
   local name=$1 recipe stamp
-  recipe=$({ declare -f "build_$name" cmake_install; echo "$FLAGS $OPENCV_SHA256"; } | sha256sum)
+  recipe=$({ declare -f "build_$name" cmake_install; c++ --version; echo "$FLAGS $OPENCV_SHA256"; } |
+    sha256sum)
   stamp="$PREFIX/.stamps/$name-${recipe:0:16}"
   [ ! -f "$stamp" ] || { say "$name is there"; return 0; }
   "build_$name"
@@ -236,10 +267,16 @@ main() {
   PYTHON=${PYTHON:-python3}
   WORK=$(mktemp -d)
   trap 'rm -rf "$WORK"' EXIT
+  # Where there is ccache, a deleted PREFIX is soon back. Paths relative to WORK, which is another
+  # one each time.
+  LAUNCHER=$(command -v ccache || true)
+  export CCACHE_BASEDIR=$WORK CCACHE_NOHASHDIR=1
   check_tools
   cd "$WORK"
   local name
-  for name in yaml_cpp fmt utf8proc giflib nghttp2 curl opencv; do build_once "$name"; done
+  for name in zlib openssl fmt yaml_cpp utf8proc giflib nghttp2 curl opencv; do
+    build_once "$name"
+  done
   say "ready in $PREFIX"
 }
 
