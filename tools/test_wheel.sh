@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs a wheel in a Debian that has Python and nothing to build with, and labels pictures there:
-# JPEG, PNG, WebP, GIF, BMP and TIFF, over HTTP and HTTPS, on the loopback alone.
+# JPEG, PNG, WebP, GIF, BMP and TIFF, over HTTP and HTTPS, on the loopback alone; then runs TAO's
+# dispatcher from PyPI with it.
 #
 #   tools/test_wheel.sh [WHEEL]
 #
@@ -105,6 +106,34 @@ test_in() {
     check "$system" trusted
     mv "$system/$place" "$system/etc/ssl/certs/ca-certificates.crt"
   done
+  check_in_tao "$system" "$wheel"
+}
+
+# TAO's own dispatcher, from PyPI, with the wheel: a run of both steps, and doctor's rehearsal.
+check_in_tao() {
+  local system=$1 wheel=$2 project=$1/test/project layout tests=() variable network=()
+  say "with TAO's dispatcher"
+  mkdir -p "$project/tests"
+  cp -r "$ROOT/tests/dispatcher" "$ROOT/tests/requirements.txt" "$project/tests"
+  cp "$ROOT"/{pyproject.toml,README.md} "$project"
+  cp -L /etc/resolv.conf "$system/etc/resolv.conf"
+  # How this machine reaches PyPI.
+  cp -L "${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}" "$system/test/machine.crt"
+  for variable in $(compgen -e | grep -E '^(PIP_INDEX_URL|PIP_EXTRA_INDEX_URL|(https?|no|all)_proxy)$'); do
+    network+=("$variable=${!variable}")
+  done
+  for layout in 6.26.3 7.3.0; do
+    tests+=("tests/dispatcher/test_generate.py::test_both_steps_and_their_report[$layout]"
+            "tests/dispatcher/test_api.py::test_doctor_rehearses_a_run_in_each_layout[$layout]")
+  done
+  # shellcheck disable=SC2016  # for the inner shell
+  quietly inside "$system" env "${network[@]}" PIP_CERT=/test/machine.crt HOME=/root \
+    "ALIG_WHEEL=/test/${wheel##*/}" bash -euc '
+      cd /test/project
+      python3 -m venv /test/pytest
+      /test/pytest/bin/pip install --quiet --no-compile -r tests/requirements.txt
+      /test/pytest/bin/python -m pytest -q -p no:cacheprovider "$@"' - "${tests[@]}"
+  tail -n 1 "$LOG"
 }
 
 check() {
