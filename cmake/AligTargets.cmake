@@ -13,9 +13,6 @@ function(alig_set_defaults target)
   if(ALIG_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
-  # A distribution's shared libraries may be of a newer compiler than this one (Debian 13's libfmt and
-  # g++-13): what they need of its runtime is there when they are loaded.
-  target_link_options(${target} PRIVATE -Wl,--allow-shlib-undefined)
   if(ALIG_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${ALIG_SANITIZE} -fno-omit-frame-pointer
                                              -fno-sanitize-recover=all)

@@ -49,10 +49,10 @@ def test_where_hydra_refuses_an_override(tao_d, job, override):
     check_hidden(job, done.stdout + done.stderr)
 
 
-def test_after_an_interruption(long_tao, job):
+def test_after_an_interruption(tao, job):
     job.teacher.hold()
-    parent = long_tao.start("auto_label", "generate", "-e", str(job.write_spec()),
-                            f"results_dir={job.results}", OVERRIDE, cwd=job.folder)
+    parent = tao.start("auto_label", "generate", "-e", str(job.write_spec()),
+                       f"results_dir={job.results}", OVERRIDE, cwd=job.folder)
     assert job.teacher.arrived.wait(120)
     parent.send_signal(signal.SIGTERM)
     job.teacher.release()
