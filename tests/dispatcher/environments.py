@@ -125,7 +125,7 @@ class Environment:
         """Our wheel, in the place of an earlier one."""
         digest = hashlib.sha256(Path(wheel).read_bytes()).hexdigest()
         stamp = self.folder / "wheel"
-        with locked(self.folder.with_suffix(".lock")):
+        with locked(self.folder.with_name(f"{self.folder.name}.lock")):
             if not (stamp.exists() and stamp.read_text() == digest):
                 self.pip("--force-reinstall", "--no-index", "--no-deps", wheel)
                 stamp.write_text(digest)
