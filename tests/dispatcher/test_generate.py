@@ -107,11 +107,17 @@ def test_a_stock_default_specs_file_runs(version, environments, base, tao_d, job
         run_listed(tao_d, job)
 
 
-@pytest.mark.parametrize("override", ["image_grounding.vlm.no_such_key=1",
-                                      "image_grounding.workflow.max_workers=many"])
-def test_hydra_refuses_a_bad_override(long_tao, job, override):
-    done = generate(long_tao, job, override)
-    check_failed(long_tao, done)
+def test_hydra_refuses_a_wrong_key(tao, job):
+    check_refused(tao, job, "image_grounding.vlm.no_such_key=1")
+
+
+def test_hydra_refuses_a_value_of_the_wrong_type(long_tao, job):
+    check_refused(long_tao, job, "image_grounding.workflow.max_workers=many")
+
+
+def check_refused(tao, job, override):
+    done = generate(tao, job, override)
+    check_failed(tao, done)
     assert override.partition("=")[0].rpartition(".")[2] in done.stdout
     assert job.teacher.requests == 0 and not job.results.exists()
 
