@@ -71,7 +71,8 @@ def check_installation() -> None:
 
 
 def settings(folder: Path, results: Path, url: str) -> dict:
-    return {"vlm": {"backend": "openai", "max_image_side": SIDE, "max_retries": 0,
+    return {"vlm": {"backend": "openai", "coordinates": "xyxy_1000", "max_image_side": SIDE,
+                    "max_retries": 0,
                     "openai": {"base_url": url + "/v1", "model_name": "stand-in"}},
             "data": {"input_jsonl": str(folder / "captions.jsonl"),
                      "image_root": str(folder / "pictures")}}
