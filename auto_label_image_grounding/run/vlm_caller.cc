@@ -1,5 +1,7 @@
 #include "auto_label_image_grounding/run/vlm_caller.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -22,6 +24,14 @@ double estimated_tokens(const VlmQuery& query) {
 
 constexpr double kTemperatureStep = 0.1;
 
+// For jitter. Not std::random_device: libstdc++'s takes arc4random, which would bind a program that
+// has libstdc++ inside to glibc 2.36.
+std::uint64_t random_seed() {
+  std::uint64_t seed = 0;
+  [[maybe_unused]] const ssize_t ignored = ::getrandom(&seed, sizeof(seed), 0);
+  return seed;
+}
+
 }  // namespace
 
 Slot::~Slot() { caller_->release(ticket_, outcome_); }
@@ -36,7 +46,7 @@ VlmCaller::VlmCaller(Parts parts, CallerLimits limits, std::function<void(Error)
                     std::max(1.0, static_cast<double>(limits_.tokens_per_minute) / 60),
                     parts_.clock.now()),
       last_progress_(parts_.clock.now()),
-      random_(std::random_device{}()) {}
+      random_(random_seed()) {}
 
 void VlmCaller::submit(std::shared_ptr<Call> call) {
   if (stopped_) return;
