@@ -55,7 +55,8 @@ class Teacher {
       pause();
       send(out, answer_openai(in.body, options_.teaching));
     });
-    server.Post(R"(/v1(?:alpha|beta)/models/([^/:]+):generateContent)",
+    // Newer versions of httplib take a "/:" anywhere in a pattern for a parameter of the path.
+    server.Post(R"(/v1(?:alpha|beta)/models/([^:/]+):generateContent)",
                 [this](const httplib::Request& in, httplib::Response& out) {
                   if (!has_gemini_key(in)) return send(out, wrong_gemini_key());
                   pause();
@@ -69,7 +70,7 @@ class Teacher {
                    nlohmann::ordered_json::array({{{"id", "demo-teacher"}, {"object", "model"}}})}},
                  {}});
     });
-    server.Get(R"(/v1(?:alpha|beta)/models/([^/:]+))",
+    server.Get(R"(/v1(?:alpha|beta)/models/([^:/]+))",
                [this](const httplib::Request& in, httplib::Response& out) {
                  if (!has_gemini_key(in)) return send(out, wrong_gemini_key());
                  send(out, {200, {{"name", "models/" + in.matches[1].str()}}, {}});
