@@ -133,7 +133,7 @@ build_one() {
     --config-settings=cmake.define.CMAKE_EXE_LINKER_FLAGS="$LINKER_FLAGS" \
     --config-settings=cmake.define.CMAKE_MODULE_LINKER_FLAGS="$LINKER_FLAGS"
   # Without a platform asked for it takes the oldest one that the wheel is fit for.
-  quietly env PATH="$WORK/tools/bin:$PATH" auditwheel repair -w "$folder/repaired" "$folder"/raw/*.whl
+  quietly env PATH="$WORK/tools/bin:$PATH" auditwheel repair -z 9 -w "$folder/repaired" "$folder"/raw/*.whl
   local wheel=("$folder"/repaired/*.whl)
   "$python" -m zipfile -e "${wheel[0]}" "$unpacked"
   check_wheel "${wheel[0]}" "$unpacked"
