@@ -111,10 +111,59 @@ def test_what_the_frame_saved_itself_is_replaced(tao_d, job):
     assert (job.results / "experiment.yaml").read_text() == edited
 
 
-def test_a_spec_that_a_killed_run_put_aside_is_found_again(tao_d, job):
+def test_a_merged_config_of_the_users_stays_too(tao_d, job):
     job.results.mkdir()
-    (job.results / ".experiment.yaml.kept").write_text("# mine\n")
-    (job.results / "experiment.yaml").write_text("saved: by the frame\n")
+    for name in ("experiment.yaml", "experiment.merged.yaml"):
+        (job.results / name).write_text(f"# {name}: mine\n")
+    (job.results / "experiment.yaml").chmod(0o444)
     check_passed(generate(tao_d, job))
-    assert (job.results / "experiment.yaml").read_text() == "# mine\n"
-    assert not (job.results / ".experiment.yaml.kept").exists()
+    for name in ("experiment.yaml", "experiment.merged.yaml"):
+        assert (job.results / name).read_text() == f"# {name}: mine\n"
+
+
+OPENAI = "image_grounding.vlm.openai"
+HARD_TO_HIDE = [
+    rf"{OPENAI}.api_key={KEY}\,tail-of-it", rf"{OPENAI}.api_key='{KEY}\'tail-of-it'",
+    rf"{OPENAI}.api_key={KEY}\ tail-of-it", f"{OPENAI}={{api_key:  {KEY} tail-of-it}}",
+    f"{OPENAI}.extra_body.bearer={KEY}", f"{OPENAI}.extra_body={{api_keys:[{KEY},x]}}",
+    f"{OPENAI}.extra_body={{headers:[{{name:Authorization,value:{KEY}}}]}}",
+    f"{OPENAI}.base_url=http://me:a@{KEY}@127.0.0.1:9/v1",
+    f"{OPENAI}.base_url='http://127.0.0.1:9/v1?api_key={KEY}'",
+    f"api_key={KEY}", f"image_groundng.vlm.openai.api_key={KEY}", f"{OPENAI}.api_key:{KEY}",
+    f"image_grounding/vlm/openai/api_key={KEY}", f"{OPENAI}.api_key=[{KEY}]"]
+HARMLESS = [f"{OPENAI}.max_tokens=100000000", f"{OPENAI}.extra_body.max_new_token=123456789",
+            f"{OPENAI}.extra_body={{stop_token:'</s></s>'}}", f"mal.api_key={KEY}",
+            "image_grounding.prompts.expression_extraction='Token: of/the/path'"]
+SHOW = """
+import json, sys
+from nvidia_tao_ds.config.auto_label import default_config
+from auto_label_image_grounding import _secrets
+for argument in json.loads(sys.argv[1]):
+    guarded = _secrets._Guarded(sys.stdout)
+    guarded.hide(_secrets.in_overrides([argument]))
+    guarded.write(f"{[argument]} {argument}\\n")
+"""
+
+
+def test_whatever_way_an_override_is_written(tao_d, tmp_path):
+    done = tao_d.run("python", "-c", SHOW, json.dumps(HARD_TO_HIDE + HARMLESS), cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(HARD_TO_HIDE + HARMLESS), done.stderr
+    for line in lines[:len(HARD_TO_HIDE)]:
+        assert KEY not in line and "tail-of-it" not in line, line
+    for argument, line in zip(HARMLESS, lines[len(HARD_TO_HIDE):]):
+        assert line == f"{[argument]} {argument}"
+
+
+def test_nothing_harmless_is_taken_out_of_what_is_saved(tao_d, job):
+    spec = job.spec()
+    body = {"stop_token": "</s>", "chat_template_kwargs": {"start_token": "abc"},
+            "headers": [{"name": "Authorization", "value": KEY}], "x-api-key": KEY}
+    spec["image_grounding"]["vlm"]["openai"]["extra_body"] = body
+    (job.folder / "spec.yaml").write_text(json.dumps(spec))
+    check_passed(tao_d.run("auto_label", "generate", "-e", "./spec.yaml", cwd=job.folder))
+    assert job.teacher.last_body["headers"] == body["headers"]
+    saved = (job.results / "experiment.yaml").read_text()
+    kept = yaml.safe_load(saved)["image_grounding"]["vlm"]["openai"]["extra_body"]
+    assert KEY not in saved
+    assert kept["stop_token"] == "</s>" and kept["chat_template_kwargs"] == {"start_token": "abc"}

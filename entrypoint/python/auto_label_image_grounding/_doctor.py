@@ -18,6 +18,7 @@ from ._rehearsal import rehearse
 _CONFIGS = ("nvidia_tao_ds.config.auto_label.default_config",
             "nvidia_tao_core.config.auto_label.default_config")
 _DECORATORS = "nvidia_tao_ds.core.decorators"
+_ENTRYPOINT = "nvidia_tao_ds.auto_label.entrypoint.auto_label"
 _KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY")
 _PACKAGES = ("hydra-core", "omegaconf", "nvidia-tao-ds", "nvidia-tao-core")
 # What the other interpreter is asked, which need not have our package at all.
@@ -144,6 +145,9 @@ def _layout() -> dict[str, Any]:
                                    for base in bases)
     monitor = getattr(_import(_DECORATORS, layout), "monitor_status", None)
     layout["runner_ours"] = monitor is not None and is_ours(monitor)
+    _import(_ENTRYPOINT, layout)
+    if shutil.which("auto_label") is None:
+        layout["errors"].append("there is no `auto_label` on PATH")
     return layout
 
 

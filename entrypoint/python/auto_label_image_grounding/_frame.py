@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,72 +27,76 @@ def run_in_frame(decorate: Callable[..., Any], cfg: Any, results_dir: str,
     shown, secrets = _secrets.without_secrets(cfg)
     for secret in secrets:
         _secrets.guard_output(_secrets.alone(secret))
-    with _spec_kept(Path(results_dir)) as restore:
 
-        def run_experiment(*_: Any, **__: Any) -> None:
-            restore()
-            run_for_tao(cfg, results_dir, advice=_ADVICE if secrets else None)
+    def run_experiment(*_: Any, **__: Any) -> None:
+        run_for_tao(cfg, results_dir, advice=_ADVICE if secrets else None)
 
+    with _spec_kept(Path(results_dir)):
         return call(decorate(run_experiment), shown)
 
 
 @contextlib.contextmanager
-def _spec_kept(folder: Path) -> Iterator[Callable[[], None]]:
-    """A user's spec that stands where the frame saves the merged config stays as it is.
+def _spec_kept(folder: Path) -> Iterator[None]:
+    """Inside, a merged config that the frame saves goes beside a user's spec, not over it.
 
-    Gives a function to call once the frame has saved: its file then stands beside the user's.
+    The user's file is not touched at any time, so no kill and no second run can lose it.
     """
-    spec = _KeptSpec(folder)
-    spec.put_aside()
-    try:
-        yield spec.restore
-    finally:
-        spec.restore()  # where the frame ended before its runner
+    from omegaconf import OmegaConf
 
+    save = OmegaConf.save
 
-class _KeptSpec:
-    """A spec put aside under a hidden name in its folder: a killed run's is found again."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "experiment.yaml"
-        self._aside = folder / ".experiment.yaml.kept"
-        self._digest = folder / ".state" / "merged_config.sha256"
-        self._kept: bytes | None = None  # of a file that cannot be renamed: a mount, for example
-        self._done = False
-
-    def put_aside(self) -> None:
-        with contextlib.suppress(OSError):  # none there, or nothing that the frame could replace
-            if self._aside.exists():  # a run was killed before it put the spec back
-                os.replace(self._aside, self._path)
-            content = self._path.read_bytes()
-            if self._is_the_frames(content):
-                return
-            try:
-                os.rename(self._path, self._aside)
-            except OSError:
-                self._kept = content
-
-    def restore(self) -> None:
-        """Idempotent."""
-        if self._done:
+    def save_beside(config: Any, f: Any, *args: Any, **kwargs: Any) -> None:
+        if not _is_in_the_way(f, folder):
+            save(config, f, *args, **kwargs)
+            _note_saved(f, folder)
             return
-        self._done = True
-        saved = self._path.read_bytes() if self._path.is_file() else None
-        aside = self._aside.exists()
-        if saved is not None and saved != self._kept and (aside or self._kept is not None):
-            self._path.with_name("experiment.merged.yaml").write_bytes(saved)
-        if aside:
-            os.replace(self._aside, self._path)
-        elif self._kept is not None:
-            self._path.write_bytes(self._kept)
-        elif saved is not None:
-            self._digest.parent.mkdir(exist_ok=True)
-            self._digest.write_text(_sha256(saved) + "\n")
+        beside = folder / "experiment.merged.yaml"
+        if _is_in_the_way(beside, folder):
+            return
+        with contextlib.suppress(OSError):  # a copy for people: not worth a run
+            save(config, str(beside), *args, **kwargs)
+            _note_saved(beside, folder)
 
-    def _is_the_frames(self, content: bytes) -> bool:
-        with contextlib.suppress(OSError):
-            return self._digest.read_text().strip() == _sha256(content)
+    OmegaConf.save = staticmethod(save_beside)
+    try:
+        yield
+    finally:
+        OmegaConf.save = staticmethod(save)
+
+
+def _is_in_the_way(target: Any, folder: Path) -> bool:
+    """Whether a file stands there that the frame did not save itself."""
+    if not isinstance(target, (str, os.PathLike)) or not os.path.lexists(target):
         return False
+    path = Path(target)
+    if path.is_dir() or path.parent.resolve() != folder.resolve():
+        return False
+    try:
+        return _saved_digests(folder).get(path.name) != _sha256(path.read_bytes())
+    except OSError:  # not to be read: not ours
+        return True
+
+
+def _note_saved(target: Any, folder: Path) -> None:
+    with contextlib.suppress(OSError, TypeError):  # taken for a user's then, and kept
+        path = Path(target)
+        if path.parent.resolve() != folder.resolve():
+            return
+        noted = _saved_digests(folder) | {path.name: _sha256(path.read_bytes())}
+        _digests_path(folder).parent.mkdir(exist_ok=True)
+        _digests_path(folder).write_text(json.dumps(noted) + "\n", encoding="utf-8")
+
+
+def _digests_path(folder: Path) -> Path:
+    return folder / ".state" / "merged_configs.json"
+
+
+def _saved_digests(folder: Path) -> dict[str, str]:
+    try:
+        noted = json.loads(_digests_path(folder).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _sha256(content: bytes) -> str:

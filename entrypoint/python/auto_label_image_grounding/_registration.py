@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -18,6 +19,8 @@ MODE = "Auto-label"
 # Who started this process, noted as early as can be: it may die before a run begins.
 PROCESS, PARENT = os.getpid(), os.getppid()
 MARK = "_auto_label_image_grounding"
+# Overrides that may hold a key of ours, also a misplaced one.
+_OF_OURS = re.compile(r"image_gr|api.?k", re.IGNORECASE)
 
 
 def patch(module: ModuleType) -> None:
@@ -34,10 +37,19 @@ def patch(module: ModuleType) -> None:
 
 def _guard_output_of(arguments: list[str]) -> None:
     """Hydra prints all overrides where it refuses one: before any run of ours could hide a key."""
-    if any(TYPE in argument for argument in arguments):
+    if _OF_OURS.search(" ".join(arguments)) or "--config-name" in arguments:
         from . import _secrets
 
-        _secrets.guard_output(_secrets.in_overrides(arguments))
+        _secrets.guard_output(_secrets.in_overrides(arguments) | _secrets.in_spec(arguments))
+
+
+def other_blocks() -> set[str]:
+    """The names of the dispatcher's other types, which their own code looks after."""
+    names = {field for module in list(sys.modules.values())
+             for field in getattr(getattr(module, "ExperimentConfig", None),
+                                  "__dataclass_fields__", ())
+             if getattr(module, "__name__", "").endswith(".auto_label.default_config")}
+    return names - {TYPE}
 
 
 def is_ours(thing: Any) -> bool:

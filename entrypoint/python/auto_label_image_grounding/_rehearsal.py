@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ._lifetime import terminates_as_interrupt
 from ._registration import TYPE
 
 _SCRIPT = "nvidia_tao_ds.auto_label.scripts.generate"
@@ -21,7 +22,8 @@ _NOT_HANDED_ON = ("CLOUD_BASED", "JOB_ID", "WORLD_SIZE", "RANK", "LOCAL_RANK")
 def rehearse(python: str) -> dict[str, Any]:
     """python: the interpreter that the dispatcher would start. {"ok", "seconds", "error"}."""
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="alig-doctor-") as folder:
+    # SIGTERM as an interrupt: the child is killed and the folder removed.
+    with terminates_as_interrupt(), tempfile.TemporaryDirectory(prefix="alig-doctor-") as folder:
         try:
             error = _error_of(python, Path(folder))
         except (OSError, ValueError, LookupError, ImportError, subprocess.SubprocessError) as raised:

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ._registration import TYPE
+from ._registration import TYPE, other_blocks
 from ._schema import spec_keys
 
 HIDDEN = "***"
 # Where a free-form block (extra_body) or another type's holds one.
-_SECRET_NAME = re.compile(r"(?:^|[_-])(?:api_?key|token|secret|password|authorization|cookie)$",
-                          re.IGNORECASE)
-_MAYBE_SECRET = re.compile(r"key|token|secret|passw|credential|auth|header", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
-_NAMED_VALUE = re.compile(r"""([\w-]+)['"]?\s*:\s*('[^']*'|"[^"]*"|[^,{}\[\]\s]+)""")
+_SECRET_NAME = re.compile(
+    r"(?:^|[_.-])(?:api[_-]?keys?|(?:access|api|auth|bearer|id|refresh)[_-]?tokens?|bearer"
+    r"|secrets?|passw(?:or)?d|credentials?|authorization|cookie)$", re.IGNORECASE)
+_USER_IN_URL = re.compile(r"(?<=://)[^/?#\s]*@")
+_KEY_IN_URL = re.compile(r"(?<=[?&])([\w-]*(?:key|token|secret|sig)=)([^&#\s]+)", re.IGNORECASE)
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+\}")
+_INTERPOLATED = re.compile(r"\$\{(?:[\w.]+:)?(?:\w+,)?\s*(.*?)\}", re.DOTALL)
 # A shorter value may be any word of a message: it is hidden only where its key stands before it.
 _SHORTEST_ALONE = 8
 
@@ -36,18 +39,19 @@ def _known_keys() -> dict[str, bool]:
 
 
 def _is_secret(path: str) -> bool:
+    """Whether what stands at the path, or below it, must not be shown."""
     known = _known_keys()
-    return (_SECRET_NAME.search(path.rpartition(".")[2]) is not None
-            or any(known.get(prefix, False) for prefix in _prefixes(path)))
+    return any(known.get(prefix, False) or (
+        known.get(prefix) is None and _SECRET_NAME.search(prefix.rpartition(".")[2]) is not None)
+        for prefix in _prefixes(path))
 
 
 def _may_be_secret(path: str) -> bool:
-    """Also where the key is misspelt: what it holds must not be shown either."""
+    """Also where the key, or what stands before it, is misspelt."""
     if _is_secret(path) or path in _known_keys():
         return _is_secret(path)
-    name = path.rpartition(".")[2]
     meant = {known.rpartition(".")[2] for known, secret in _known_keys().items() if secret}
-    return bool(_MAYBE_SECRET.search(name) or difflib.get_close_matches(name, meant, cutoff=0.7))
+    return bool(difflib.get_close_matches(path.rpartition(".")[2], meant, cutoff=0.7))
 
 
 def _prefixes(path: str) -> Iterator[str]:
@@ -56,62 +60,150 @@ def _prefixes(path: str) -> Iterator[str]:
         path = path.rpartition(".")[0]
 
 
+def _without_secret_parts(url: str) -> str:
+    return _KEY_IN_URL.sub(r"\1", _USER_IN_URL.sub("", url)) if "://" in url else url
+
+
+def _secret_parts(url: str) -> list[str]:
+    if "://" not in url:
+        return []
+    users = [match.group()[:-1] for match in _USER_IN_URL.finditer(url)]
+    return users + [part for user in users for part in user.split(":")[1:]] + [
+        match.group(2) for match in _KEY_IN_URL.finditer(url)]
+
+
+def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """(full path, text) of each text and number of a plain tree. A pair like {name: Authorization,
+    value: …} counts as that name."""
+    if isinstance(node, Mapping):
+        named = next((value for value in node.values()
+                      if isinstance(value, str) and _SECRET_NAME.search(value)), None)
+        for key, value in node.items():
+            below = named if named is not None and value != named else str(key)
+            yield from _texts(value, f"{path}.{below}" if path else below)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _texts(value, path)
+    elif node is not None and not isinstance(node, bool):
+        yield path, str(node)
+
+
+def _secrets_in(node: Any, path: str, predicate: Any = _is_secret) -> list[str]:
+    out = []
+    for where, text in _texts(node, path):
+        out += [text] if predicate(where) else _secret_parts(text)
+    return [text for text in out if text]
+
+
 def without_secrets(cfg: Any) -> tuple[Any, list[str]]:
     """A copy of an OmegaConf config without them, and what was taken out.
 
-    Interpolations stay as they are written: `${oc.env:MY_KEY}` says nothing.
+    `${oc.env:MY_KEY}` stays as it is written: it says nothing.
     """
-    from omegaconf import read_write
+    from omegaconf import OmegaConf, read_write
 
     copy = cfg.copy()
     taken: list[str] = []
     with read_write(copy):
-        for node, name, path in list(_texts(copy)):
-            value = node[name]
+        for node, name, path in list(_leaves(copy)):
+            written = OmegaConf.to_container(node, resolve=False)[name]
+            if not isinstance(written, str) or not written or _ENVIRONMENT.fullmatch(written):
+                continue
             if _is_secret(path):
                 node[name] = ""
-                taken.append(value)
-            elif user := _USER_IN_URL.search(value):
-                node[name] = _USER_IN_URL.sub("", value)
-                taken.append(user.group()[:-1])
-    return copy, taken
+                taken += [written, *_INTERPOLATED.findall(written)]
+                taken += _resolved(cfg, path) if "${" in written else []
+            elif _without_secret_parts(written) != written:
+                node[name] = _without_secret_parts(written)
+                taken += _secret_parts(written)
+    return copy, [text for text in taken if text]
 
 
-def _texts(node: Any, path: str = "") -> Iterator[tuple[Any, Any, str]]:
-    """(parent, key, full path) of each text below `node` that is written out there, and not empty."""
+def _resolved(cfg: Any, path: str) -> list[str]:
+    from omegaconf import OmegaConf
+
+    try:
+        return [str(OmegaConf.select(cfg, path))]
+    except Exception:  # the run will say what is wrong with it
+        return []
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[Any, Any, str]]:
+    """(parent, key, path as in _texts) of each value that is no block."""
     from omegaconf import DictConfig, ListConfig, OmegaConf
 
-    for name in list(node) if isinstance(node, DictConfig) else range(len(node)):
-        if OmegaConf.is_interpolation(node, name) or OmegaConf.is_missing(node, name):
-            continue
-        value, where = node[name], f"{path}.{name}" if path else str(name)
-        if isinstance(value, (DictConfig, ListConfig)):
-            yield from _texts(value, where)
-        elif isinstance(value, str) and value:
-            yield node, name, where
+    plain = OmegaConf.to_container(node, resolve=False)
+    named = next((value for value in plain.values() if isinstance(value, str)
+                  and _SECRET_NAME.search(value)), None) if isinstance(plain, dict) else None
+    for name in list(plain) if isinstance(plain, dict) else range(len(plain)):
+        value = plain[name]
+        below = path
+        if isinstance(plain, dict):
+            word = named if named is not None and value != named else str(name)
+            below = f"{path}.{word}" if path else word
+        child = node._get_node(name)
+        if isinstance(child, (DictConfig, ListConfig)) and isinstance(value, (dict, list)):
+            yield from _leaves(child, below)
+        else:
+            yield node, name, below
 
 
 def in_overrides(arguments: Iterable[str]) -> Hidden:
-    """What the overrides of our block hold of them."""
+    """What the overrides hold of them, those of other types' blocks apart."""
     hidden: Hidden = {}
     for argument in arguments:
-        key, equals, value = argument.lstrip("+~").partition("=")
-        if not equals or key.partition(".")[0] != TYPE:
+        key, equals, text = argument.lstrip("+~").partition("=")
+        if not equals:
+            key, equals, text = argument.lstrip("+~").partition(":")  # a slip
+        if not equals or key.partition(".")[0] in other_blocks():
             continue
-        found = [value] if _may_be_secret(key) else [
-            text for name, text in _NAMED_VALUE.findall(value) if _may_be_secret(f"{key}.{name}")]
-        found += [match.group()[:-1] for match in _USER_IN_URL.finditer(value)]
-        shown = value
-        for secret in filter(None, (text.strip("'\"") for text in found)):
-            shown = shown.replace(secret, HIDDEN)
+        key = key.replace("/", ".")
+        found = _secrets_in(_value_of(argument, text), key, _may_be_secret)
+        if not found:
+            continue
+        hidden |= _forms(argument, f"{key}={HIDDEN}") | _forms(text, HIDDEN, _SHORTEST_ALONE)
+        for secret in found:
             hidden |= alone(secret)
-        if shown != value:
-            hidden[f"{key}={value}"] = f"{key}={shown}"
+    return hidden
+
+
+def _value_of(argument: str, text: str) -> Any:
+    """As Hydra reads it; the text itself where it does not."""
+    try:
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+
+        return OverridesParser.create().parse_override(argument).value()
+    except Exception:
+        return text
+
+
+def in_spec(arguments: list[str]) -> Hidden:
+    """What the spec that Hydra is about to read holds of them."""
+    given = dict(zip(arguments, arguments[1:]))
+    try:
+        import yaml
+
+        with open(f"{given['--config-path']}/{given['--config-name']}", encoding="utf-8") as file:
+            spec = yaml.safe_load(file)
+        block = spec.get(TYPE) if spec.get("autolabel_type") == TYPE else None
+    except Exception:  # Hydra will say what is wrong with it
+        return {}
+    hidden: Hidden = {}
+    for secret in _secrets_in(block, TYPE):
+        if not _ENVIRONMENT.fullmatch(secret):
+            hidden |= alone(secret)
     return hidden
 
 
 def alone(secret: str) -> Hidden:
-    return {secret: HIDDEN} if len(secret) >= _SHORTEST_ALONE else {}
+    return _forms(secret, HIDDEN, _SHORTEST_ALONE)
+
+
+def _forms(text: str, instead: str, shortest: int = 1) -> Hidden:
+    """As it is, and as Python, JSON and YAML write it within quotes."""
+    forms = {text, repr(text)[1:-1], json.dumps(text)[1:-1], text.replace("'", "''"),
+             json.dumps(text, ensure_ascii=False)[1:-1]}
+    return {form: instead for form in forms if len(form) >= shortest}
 
 
 class _Guarded:
