@@ -41,8 +41,10 @@ def environments() -> Environments:
 
 @pytest.fixture(scope="session")
 def bare(environments) -> Environment:
-    """hydra-core and omegaconf, without us."""
-    return environments.plain()
+    """hydra-core and omegaconf, without us; with a .pth file, for which Python itself imports some."""
+    environment = environments.plain()
+    (environment.site_packages / "inert.pth").write_text("import sys\n")
+    return environment
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ MODE = "Auto-label"
 # Who started this process, noted as early as can be: it may die before a run begins.
 PROCESS, PARENT = os.getpid(), os.getppid()
 MARK = "_auto_label_image_grounding"
-# Overrides that may hold a key of ours, also a misplaced one.
+_OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
+# Names in overrides that may hold a key of ours, also a misplaced one.
 _OF_OURS = re.compile(r"image_gr|api.?k", re.IGNORECASE)
 
 
@@ -37,10 +38,21 @@ def patch(module: ModuleType) -> None:
 
 def _guard_output_of(arguments: list[str]) -> None:
     """Hydra prints all overrides where it refuses one: before any run of ours could hide a key."""
-    if _OF_OURS.search(" ".join(arguments)) or "--config-name" in arguments:
+    overrides = [text for text in arguments[1:] if _OF_OURS.search(text.partition("=")[0])]
+    if overrides or _spec_is_ours(arguments):
         from . import _secrets
 
-        _secrets.guard_output(_secrets.in_overrides(arguments) | _secrets.in_spec(arguments))
+        _secrets.guard_output(_secrets.in_overrides(overrides) | _secrets.in_spec(arguments))
+
+
+def _spec_is_ours(arguments: list[str]) -> bool:
+    given = dict(zip(arguments, arguments[1:]))
+    try:
+        with open(os.path.join(given["--config-path"], given["--config-name"]),
+                  encoding="utf-8") as file:
+            return _OUR_SPEC.search(file.read()) is not None
+    except (KeyError, OSError, ValueError):  # TAO will say what is wrong with it
+        return False
 
 
 def other_blocks() -> set[str]:
