@@ -27,7 +27,7 @@ LINKS_PER_FILE = 20_000  # file systems limit the names of one file
 
 
 def png_of(size: int, seed: int) -> bytes:
-    """A picture of noise whose file has about so many bytes: stored, not compressed."""
+    """An image of noise whose file has about so many bytes: stored, not compressed."""
     side = max(4, int((size / 3) ** 0.5))
     noise = random.Random(seed).randbytes(side * (3 * side + 1))
     rows = b"".join(b"\0" + noise[i * 3 * side:(i + 1) * 3 * side] for i in range(side))
@@ -39,8 +39,8 @@ def png_of(size: int, seed: int) -> bytes:
         chunk(b"IEND", b"")
 
 
-def make_dataset(folder: Path, records: int, picture_bytes: int) -> Path:
-    """`records` records, each with a picture of its own name; few different files behind them."""
+def make_dataset(folder: Path, records: int, image_bytes: int) -> Path:
+    """`records` records, each with an image of its own name; few different files behind them."""
     done = folder / "captions.jsonl"
     if done.exists():
         return folder
@@ -50,7 +50,7 @@ def make_dataset(folder: Path, records: int, picture_bytes: int) -> Path:
     files = []
     for i in range(max(16, -(-records // LINKS_PER_FILE))):
         files.append(base / f"{i}.png")
-        files[-1].write_bytes(png_of(picture_bytes, i))
+        files[-1].write_bytes(png_of(image_bytes, i))
     lines = []
     for i in range(records):
         if i % 1000 == 0:
@@ -58,7 +58,7 @@ def make_dataset(folder: Path, records: int, picture_bytes: int) -> Path:
         name = f"images/{i // 1000:04}/{i:07}.png"
         os.link(files[i % len(files)], folder / name)
         lines.append(json.dumps({"image_path": name, "image_id": f"{i:07}",
-                                 "caption": f"A red thing, picture {i}."}))
+                                 "caption": f"A red thing, image {i}."}))
     part = folder / "part"
     part.write_text("\n".join(lines) + "\n")
     part.rename(done)

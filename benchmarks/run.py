@@ -49,11 +49,11 @@ class Benchmarks:
     def fresh(self):
         return Path(tempfile.mkdtemp(prefix="out-", dir=self.work)) / "results"
 
-    def data(self, records, picture_bytes):
-        return make_dataset(self.work / f"data-{records}-{picture_bytes}", records, picture_bytes)
+    def data(self, records, image_bytes):
+        return make_dataset(self.work / f"data-{records}-{image_bytes}", records, image_bytes)
 
-    def run(self, records, picture_bytes, in_flight, latency_ms):
-        data = self.data(records, picture_bytes)
+    def run(self, records, image_bytes, in_flight, latency_ms):
+        data = self.data(records, image_bytes)
         with Endpoint(latency_ms) as endpoint:
             return label(data, self.fresh(), endpoint.url, in_flight)
 
@@ -88,7 +88,7 @@ class Benchmarks:
 
         with Endpoint(latency) as endpoint:
             run = measure([BARE_LOOP, "--url", endpoint.url + "/v1/chat/completions",
-                           "--pictures", data / "base", "--head", head, "--tail", tail,
+                           "--images", data / "base", "--head", head, "--tail", tail,
                            "--requests", 2 * records, "--in-flight", in_flight]
                           + (["--prepared"] if prepared else []))
         counts = json.loads(run.out)

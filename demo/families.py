@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """How right the boxes of every model family come out: a table.
 
-The demo teacher plays each family in turn (`--play`): it measures the picture that it receives and
+The demo teacher plays each family in turn (`--play`): it measures the image that it receives and
 answers in that family's numbers and words, whatever the prompt says. The program is told nothing
 but the model's name. For each family the table shows
 
   sent as it is     mean IoU with the truth, and the ceiling: what is left of the truth when it is
-  longest side 512  rounded to the family's own grid (a 0-1000 grid is coarse in a large picture)
+  longest side 512  rounded to the family's own grid (a 0-1000 grid is coarse in a large image)
   no handling       the same answers under a model name that says nothing: read as pixels
 
 usage: demo/families.py [--scenes N] [--write FILE] [--check]
@@ -100,7 +100,7 @@ def iou(a, b):
 
 
 def rounded(box, size, grid, bins=False):
-    """A box of a picture of this size after a way through numbers of this grid and back."""
+    """A box of an image of this size after a way through numbers of this grid and back."""
     def there_and_back(value, side, steps):
         if bins:
             return round((min(int(value / side * steps), steps - 1) + 0.5) / steps * side)
@@ -129,10 +129,10 @@ def mean_iou(truth, labelled):
 
 
 def ceiling(truth, answers):
-    """The mean IoU of the truth with itself, rounded to the grid of each picture's answer.
+    """The mean IoU of the truth with itself, rounded to the grid of each image's answer.
 
-    The phrases that were asked tell which picture an answer is about; where the captions of two
-    pictures hold the same ones, their proportions do.
+    The phrases that were asked tell which image an answer is about; where the captions of two
+    images hold the same ones, their proportions do.
     """
     questions, proportions = {}, {}
     for record in truth:

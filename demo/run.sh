@@ -115,6 +115,6 @@ cat <<TEXT
 annotations   $results/annotations.jsonl
 counts        $results/summary.json
 failures      $results/failures.jsonl
-pictures      $PWD/demo/data/images
+images      $PWD/demo/data/images
 TEXT
 exit "$score"

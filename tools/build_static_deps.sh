@@ -21,7 +21,7 @@ set -euo pipefail
 readonly OPENCV_REQUIREMENT="opencv-python-headless==4.12.0.88"
 readonly OPENCV_SHA256="cfdc017ddf2e59b6c2f53bc12d74b6b0be7ded4ec59083ea70763921af2b6c09"
 
-# Pictures and answers come from strangers, hence the hardening; sections let the module's linker
+# Images and answers come from strangers, hence the hardening; sections let the module's linker
 # drop what it does not call.
 readonly FLAGS="-O2 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections \
 -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2"

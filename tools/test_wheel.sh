@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs a wheel in a Debian that has Python and nothing to build with, and labels pictures there:
+# Installs a wheel in a Debian that has Python and nothing to build with, and labels images there:
 # JPEG, PNG, WebP, GIF, BMP and TIFF, over HTTP and HTTPS, on the loopback alone; then runs TAO's
 # dispatcher from PyPI with it.
 #
@@ -54,17 +54,17 @@ make_system() {
   mv "$ROOTS/$suite.new" "$ROOTS/$suite"
 }
 
-make_pictures() {
+make_images() {
   "$TOOLS/bin/python" - "$1" <<'PYTHON'
 import sys
 from PIL import Image, ImageDraw
-picture = Image.linear_gradient("L").convert("RGB").resize((320, 240))
-draw = ImageDraw.Draw(picture)
+image = Image.linear_gradient("L").convert("RGB").resize((320, 240))
+draw = ImageDraw.Draw(image)
 draw.ellipse((40, 40, 140, 140), fill=(200, 30, 30))
 draw.rectangle((180, 60, 280, 200), fill=(30, 30, 200))
 for name, options in {"jpg": {"quality": 90}, "png": {}, "webp": {}, "gif": {}, "bmp": {},
                       "tif": {"compression": "tiff_adobe_deflate"}}.items():
-    picture.save(f"{sys.argv[1]}/picture.{name}", **options)
+    image.save(f"{sys.argv[1]}/image.{name}", **options)
 PYTHON
 }
 
@@ -86,9 +86,9 @@ test_in() {
   say "${wheel##*/} in Debian $suite"
   ! inside "$system" sh -c 'command -v cc c++ cmake' >&2 || die "$system has tools to build with"
   rm -rf --one-file-system "$system"/{test,"$authority",etc/pki,etc/ssl/ca-bundle.pem}
-  mkdir -p "$system/test/data/pictures"
+  mkdir -p "$system/test/data/images"
   cp "$wheel" "$ROOT/tests/wheel/check_installed.py" "$ROOT/tests/chaos/faulty_endpoint.py" "$system/test"
-  make_pictures "$system/test/data/pictures"
+  make_images "$system/test/data/images"
   quietly make_certificate "$system/test/data"
   quietly inside "$system" update-ca-certificates --fresh
   quietly inside "$system" python3 -m venv /test/venv

@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "auto_label_image_grounding/data/image_size.h"
+#include "auto_label_image_grounding/data/step.h"
+
 namespace alig {
 
 // Half-open, in Unicode code points of the cleaned caption.
@@ -15,7 +18,7 @@ struct CharSpan {
   bool operator==(const CharSpan&) const = default;
 };
 
-// Pixels of the upright picture, xyxy, 0 <= x1 < x2 <= width, 0 <= y1 < y2 <= height.
+// Pixels of the upright image, xyxy, 0 <= x1 < x2 <= width, 0 <= y1 < y2 <= height.
 struct BoundingBox {
   int x1 = 0, y1 = 0, x2 = 0, y2 = 0;
   bool operator==(const BoundingBox&) const = default;
@@ -41,25 +44,18 @@ struct RecordError {
   int attempts = 0;     // requests sent for it
 };
 
-// Size of the upright picture in pixels.
-struct PictureSize {
-  int width = 0;
-  int height = 0;
-  bool operator==(const PictureSize&) const = default;
-};
-
 struct ExtractionResult {  // step 0
   std::string cleaned_caption;
   std::vector<Expression> expressions;
-  std::optional<PictureSize> size;
-  bool size_declared = false;  // `size` is the record's own, not that of a picture's header
+  std::optional<ImageSize> size;
+  bool size_declared = false;  // `size` is the record's own, not that of an image's header
 };
 
 struct GroundingResult {                         // step 1
   std::vector<std::vector<Instance>> instances;  // one list per expression, in their order
-  std::optional<PictureSize> size;
-  std::uint64_t picture_bytes = 0;  // size of the file that was looked at; 0: not known
-  bool text_only = false;           // guessed without the picture, which could not be read
+  std::optional<ImageSize> size;
+  std::uint64_t image_bytes = 0;  // size of the file that was looked at; 0: not known
+  bool text_only = false;           // guessed without the image, which could not be read
 };
 
 }  // namespace alig

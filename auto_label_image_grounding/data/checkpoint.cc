@@ -34,7 +34,7 @@ Json header_json(const CheckpointHeader& header) {
           {"caption", header.caption}};
 }
 
-void put_size(Json& out, const std::optional<PictureSize>& size) {
+void put_size(Json& out, const std::optional<ImageSize>& size) {
   if (!size) return;
   out["width"] = size->width;
   out["height"] = size->height;
@@ -52,12 +52,12 @@ std::int64_t get_whole(const Json& in, std::int64_t least, std::int64_t most) {
   return in.is_number_integer() ? in.get<std::int64_t>() : static_cast<std::int64_t>(value);
 }
 
-std::optional<PictureSize> get_size(const Json& in) {
+std::optional<ImageSize> get_size(const Json& in) {
   if (!in.contains("width") || !in.contains("height")) return std::nullopt;
   const auto side = [&](const char* key) {
     return static_cast<int>(get_whole(in.at(key), 1, kMostPixels));
   };
-  return PictureSize{side("width"), side("height")};
+  return ImageSize{side("width"), side("height")};
 }
 
 CheckpointHeader get_header(const Json& in) {
@@ -96,16 +96,16 @@ Json instance_json(const Instance& instance) {
   return {{"bbox", {box.x1, box.y1, box.x2, box.y2}}, {"score", instance.score}};
 }
 
-Instance get_instance(const Json& in, const PictureSize& picture) {
+Instance get_instance(const Json& in, const ImageSize& image) {
   const Json& sides = in.at("bbox");
   const auto side = [&](std::size_t i, int least, int most) {
     return static_cast<int>(get_whole(sides.at(i), least, most));
   };
   BoundingBox box;
-  box.x1 = side(0, 0, picture.width - 1);
-  box.y1 = side(1, 0, picture.height - 1);
-  box.x2 = side(2, box.x1 + 1, picture.width);
-  box.y2 = side(3, box.y1 + 1, picture.height);
+  box.x1 = side(0, 0, image.width - 1);
+  box.y1 = side(1, 0, image.height - 1);
+  box.x2 = side(2, box.x1 + 1, image.width);
+  box.y2 = side(3, box.y1 + 1, image.height);
   const auto score = in.at("score").get<double>();
   if (!(score >= 0 && score <= 1)) throw std::out_of_range("a score is out of its range");
   return {box, score};
@@ -173,7 +173,7 @@ std::string encode_checkpoint(const CheckpointHeader& header,
                               const GroundingResult& result) {
   Json out = header_json(header);
   put_size(out, result.size);
-  if (result.picture_bytes > 0) out["picture_bytes"] = result.picture_bytes;
+  if (result.image_bytes > 0) out["picture_bytes"] = result.image_bytes;
   if (result.text_only) out["text_only"] = true;
   out["groundings"] = Json::array();
   for (std::size_t i = 0; i < result.instances.size(); ++i) {
@@ -209,16 +209,16 @@ Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text) {
     out.header = get_header(in);
     out.result.size = get_size(in);
     if (in.contains("picture_bytes")) {
-      out.result.picture_bytes =
+      out.result.image_bytes =
           static_cast<std::uint64_t>(get_whole(in.at("picture_bytes"), 0, kMostExact));
     }
     out.result.text_only = in.value("text_only", false);
-    constexpr PictureSize kAnySize{kMostPixels, kMostPixels};
-    const PictureSize picture = out.result.size.value_or(kAnySize);
+    constexpr ImageSize kAnySize{kMostPixels, kMostPixels};
+    const ImageSize image = out.result.size.value_or(kAnySize);
     for (const Json& grounding : in.at("groundings")) {
       std::vector<Instance> instances;
       for (const Json& instance : grounding.at("instances")) {
-        instances.push_back(get_instance(instance, picture));
+        instances.push_back(get_instance(instance, image));
       }
       out.result.instances.push_back(std::move(instances));
     }

@@ -54,7 +54,7 @@ struct GroundingCheckpoint {
   GroundingResult result;
 };
 // kData for damaged or foreign text, and for values that no step would have written: a size or a
-// box without area, a box outside the picture, a score outside [0,1].
+// box without area, a box outside the image, a score outside [0,1].
 Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text);
 Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text);
 // Of either step's. kData for damaged or foreign text.

@@ -21,7 +21,7 @@
 namespace alig {
 namespace {
 
-// Reason why a picture cannot be used, without its path.
+// Reason why an image cannot be used, without its path.
 template <typename T>
 using Try = tl::expected<T, std::string>;
 
@@ -48,8 +48,8 @@ ImageSize stored_layout(const ImageInfo& info, ImageSize upright) {
 
 // ---- decoding ----
 
-// The largest of 8, 4, 2, 1 by which the JPEG decoder may shrink the picture on its way: exact
-// divisors only, or the pixel grid would shift against the full picture's; and twice the target's
+// The largest of 8, 4, 2, 1 by which the JPEG decoder may shrink the image on its way: exact
+// divisors only, or the pixel grid would shift against the full image's; and twice the target's
 // size is left, or the second, small step would blur.
 int shrink_on_load(const ImageInfo& info, ImageSize target) {
   if (info.format != ImageFormat::kJpeg) return 1;
@@ -113,14 +113,14 @@ Try<cv::Mat> decode_animated_webp(std::string_view bytes, const ImageInfo& info)
 // Colours come as they were before alpha was multiplied in.
 Try<cv::Mat> decode_tiff(std::string bytes) {
   bytes = without_tiff_orientation(std::move(bytes));
-  auto picture = decode_with_opencv(bytes, cv::IMREAD_UNCHANGED);
-  const bool multiplied = picture && picture->type() == CV_8UC4 && tiff_has_declared_alpha(bytes);
-  if (!multiplied) return picture;
+  auto image = decode_with_opencv(bytes, cv::IMREAD_UNCHANGED);
+  const bool multiplied = image && image->type() == CV_8UC4 && tiff_has_declared_alpha(bytes);
+  if (!multiplied) return image;
   std::vector<cv::Mat> planes;
-  cv::split(*picture, planes);
+  cv::split(*image, planes);
   for (int i = 0; i < 3; ++i) cv::divide(planes[i], planes[3], planes[i], 255.0);
-  cv::merge(planes, *picture);
-  return picture;
+  cv::merge(planes, *image);
+  return image;
 }
 
 // Pixels as stored, before any rotation.
@@ -146,45 +146,45 @@ Try<cv::Mat> decode(std::string bytes, const ImageInfo& info, int shrink) {
   return because("its format is not supported");
 }
 
-Try<cv::Mat> to_eight_bits(cv::Mat picture) {
-  if (picture.depth() == CV_16U) picture.convertTo(picture, CV_8U, 1.0 / 257.0);
-  if (picture.depth() != CV_8U) {
+Try<cv::Mat> to_eight_bits(cv::Mat image) {
+  if (image.depth() == CV_16U) image.convertTo(image, CV_8U, 1.0 / 257.0);
+  if (image.depth() != CV_8U) {
     return because("its samples are not unsigned integers of 8 or 16 bits");
   }
-  const int channels = picture.channels();
+  const int channels = image.channels();
   if (channels != 1 && channels != 3 && channels != 4) {
     return because(fmt::format("it has {} channels", channels));
   }
-  return picture;
+  return image;
 }
 
-cv::Mat drop_opaque_alpha(cv::Mat picture) {
-  if (picture.channels() != 4) return picture;
+cv::Mat drop_opaque_alpha(cv::Mat image) {
+  if (image.channels() != 4) return image;
   cv::Mat alpha;
-  cv::extractChannel(picture, alpha, 3);
+  cv::extractChannel(image, alpha, 3);
   double lowest = 0;
   cv::minMaxLoc(alpha, &lowest);
-  if (lowest == 255) cv::cvtColor(picture, picture, cv::COLOR_BGRA2BGR);
-  return picture;
+  if (lowest == 255) cv::cvtColor(image, image, cv::COLOR_BGRA2BGR);
+  return image;
 }
 
 // ---- geometry ----
 
-int interpolation_for(const cv::Mat& picture, cv::Size target) {
-  const bool larger = target.width > picture.cols || target.height > picture.rows;
+int interpolation_for(const cv::Mat& image, cv::Size target) {
+  const bool larger = target.width > image.cols || target.height > image.rows;
   return larger ? cv::INTER_CUBIC : cv::INTER_AREA;
 }
 
 // Colours weigh as much as they can be seen, or hidden ones would bleed into the edges.
-cv::Mat resize_with_alpha(const cv::Mat& picture, cv::Size target) {
+cv::Mat resize_with_alpha(const cv::Mat& image, cv::Size target) {
   std::vector<cv::Mat> planes;
-  cv::split(picture, planes);
+  cv::split(image, planes);
   cv::Mat alpha;
-  cv::resize(planes[3], alpha, target, 0, 0, interpolation_for(picture, target));
+  cv::resize(planes[3], alpha, target, 0, 0, interpolation_for(image, target));
   for (int i = 0; i < 3; ++i) {
     cv::Mat weighted;
     cv::multiply(planes[i], planes[3], weighted, 1.0, CV_32F);
-    cv::resize(weighted, weighted, target, 0, 0, interpolation_for(picture, target));
+    cv::resize(weighted, weighted, target, 0, 0, interpolation_for(image, target));
     cv::divide(weighted, alpha, planes[i], 1.0, CV_8U);
   }
   planes[3] = alpha;
@@ -193,12 +193,12 @@ cv::Mat resize_with_alpha(const cv::Mat& picture, cv::Size target) {
   return out;
 }
 
-cv::Mat resized(const cv::Mat& picture, ImageSize size) {
+cv::Mat resized(const cv::Mat& image, ImageSize size) {
   const cv::Size target(size.width, size.height);
-  if (target == picture.size()) return picture;
-  if (picture.channels() == 4) return resize_with_alpha(picture, target);
+  if (target == image.size()) return image;
+  if (image.channels() == 4) return resize_with_alpha(image, target);
   cv::Mat out;
-  cv::resize(picture, out, target, 0, 0, interpolation_for(picture, target));
+  cv::resize(image, out, target, 0, 0, interpolation_for(image, target));
   return out;
 }
 
@@ -235,10 +235,10 @@ cv::Mat upright(const cv::Mat& stored, int orientation) {
   }
 }
 
-cv::Mat flattened_on_white(const cv::Mat& picture) {
-  if (picture.channels() != 4) return picture;
+cv::Mat flattened_on_white(const cv::Mat& image) {
+  if (image.channels() != 4) return image;
   std::vector<cv::Mat> planes;
-  cv::split(picture, planes);
+  cv::split(image, planes);
   cv::Mat background;
   cv::subtract(cv::Scalar::all(255), planes[3], background);
   for (int i = 0; i < 3; ++i) {
@@ -256,19 +256,19 @@ cv::Mat flattened_on_white(const cv::Mat& picture) {
 constexpr int kQuality = 95;
 
 // Formats to try, the best one first.
-std::vector<ImageFormat> target_formats(const cv::Mat& picture, const ImageInfo& info,
+std::vector<ImageFormat> target_formats(const cv::Mat& image, const ImageInfo& info,
                                         const ImagePreparation& preparation) {
-  constexpr double kSmallPicture = 4e6;  // pixels; beyond it a PNG costs too long an upload
+  constexpr double kSmallImage = 4e6;  // pixels; beyond it a PNG costs too long an upload
   constexpr int kMaxJpegSide = 65'500;
   constexpr int kMaxWebpSide = 16'383;
   using enum ImageFormat;
-  const bool has_alpha = picture.channels() == 4;
-  const double pixels = static_cast<double>(picture.cols) * picture.rows;
-  const bool as_jpeg = !has_alpha && (info.lossy || pixels > kSmallPicture);
+  const bool has_alpha = image.channels() == 4;
+  const double pixels = static_cast<double>(image.cols) * image.rows;
+  const bool as_jpeg = !has_alpha && (info.lossy || pixels > kSmallImage);
   std::vector<ImageFormat> out = as_jpeg     ? std::vector{kJpeg, kWebp, kPng}
                                  : has_alpha ? std::vector{kPng, kWebp, kJpeg}
                                              : std::vector{kPng, kJpeg, kWebp};
-  const int side = std::max(picture.cols, picture.rows);
+  const int side = std::max(image.cols, image.rows);
   std::erase_if(out, [&](ImageFormat format) {
     return !preparation.accepts(format) || (format == kJpeg && side > kMaxJpegSide) ||
            (format == kWebp && side > kMaxWebpSide);
@@ -276,19 +276,19 @@ std::vector<ImageFormat> target_formats(const cv::Mat& picture, const ImageInfo&
   return out;
 }
 
-std::string encode(const cv::Mat& picture, ImageFormat format) {
+std::string encode(const cv::Mat& image, ImageFormat format) {
   // Known from OpenCV 4.7 on, skipped by older ones: full colour resolution.
   constexpr int kJpegSamplingFactor = 7;
   constexpr int kSampling444 = 0x111111;
   constexpr int kPngLevel = 4;  // 6 takes twice as long for some hundredths of the size
   std::vector<unsigned char> out;
   if (format == ImageFormat::kJpeg) {
-    cv::imencode(".jpg", flattened_on_white(picture), out,
+    cv::imencode(".jpg", flattened_on_white(image), out,
                  {cv::IMWRITE_JPEG_QUALITY, kQuality, kJpegSamplingFactor, kSampling444});
   } else if (format == ImageFormat::kPng) {
-    cv::imencode(".png", picture, out, {cv::IMWRITE_PNG_COMPRESSION, kPngLevel});
+    cv::imencode(".png", image, out, {cv::IMWRITE_PNG_COMPRESSION, kPngLevel});
   } else {
-    cv::imencode(".webp", picture, out, {cv::IMWRITE_WEBP_QUALITY, kQuality});
+    cv::imencode(".webp", image, out, {cv::IMWRITE_WEBP_QUALITY, kQuality});
   }
   return {out.begin(), out.end()};
 }
@@ -305,11 +305,11 @@ ImageSize scaled(ImageSize size, double factor) {
   return {scale(size.width), scale(size.height)};
 }
 
-// Always from the full picture: repeated resizing would blur it.
-Try<Encoded> downscale_until_it_fits(const cv::Mat& picture, Encoded last,
+// Always from the full image: repeated resizing would blur it.
+Try<Encoded> downscale_until_it_fits(const cv::Mat& image, Encoded last,
                                      std::uint64_t max_bytes) {
   constexpr int kSmallestSide = 32;  // nothing can be grounded in less
-  const ImageSize full{picture.cols, picture.rows};
+  const ImageSize full{image.cols, image.rows};
   double factor = 1;
   while (last.bytes.size() > max_bytes) {
     const double excess = static_cast<double>(max_bytes) / static_cast<double>(last.bytes.size());
@@ -319,26 +319,26 @@ Try<Encoded> downscale_until_it_fits(const cv::Mat& picture, Encoded last,
       return because(
           fmt::format("it cannot be stored in {} bytes, the limit of a request", max_bytes));
     }
-    last.bytes = encode(resized(picture, last.size), last.format);
+    last.bytes = encode(resized(image, last.size), last.format);
     last.downscaled = true;
   }
   return last;
 }
 
-Try<Encoded> encode_within_limit(const cv::Mat& picture, const std::vector<ImageFormat>& formats,
+Try<Encoded> encode_within_limit(const cv::Mat& image, const std::vector<ImageFormat>& formats,
                                  std::uint64_t max_bytes) {
   std::optional<Encoded> smallest;
   for (const ImageFormat format : formats) {
     const bool lossless = format == ImageFormat::kPng;
     if (smallest && lossless) continue;
-    Encoded now{format, {picture.cols, picture.rows}, encode(picture, format)};
+    Encoded now{format, {image.cols, image.rows}, encode(image, format)};
     if (now.bytes.empty()) continue;
     if (max_bytes == 0 || now.bytes.size() <= max_bytes) return now;
     smallest = std::move(now);
     if (!lossless) break;  // other lossy formats save too little; fewer pixels will
   }
   if (!smallest) return because("it cannot be stored in a format that the endpoint takes");
-  return downscale_until_it_fits(picture, std::move(*smallest), max_bytes);
+  return downscale_until_it_fits(image, std::move(*smallest), max_bytes);
 }
 
 // ---- all of it ----
@@ -356,13 +356,13 @@ Try<Encoded> change(std::string bytes, const ImageInfo& info, const ImagePrepara
   const ImageSize target =
       stored_layout(info, preparation.size.value_or(ImageSize{info.width, info.height}));
   const int shrink = shrink_on_load(info, target);
-  auto picture = decode(std::move(bytes), info, shrink).and_then(to_eight_bits);
-  if (!picture) return because(picture.error());
-  if (picture->cols != info.stored_width / shrink || picture->rows != info.stored_height / shrink) {
+  auto image = decode(std::move(bytes), info, shrink).and_then(to_eight_bits);
+  if (!image) return because(image.error());
+  if (image->cols != info.stored_width / shrink || image->rows != info.stored_height / shrink) {
     return because("its size differs from what its header said; was it replaced meanwhile?");
   }
   const cv::Mat ready =
-      upright(resized(drop_opaque_alpha(std::move(*picture)), target), info.orientation);
+      upright(resized(drop_opaque_alpha(std::move(*image)), target), info.orientation);
   return encode_within_limit(ready, target_formats(ready, info, preparation),
                              preparation.max_bytes);
 }
@@ -384,7 +384,7 @@ Status check(const ImagePreparation& preparation) {
   const auto& size = preparation.size;
   if (size && (size->width < 1 || size->height < 1)) {
     return fail(ErrorKind::kInvalidArgument,
-                fmt::format("cannot send a picture of {} x {} pixels", size->width, size->height));
+                fmt::format("cannot send an image of {} x {} pixels", size->width, size->height));
   }
   return {};
 }
@@ -401,7 +401,7 @@ Result<PreparedImage> change_image(const std::filesystem::path& path, const Imag
     return fail(
         ErrorKind::kData,
         fmt::format(
-            "{}: cannot prepare this {} picture: {}; convert it to an 8-bit RGB JPEG or PNG",
+            "{}: cannot prepare this {} image: {}; convert it to an 8-bit RGB JPEG or PNG",
             path.string(), mime_type(info.format), changed.error()));
   }
   return PreparedImage{changed->format, changed->size, false,

@@ -1,5 +1,5 @@
 // The part of image_codec.h that needs OpenCV. Debian's OpenCV drags in 140 shared libraries: where
-// it is a shared library, this part is a module that is loaded when the first picture must be
+// it is a shared library, this part is a module that is loaded when the first image must be
 // decoded, so that the program starts in milliseconds and without their memory.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace alig {
 
-// prepare_image() for a picture that must be changed.
+// prepare_image() for an image that must be changed.
 Result<PreparedImage> change_image(const std::filesystem::path& path, const ImageInfo& info,
                                    const ImagePreparation& preparation);
 

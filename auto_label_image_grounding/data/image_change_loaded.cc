@@ -13,7 +13,7 @@ namespace {
 
 [[noreturn]] void refuse(const std::string& reason) {
   throw std::runtime_error(
-      fmt::format("pictures cannot be decoded: {}. Install the program again", reason));
+      fmt::format("images cannot be decoded: {}. Install the program again", reason));
 }
 
 // The module stays loaded until the process ends: unloading OpenCV is not safe.

@@ -1,4 +1,4 @@
-// A picture made ready for sending: in a size, an orientation and a format that the endpoint takes.
+// An image made ready for sending: in a size, an orientation and a format that the endpoint takes.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +10,14 @@
 
 #include "auto_label_image_grounding/base/status.h"
 #include "auto_label_image_grounding/data/image_info.h"
+#include "auto_label_image_grounding/data/image_size.h"
 
 namespace alig {
-
-struct ImageSize {
-  int width = 0;  // pixels
-  int height = 0;
-  friend bool operator==(const ImageSize&, const ImageSize&) = default;
-};
 
 struct ImagePreparation {
   std::optional<ImageSize> size;   // exactly this, upright; unset: as it is
   std::set<ImageFormat> accepted;  // formats that the endpoint takes; empty: any
-  // Limit of the encoded picture (before base64) in bytes, 0 = none. What is larger is stored again
+  // Limit of the encoded image (before base64) in bytes, 0 = none. What is larger is stored again
   // and, where that is not enough, downscaled step by step, below `size` too.
   std::uint64_t max_bytes = 0;
 
@@ -34,7 +29,7 @@ struct PreparedImage {
   ImageSize size;                            // upright pixels
   bool original = true;                      // nothing had to change: send the file's own bytes
   std::shared_ptr<const std::string> bytes;  // set only where !original
-  // max_bytes forced a smaller picture: boxes in pixels refer to `size`, not to what was asked.
+  // max_bytes forced a smaller image: boxes in pixels refer to `size`, not to what was asked.
   bool downscaled_for_limit = false;
 };
 
@@ -49,7 +44,7 @@ bool needs_change(const ImageInfo& info, const ImagePreparation& preparation);
 //
 // Errors name the path: kData (damaged, of an unsupported kind, does not fit max_bytes), kNotFound
 // and kIo as read_file, kInvalidArgument where `preparation` makes no sense.
-// Throws std::runtime_error where the part that decodes pictures cannot be loaded (image_change.h).
+// Throws std::runtime_error where the part that decodes images cannot be loaded (image_change.h).
 // Thread-safe; each call works on the caller's thread alone.
 Result<PreparedImage> prepare_image(const std::filesystem::path& path, const ImageInfo& info,
                                     const ImagePreparation& preparation);

@@ -162,7 +162,7 @@ HeaderResult read_tiff_header(ByteSource& source) {
   }
   if ((directory->value(source, kNewSubfileType).value_or(0) & kReducedImage) != 0) {
     return tl::unexpected<std::string>(
-        "its first picture is only a preview, as in a camera's raw file");
+        "its first image is only a preview, as in a camera's raw file");
   }
   HeaderFacts out;
   out.width = directory->value(source, kImageWidth).value_or(0);

@@ -1,4 +1,4 @@
-// One reader per picture format, behind image_info.h; nobody else includes this but image_repack.
+// One reader per image format, behind image_info.h; nobody else includes this but image_repack.
 #pragma once
 
 #include <cstdint>

@@ -47,13 +47,13 @@ std::string describe_stranger(Head head) {
     const char* what;
   };
   constexpr Row kRows[] = {
-      {4, "ftypavif"sv, "it is an AVIF picture"},
-      {4, "ftyphei"sv, "it is a HEIC picture"},
-      {4, "ftypmif1"sv, "it is a HEIF picture"},
+      {4, "ftypavif"sv, "it is an AVIF image"},
+      {4, "ftyphei"sv, "it is a HEIC image"},
+      {4, "ftypmif1"sv, "it is a HEIF image"},
       {4, "ftyp"sv, "it is a video"},
-      {0, "II+\0"sv, "it is a BigTIFF picture"},
-      {0, "MM\0+"sv, "it is a BigTIFF picture"},
-      {0, "\0\0\0\x0CjP"sv, "it is a JPEG 2000 picture"},
+      {0, "II+\0"sv, "it is a BigTIFF image"},
+      {0, "MM\0+"sv, "it is a BigTIFF image"},
+      {0, "\0\0\0\x0CjP"sv, "it is a JPEG 2000 image"},
       {0, "8BPS"sv, "it is a Photoshop file"},
       {0, "version https://git-lfs"sv, "it is a Git LFS pointer, not the file itself"},
       {0, "<"sv, "it is a text (HTML, XML or SVG), perhaps a failed download"},
@@ -65,8 +65,8 @@ std::string describe_stranger(Head head) {
   for (const Row& row : kRows) {
     if (head.size() > row.offset && head.substr(row.offset).starts_with(row.bytes)) return row.what;
   }
-  if (head.find_first_not_of('\0') == Head::npos) return "it holds zeros only, no picture";
-  return "its first bytes belong to no picture format known here";
+  if (head.find_first_not_of('\0') == Head::npos) return "it holds zeros only, no image";
+  return "its first bytes belong to no image format known here";
 }
 
 const char* name_of(ImageFormat format) {
@@ -105,7 +105,7 @@ HeaderResult read_header(ImageFormat format, ByteSource& source) {
   return tl::unexpected<std::string>("its format is unknown");
 }
 
-// The message of a picture that cannot be used; empty where the size is fine.
+// The message of an image that cannot be used; empty where the size is fine.
 std::string complaint_about_size(const HeaderFacts& facts, const ImageLimits& limits) {
   constexpr std::uint64_t kMaxSide = std::numeric_limits<std::int32_t>::max();
   if (facts.width == 0 || facts.height == 0 || facts.width > kMaxSide || facts.height > kMaxSide) {
@@ -115,7 +115,7 @@ std::string complaint_about_size(const HeaderFacts& facts, const ImageLimits& li
   const std::uint64_t pixels = facts.width * facts.height;  // < 2^62
   if (limits.max_pixels > 0 && pixels > static_cast<std::uint64_t>(limits.max_pixels)) {
     return fmt::format(
-        "{} x {} pixels are more than data.max_image_pixels ({}) allows; downscale the picture or "
+        "{} x {} pixels are more than data.max_image_pixels ({}) allows; downscale the image or "
         "raise the key (0 = no limit)",
         facts.width, facts.height, limits.max_pixels);
   }
@@ -145,12 +145,12 @@ tl::expected<ImageInfo, std::string> read_info(ByteSource& source, const ImageLi
   const Head head(reinterpret_cast<const char*>(first.data()), count);
   const auto format = sniff(head);
   if (!format) {
-    return tl::unexpected(fmt::format("not a usable picture: {}; convert it to JPEG or PNG",
+    return tl::unexpected(fmt::format("not a usable image: {}; convert it to JPEG or PNG",
                                       describe_stranger(head)));
   }
   const auto facts = read_header(*format, source);
   if (!facts) {
-    return tl::unexpected(fmt::format("unusable {} picture: {}; fetch or export it again",
+    return tl::unexpected(fmt::format("unusable {} image: {}; fetch or export it again",
                                       name_of(*format), facts.error()));
   }
   if (std::string complaint = complaint_about_size(*facts, limits); !complaint.empty()) {
@@ -195,7 +195,7 @@ Result<ImageInfo> read_image_info(const std::filesystem::path& path, const Image
 Result<ImageInfo> read_image_info_from_bytes(std::string_view bytes, const ImageLimits& limits) {
   MemorySource source(bytes);
   auto info = read_info(source, limits);
-  if (!info) return fail(ErrorKind::kData, "picture in memory: " + info.error());
+  if (!info) return fail(ErrorKind::kData, "image in memory: " + info.error());
   return *info;
 }
 

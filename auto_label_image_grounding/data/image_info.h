@@ -1,4 +1,4 @@
-// What a picture's header says: format, size, orientation, and whether the file is complete.
+// What an image's header says: format, size, orientation, and whether the file is complete.
 // Nothing is decoded; of a large file only some kilobytes are read.
 #pragma once
 
@@ -21,7 +21,7 @@ struct ImageInfo {
   int stored_height = 0;
   // EXIF tag 0x0112, 1..8: from JPEG APP1, PNG eXIf, WebP EXIF or the TIFF tag; 1 where absent.
   int orientation = 1;
-  int width = 0;  // pixels of the upright picture: orientation applied
+  int width = 0;  // pixels of the upright image: orientation applied
   int height = 0;
   // 8 bits a sample or fewer, grey, RGB(A) or palette, one frame: what every server can read.
   // False for CMYK, 16 bits, arithmetic-coded or lossless JPEG, animations, several TIFF pages.
@@ -38,13 +38,13 @@ struct ImageLimits {
 // The format is told by the bytes, never by the name. Errors, all of which name the path:
 // kNotFound  there is no such file
 // kIo        a directory, a device, or the file system refused
-// kData      empty, not a picture, cut off, no size, or more pixels than the limit
+// kData      empty, not an image, cut off, no size, or more pixels than the limit
 // Any bytes are safe: nothing outside the file is read and the work is bounded by its size.
 // Thread-safe.
 Result<ImageInfo> read_image_info(const std::filesystem::path& path,
                                   const ImageLimits& limits = {});
 
-// The same for a picture in memory; only kData.
+// The same for an image in memory; only kData.
 Result<ImageInfo> read_image_info_from_bytes(std::string_view bytes,
                                              const ImageLimits& limits = {});
 

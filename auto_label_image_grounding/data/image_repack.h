@@ -1,4 +1,4 @@
-// Rewrites the bytes of a picture, without decoding, into what every decoder reads the same way.
+// Rewrites the bytes of an image, without decoding, into what every decoder reads the same way.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace alig {
 
 // Only the chunks that make the pixels: IHDR, PLTE, tRNS, IDAT, IEND. Without the rest a decoder
-// neither turns the picture by itself nor prints warnings about colour profiles. An error where a
+// neither turns the image by itself nor prints warnings about colour profiles. An error where a
 // checksum is wrong.
 tl::expected<std::string, std::string> keep_png_pixels(std::string_view png);
 

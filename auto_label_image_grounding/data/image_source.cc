@@ -53,7 +53,7 @@ Result<std::unique_ptr<FileSource>> FileSource::open(const std::filesystem::path
   ::close(fd);
   if (code != 0) return tl::unexpected(open_error(path, code));
   return fail(ErrorKind::kIo,
-              fmt::format("cannot read {}: {}; image_path must name a picture file", path.string(),
+              fmt::format("cannot read {}: {}; image_path must name an image file", path.string(),
                           S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
 }
 

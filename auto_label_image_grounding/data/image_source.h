@@ -1,4 +1,4 @@
-// Random access to the bytes of a picture, in a file or in memory, for the header readers.
+// Random access to the bytes of an image, in a file or in memory, for the header readers.
 #pragma once
 
 #include <array>

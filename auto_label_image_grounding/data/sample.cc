@@ -84,7 +84,7 @@ Result<Sample> read_input_sample(std::string_view line, std::string_view image_r
   sample.image_path = resolve_image_path(image_root, *path);
   sample.image_id = std::move(*id);
   sample.caption = std::move(*caption);
-  if (*width > 0 && *height > 0) sample.declared_size = PictureSize{*width, *height};
+  if (*width > 0 && *height > 0) sample.declared_size = ImageSize{*width, *height};
   sample.record = std::move(*record);
   return sample;
 }

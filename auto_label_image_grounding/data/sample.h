@@ -18,7 +18,7 @@ struct Sample {
   std::string image_path;  // resolved against image_root
   std::string image_id;    // given, or the file name without directory and extension
   std::string caption;
-  std::optional<PictureSize> declared_size;
+  std::optional<ImageSize> declared_size;
 };
 
 // A line of the user's input. kData says which field is missing or of the wrong type.

@@ -12,7 +12,7 @@
 
 namespace alig {
 
-// x1, y1, x2, y2 in pixels of the upright picture. Truth need not be whole pixels.
+// x1, y1, x2, y2 in pixels of the upright image. Truth need not be whole pixels.
 using EvaluationBox = std::array<double, 4>;
 
 struct TruthPhrase {
@@ -45,7 +45,7 @@ struct PredictedRecord {
 
 // {"image_path", "caption", "gt": null | [{"phrase", "boxes": [[x1,y1,x2,y2], …], "span": [b, e],
 // "crowd_boxes": […]}, …]}; span and crowd_boxes may be absent or null, gt may be null alone: a
-// misspelt key must not pass for "nothing is known". Boxes are those of the upright picture, as the
+// misspelt key must not pass for "nothing is known". Boxes are those of the upright image, as the
 // annotations': width and height of the truth, which may be those of the stored pixels before EXIF
 // rotation, are not read. kData, naming the key; also for a box whose corners are the wrong way
 // round, which is most often [x, y, width, height], and for a span that the caption cannot have.

@@ -110,7 +110,7 @@ std::string to_text(const Evaluation& e) {
       e.mean_iou(), e.mean_matched_iou(), e.matched, e.pointing_accuracy(),
       count_of(e.pointings, "phrase"), e.spans - e.false_spans, e.spans, e.null_spans,
       e.agreeing_spans, e.compared_spans);
-  if (!e.worst.empty()) out += "\nworst phrases (mean IoU, picture:line of the truth)\n";
+  if (!e.worst.empty()) out += "\nworst phrases (mean IoU, image:line of the truth)\n";
   for (const WorstPhrase& phrase : e.worst) out += line_of(phrase);
   for (const std::string& problem : e.problems) out += "problem: " + problem + "\n";
   if (e.unlisted_problems > 0) out += "and " + count_of(e.unlisted_problems, "more problem") + "\n";

@@ -25,7 +25,7 @@ tl::unexpected<TransportFault> fault(TransportFault::Kind kind, std::string mess
 }
 
 tl::unexpected<TransportFault> file_fault(const std::filesystem::path& path, int error) {
-  // Running out of descriptors is a matter of load, not of this picture: it may be tried again.
+  // Running out of descriptors is a matter of load, not of this image: it may be tried again.
   const bool passing = error == EMFILE || error == ENFILE || error == ENOMEM;
   return fault(
       passing ? TransportFault::Kind::kOther : TransportFault::Kind::kLocalFile,

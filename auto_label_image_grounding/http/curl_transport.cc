@@ -34,7 +34,7 @@ using TransferPtr = std::unique_ptr<CurlTransfer>;
 constexpr std::size_t kStreamsPerConnection = 16;
 
 // A large buffer wakes the receiver less often: 128 KiB instead of 32 KiB saved a sixth of the CPU
-// time of a 500 KB picture, 256 KiB no more. 1,000 requests share 32 MiB.
+// time of a 500 KB image, 256 KiB no more. 1,000 requests share 32 MiB.
 long upload_buffer_bytes(std::size_t max_connections) {
   constexpr long kForAll = 16L * 1024 * 1024;
   return std::clamp(kForAll / static_cast<long>(max_connections), 32L * 1024, 128L * 1024);

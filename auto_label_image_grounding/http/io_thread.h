@@ -10,7 +10,7 @@ namespace alig {
 // may raise SIGPIPE, which then has no effect.
 std::thread start_without_signals(std::function<void()> body);
 
-// Raises the soft limit of open files, where it is lower, to a socket and a picture for each
+// Raises the soft limit of open files, where it is lower, to a socket and an image for each
 // connection and some more; at most to the hard limit. Returns for how many connections, at most
 // `max_connections` and at least one, there is room then: sockets must leave files for checkpoints,
 // for one that cannot be opened ends the run.

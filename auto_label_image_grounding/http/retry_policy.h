@@ -15,7 +15,7 @@ enum class FailureKind {
   kNone,            // a 2xx: no failure of HTTP
   kTransport,       // no connection, no address, connection broken       retryable
   kTls,             // the endpoint's certificate cannot be trusted
-  kLocalFile,       // the picture vanished or changed
+  kLocalFile,       // the image vanished or changed
   kTimeout,         // no answer in time, here (408, 504) or there        retryable
   kRateLimited,     // 429                                                retryable, not counted
   kServer,          // 409, 425, 5xx                                      retryable
@@ -25,7 +25,7 @@ enum class FailureKind {
   kQuota,           // 402, or a billing matter or exhausted quota that the body names
   kUnusableAnswer,  // 2xx, but empty, unparseable or too large           retryable, twice
   kTruncated,       // cut off by the token limit: to be split, not to be sent again
-  kImageFormat,     // the endpoint does not take the picture's format: to be sent in another one
+  kImageFormat,     // the endpoint does not take the image's format: to be sent in another one
   kRefused,         // the model or its safety filter declines
   kCancelled,
 };

@@ -19,8 +19,8 @@
 
 namespace alig {
 
-// The body is described, not held: a request that waits for its turn costs a path, not a picture.
-// Pictures are base64-encoded (RFC 4648, padded, no line breaks) while they are sent.
+// The body is described, not held: a request that waits for its turn costs a path, not an image.
+// Images are base64-encoded (RFC 4648, padded, no line breaks) while they are sent.
 struct Base64File {
   std::filesystem::path path;
   std::uint64_t size = 0;  // bytes of the file when the request was made; checked when it is sent
@@ -31,7 +31,7 @@ struct Base64Bytes {
 using BodyPart = std::variant<std::string, Base64File, Base64Bytes>;
 using RequestBody = std::vector<BodyPart>;
 
-// Bytes on the wire (pictures in their encoded size): the Content-Length.
+// Bytes on the wire (images in their encoded size): the Content-Length.
 std::uint64_t body_size(const RequestBody& body);
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
@@ -63,7 +63,7 @@ struct TransportFault {
     kReset,           // the connection broke before the answer was complete
     kTls,             // the certificate cannot be trusted, or the CA bundle cannot be read
     kTooLarge,        // the answer is larger than the transport's limit
-    kLocalFile,       // a picture vanished, changed its size, or cannot be read
+    kLocalFile,       // an image vanished, changed its size, or cannot be read
     kInvalidRequest,  // cannot be sent at all: malformed URL, header with a line break
     kCancelled,
     kOther,

@@ -46,14 +46,14 @@ std::size_t longest_prefix(std::string_view text, const List& prefixes) {
 }
 
 // "I can't see any image", "No image was provided": nothing was looked at.
-bool speaks_of_a_missing_picture(std::string_view rest) {
+bool speaks_of_a_missing_image(std::string_view rest) {
   static constexpr std::array<std::string_view, 6> kArticles = {"the ", "an ",   "any ",
                                                                 "a ",   "your ", "this "};
-  static constexpr std::array<std::string_view, 6> kPictures = {"image",  "picture",    "photo",
+  static constexpr std::array<std::string_view, 6> kImageWords = {"image",  "picture",    "photo",
                                                                 "visual", "attachment", "file"};
   rest = rest.substr(std::min(rest.find_first_not_of(' '), rest.size()));
   rest.remove_prefix(longest_prefix(rest, kArticles));
-  return longest_prefix(rest, kPictures) > 0;
+  return longest_prefix(rest, kImageWords) > 0;
 }
 
 // One sentence, in lower case.
@@ -76,19 +76,19 @@ bool denies(std::string_view sentence) {
       "none of ", "nothing ", "not found", "not visible", "not present", "no instances"};
   if (says_none(sentence)) return true;
   if (const std::size_t used = longest_prefix(sentence, kThereIsNo)) {
-    return !speaks_of_a_missing_picture(sentence.substr(used));
+    return !speaks_of_a_missing_image(sentence.substr(used));
   }
   if (const std::size_t used = longest_prefix(sentence, kCannotSee)) {
     const std::size_t verb = longest_prefix(sentence.substr(used), kSee);
-    return verb > 0 && !speaks_of_a_missing_picture(sentence.substr(used + verb));
+    return verb > 0 && !speaks_of_a_missing_image(sentence.substr(used + verb));
   }
   if (starts_with(sentence, "no ")) {
     static constexpr std::array<std::string_view, 9> kMissing = {
         "detected",      "found",          "visible",         "present", "in the image",
         "in this image", "in the picture", "in this picture", "match"};
-    return contains_any(sentence, kMissing) && !speaks_of_a_missing_picture(sentence.substr(3));
+    return contains_any(sentence, kMissing) && !speaks_of_a_missing_image(sentence.substr(3));
   }
-  if (contains_any(sentence, kIsNot)) return !speaks_of_a_missing_picture(sentence);
+  if (contains_any(sentence, kIsNot)) return !speaks_of_a_missing_image(sentence);
   return longest_prefix(sentence, kNone) > 0;
 }
 

@@ -30,12 +30,12 @@ Result<std::optional<std::string>> read_checkpoint(const fs::path& path) {
 
 bool fits(const CheckpointHeader& found, const CheckpointHeader& wanted) {
   if (!found.fingerprint.empty()) return found.fingerprint == wanted.fingerprint;
-  return found.caption == wanted.caption && same_picture(found.image_path, wanted.image_path);
+  return found.caption == wanted.caption && same_image(found.image_path, wanted.image_path);
 }
 
 }  // namespace
 
-bool same_picture(const std::string& theirs, const std::string& ours) {
+bool same_image(const std::string& theirs, const std::string& ours) {
   if (theirs == ours) return true;
   return theirs.size() < ours.size() && !theirs.empty() && ours.ends_with("/" + theirs);
 }

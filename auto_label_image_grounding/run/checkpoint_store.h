@@ -30,7 +30,7 @@ std::string suffix_of(const SampleName& name);
 std::string checkpoint_name(const SampleName& name);
 
 // Whether a path that the stock pipeline noted, perhaps without image_root, is that of our sample.
-bool same_picture(const std::string& theirs, const std::string& ours);
+bool same_image(const std::string& theirs, const std::string& ours);
 
 // Any thread, each sample from one thread at a time.
 class CheckpointStore {

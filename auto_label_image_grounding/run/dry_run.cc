@@ -54,15 +54,15 @@ void add_need(const RunContext& context, const RecordJob& record, ImageNeed& nee
   if (context.grounds() && !record.grounding && has_expressions) need.grounding = true;
 }
 
-// What the records still need of a picture whose header is `info`; complains where it cannot be
+// What the records still need of an image whose header is `info`; complains where it cannot be
 // read and any of them needs it.
 ImageNeed needs_of(const RunContext& context, const Result<ImageInfo>& info,
                    std::vector<RecordJob>& records, DryRun& counts) {
   ImageNeed need;
   std::int64_t affected = 0;
   for (RecordJob& record : records) {
-    // Whether a picture with a header can be decoded is not found out here.
-    drop_stale(context, record, picture_state(record, info, info.has_value()));
+    // Whether an image with a header can be decoded is not found out here.
+    drop_stale(context, record, image_state(record, info, info.has_value()));
     count_finished(record, info.has_value(), counts);
     if (is_settled(context, record)) continue;
     affected += info ? 0 : 1;
@@ -84,9 +84,9 @@ void add_image(const RunContext& context, const std::string& path, std::vector<R
   const std::int64_t requests = need.extractions + (need.grounding ? 1 : 0);
   if (requests == 0) return;
   if (info) {
-    const PictureSize sent = size_to_send({info->width, info->height}, context.coordinates,
+    const ImageSize sent = size_to_send({info->width, info->height}, context.coordinates,
                                           context.spec.vlm.max_image_side);
-    counts.picture_tokens +=
+    counts.image_tokens +=
         static_cast<double>(requests) * estimate_image_tokens(*context.coordinates.family, sent);
   }
   counts.extraction_requests += need.extractions;
@@ -120,7 +120,7 @@ void add_counts(DryRun& total, DryRun& part) {
   total.grounding_requests += part.grounding_requests;
   total.finished_extractions += part.finished_extractions;
   total.finished_groundings += part.finished_groundings;
-  total.picture_tokens += part.picture_tokens;
+  total.image_tokens += part.image_tokens;
   total.prompt_tokens += part.prompt_tokens;
   for (std::string& complaint : part.complaints) {
     if (total.complaints.size() >= kShownComplaints) break;
@@ -183,13 +183,13 @@ Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
 
 Status judge_records(const RunContext& context, const DryRun& dry) {
   const Spec& spec = context.spec;
-  const std::int64_t over_picture = context.guesses() ? 0 : dry.affected_records;
-  const std::int64_t bad = over_picture + dry.bad_lines + dry.earlier_failures;
+  const std::int64_t over_image = context.guesses() ? 0 : dry.affected_records;
+  const std::int64_t bad = over_image + dry.bad_lines + dry.earlier_failures;
   const std::int64_t all = dry.records + dry.bad_lines;
   if (static_cast<double>(bad) <= spec.workflow.max_failure_ratio * static_cast<double>(all)) {
     return {};
   }
-  const std::string reason = spec.workflow.extract ? "line or picture" : "line, picture or step 0";
+  const std::string reason = spec.workflow.extract ? "line or image" : "line, image or step 0";
   return fail(ErrorKind::kUnavailable,
               fmt::format("{} of {} would fail over {}, more than workflow.max_failure_ratio ({}) "
                           "allows{}",
@@ -270,13 +270,13 @@ std::string to_text(const DryRun& dry) {
       "images    {}, {} of them cannot be read ({})\n"
       "endpoint  {}\n"
       "requests  about {}: {} for step 0 ({} records are done), {} for step 1 ({} are done)\n"
-      "tokens    about {:.0f} of pictures and {:.0f} of prompts; answers come on top\n"
+      "tokens    about {:.0f} of images and {:.0f} of prompts; answers come on top\n"
       "Nothing was written, and nothing was asked that costs.\n",
       dry.records, count_of(dry.bad_lines, "line"),
       dry.earlier_failures > 0 ? fmt::format("; {} failed in step 0", dry.earlier_failures) : "",
       dry.images, dry.unreadable_images, count_of(dry.affected_records, "record"), dry.endpoint,
       dry.extraction_requests + dry.grounding_requests, dry.extraction_requests,
-      dry.finished_extractions, dry.grounding_requests, dry.finished_groundings, dry.picture_tokens,
+      dry.finished_extractions, dry.grounding_requests, dry.finished_groundings, dry.image_tokens,
       dry.prompt_tokens);
 }
 

@@ -26,16 +26,16 @@ struct DryRun {
   std::int64_t grounding_requests = 0;
   std::int64_t finished_extractions = 0;  // taken from checkpoints
   std::int64_t finished_groundings = 0;
-  double picture_tokens = 0;  // of all these requests, estimated from the sizes as sent
+  double image_tokens = 0;  // of all these requests, estimated from the sizes as sent
   double prompt_tokens = 0;   // of all these requests, estimated from their lengths
 
   std::string endpoint;  // what is known about it, for people
 };
 
-// Checks the input, every picture's header, the prompts, and with free requests the endpoint:
+// Checks the input, every image's header, the prompts, and with free requests the endpoint:
 // is it there, does it take the key, does it have the model. Errors: as run_pipeline() for input
 // and prompts; kInvalidArgument where another run works in results_dir; kEndpoint where the
-// endpoint is not usable; kUnavailable where so many pictures cannot be read that the run would
+// endpoint is not usable; kUnavailable where so many images cannot be read that the run would
 // fail. `environment` as for run_pipeline().
 Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment = {});
 

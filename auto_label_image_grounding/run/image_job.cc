@@ -46,7 +46,7 @@ Status take_extraction_checkpoint(const RunContext& context, RecordJob& record, 
   }
   if (trim(record.sample.caption).empty()) ++report.labels.empty_captions;
   set_extraction(record, std::move(checkpoint.result), checkpoint.header.model);
-  // A foreign checkpoint without a size waits for the picture's header before it counts as done.
+  // A foreign checkpoint without a size waits for the image's header before it counts as done.
   if (!found->foreign) ++report.step[0].from_checkpoint;
   return {};
 }
@@ -63,40 +63,40 @@ Status take_grounding_checkpoint(const RunContext& context, RecordJob& record) {
   return {};
 }
 
-// Once it is known that the boxes are those of the picture.
+// Once it is known that the boxes are those of the image.
 void count_reused_grounding(const RunContext& context, const RecordJob& record, RunReport& report) {
   if (!record.grounding) return;
   if (record.grounding_model != context.model) ++report.other_model;
   ++report.step[1].from_checkpoint;
 }
 
-// The step that a record fails in over its picture: what step 0 found earlier is not lost.
+// The step that a record fails in over its image: what step 0 found earlier is not lost.
 Step failing_step(const RunContext& context, const RecordJob& record) {
   const bool extracted = record.extraction && record.extraction->size;
   return context.extracts() && !extracted ? Step::kExtraction : Step::kGrounding;
 }
 
-// Whether any record of the image needs the model, so that its picture must be made ready.
+// Whether any record of the image needs the model, so that its image must be made ready.
 bool needs_request(const RunContext& context, const RecordJob& record) {
   if (is_settled(context, record)) return false;
   if (context.extracts() && !record.extraction) return !trim(record.sample.caption).empty();
   return context.grounds() && !record.grounding && !record.texts.empty();
 }
 
-void note_size(const RecordJob& record, PictureSize upright, RunReport& report) {
+void note_size(const RecordJob& record, ImageSize upright, RunReport& report) {
   const auto& declared = record.sample.declared_size;
   if (declared && *declared != upright) ++report.size_mismatches;
 }
 
-struct OpenedPicture {
-  std::optional<Picture> picture;
-  std::optional<PictureSize> upright;
+struct OpenedImage {
+  std::optional<SentImage> image;
+  std::optional<ImageSize> upright;
   std::optional<Error> error;
 };
 
-OpenedPicture open_picture(const RunContext& context, const ImageJob& job,
+OpenedImage open_image(const RunContext& context, const ImageJob& job,
                            const Result<ImageInfo>& info, RunReport& report) {
-  OpenedPicture out;
+  OpenedImage out;
   const auto requests =
       std::any_of(job.records.begin(), job.records.end(),
                   [&](const RecordJob& record) { return needs_request(context, record); });
@@ -104,56 +104,56 @@ OpenedPicture open_picture(const RunContext& context, const ImageJob& job,
   if (!info) {
     error = info.error();
   } else {
-    out.upright = PictureSize{info->width, info->height};
+    out.upright = ImageSize{info->width, info->height};
     if (!requests) return out;
-    auto picture = make_picture(job.image_path, *info, context.spec.vlm, context.coordinates);
-    if (picture) {
-      report.images_downscaled += picture->downscaled_for_limit ? 1 : 0;
-      out.picture = std::move(*picture);
+    auto image = make_sent_image(job.image_path, *info, context.spec.vlm, context.coordinates);
+    if (image) {
+      report.images_downscaled += image->downscaled_for_limit ? 1 : 0;
+      out.image = std::move(*image);
       return out;
     }
-    error = picture.error();
+    error = image.error();
   }
   if (!context.guesses()) out.error = *error;
   return out;
 }
 
-// Of the same size in pixels, so that its boxes are kept: but are they those of this picture?
+// Of the same size in pixels, so that its boxes are kept: but are they those of this image?
 bool is_of_another_file(const RecordJob& record, const ImageInfo& info) {
-  return record.grounding && !record.grounding->text_only && record.grounding->picture_bytes > 0 &&
-         record.grounding->picture_bytes != info.file_size;
+  return record.grounding && !record.grounding->text_only && record.grounding->image_bytes > 0 &&
+         record.grounding->image_bytes != info.file_size;
 }
 
-// What checkpoints hold, against the picture as it is now.
+// What checkpoints hold, against the image as it is now.
 void check_reused(const RunContext& context, RecordJob& record, const Result<ImageInfo>& info,
                   bool usable, RunReport& report) {
   if (record.earlier_error) return;
-  const PictureState picture = picture_state(record, info, usable);
-  if (info) note_size(record, picture.upright, report);
-  const bool dropped = drop_stale(context, record, picture);
-  if (dropped && (usable || context.guesses())) ++report.changed_pictures;
-  if (info && is_of_another_file(record, *info)) ++report.replaced_pictures;
+  const ImageState image = image_state(record, info, usable);
+  if (info) note_size(record, image.upright, report);
+  const bool dropped = drop_stale(context, record, image);
+  if (dropped && (usable || context.guesses())) ++report.changed_images;
+  if (info && is_of_another_file(record, *info)) ++report.replaced_images;
   count_reused_grounding(context, record, report);
 }
 
-// Whether the picture can be sent. Found out by trying only where a guess stands in for it.
+// Whether the image can be sent. Found out by trying only where a guess stands in for it.
 bool is_usable(const RunContext& context, const ImageJob& job, const Result<ImageInfo>& info) {
   if (!info) return false;
   const bool guessed = std::any_of(
       job.records.begin(), job.records.end(),
       [](const RecordJob& record) { return record.grounding && record.grounding->text_only; });
-  return !guessed || make_picture(job.image_path, *info, context.spec.vlm, context.coordinates);
+  return !guessed || make_sent_image(job.image_path, *info, context.spec.vlm, context.coordinates);
 }
 
 // A caption with nothing in it names nothing: no request.
 Status settle_empty_caption(const RunContext& context, RecordJob& record,
-                            const PictureState& picture, RunReport& report) {
+                            const ImageState& image, RunReport& report) {
   if (!context.extracts() || record.extraction || !trim(record.sample.caption).empty()) return {};
   ++report.labels.empty_captions;
   set_extraction(record, {});
-  set_size(*record.extraction, picture);
+  set_size(*record.extraction, image);
   if (auto status = save_extraction(context, record); !status) return status;
-  return begin_grounding(context, record, picture, report);
+  return begin_grounding(context, record, image, report);
 }
 
 Status save_grounding(const RunContext& context, const RecordJob& record) {
@@ -164,7 +164,7 @@ Status save_grounding(const RunContext& context, const RecordJob& record) {
 
 // No expressions, no boxes: no request.
 Status settle_without_expressions(const RunContext& context, RecordJob& record,
-                                  PictureSize upright) {
+                                  ImageSize upright) {
   const bool expressions_known = !context.extracts() || record.extraction;
   if (!context.grounds() || record.grounding || !expressions_known || !record.texts.empty()) {
     return {};
@@ -173,20 +173,20 @@ Status settle_without_expressions(const RunContext& context, RecordJob& record,
   return save_grounding(context, record);
 }
 
-// A checkpoint without a size (the stock pipeline's), or of a picture that has changed since: see
+// A checkpoint without a size (the stock pipeline's), or of an image that has changed since: see
 // drop_stale().
-Status save_size(const RunContext& context, RecordJob& record, const PictureState& picture) {
+Status save_size(const RunContext& context, RecordJob& record, const ImageState& image) {
   if (!context.extracts() || !record.extraction || record.extraction->size) return {};
-  set_size(*record.extraction, picture);
+  set_size(*record.extraction, image);
   return save_extraction(context, record);
 }
 
-Status settle_record(const RunContext& context, RecordJob& record, const PictureState& picture,
+Status settle_record(const RunContext& context, RecordJob& record, const ImageState& image,
                      RunReport& report) {
-  if (!picture.usable && needs_request(context, record)) ++report.text_only;
-  if (auto status = settle_empty_caption(context, record, picture, report); !status) return status;
-  if (auto status = save_size(context, record, picture); !status) return status;
-  return settle_without_expressions(context, record, picture.upright);
+  if (!image.usable && needs_request(context, record)) ++report.text_only;
+  if (auto status = settle_empty_caption(context, record, image, report); !status) return status;
+  if (auto status = save_size(context, record, image); !status) return status;
+  return settle_without_expressions(context, record, image.upright);
 }
 
 Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
@@ -199,41 +199,41 @@ Status settle(const RunContext& context, ImageJob& job, RunReport& report) {
       std::all_of(job.records.begin(), job.records.end(),
                   [&](const RecordJob& record) { return is_settled(context, record); });
   if (all_settled) return {};
-  OpenedPicture opened = open_picture(context, job, info, report);
+  OpenedImage opened = open_image(context, job, info, report);
   for (RecordJob& record : job.records) {
     if (is_settled(context, record)) continue;
     if (opened.error) {
       record.error = image_error(failing_step(context, record), *opened.error);
       continue;
     }
-    const PictureState picture = picture_state(record, info, opened.picture.has_value());
-    auto status = settle_record(context, record, picture, report);
+    const ImageState image = image_state(record, info, opened.image.has_value());
+    auto status = settle_record(context, record, image, report);
     if (!status) return status;
   }
   // Without a header the sizes are the records' own: see split_by_size().
-  if (!opened.error && !opened.picture && opened.upright) {
-    opened.picture = text_only_picture(opened.upright);
+  if (!opened.error && !opened.image && opened.upright) {
+    opened.image = text_only_image(opened.upright);
   }
-  job.picture = std::move(opened.picture);
+  job.image = std::move(opened.image);
   return {};
 }
 
-// The records of a picture that cannot be read may state different sizes: boxes are asked for, and
+// The records of an image that cannot be read may state different sizes: boxes are asked for, and
 // read, in each record's own.
 std::vector<std::shared_ptr<ImageJob>> split_by_size(const RunContext& context,
                                                      std::shared_ptr<ImageJob> job) {
   const bool all_settled =
       std::all_of(job->records.begin(), job->records.end(),
                   [&](const RecordJob& record) { return is_settled(context, record); });
-  if (job->picture || all_settled) return {std::move(job)};
+  if (job->image || all_settled) return {std::move(job)};
   std::map<std::pair<int, int>, std::shared_ptr<ImageJob>> by_size;
   for (RecordJob& record : job->records) {
-    const Picture picture = text_only_picture(record.sample.declared_size);
-    std::shared_ptr<ImageJob>& part = by_size[{picture.upright.width, picture.upright.height}];
+    const SentImage image = text_only_image(record.sample.declared_size);
+    std::shared_ptr<ImageJob>& part = by_size[{image.upright.width, image.upright.height}];
     if (!part) {
       part = std::make_shared<ImageJob>();
       part->image_path = job->image_path;
-      part->picture = picture;
+      part->image = image;
     }
     part->records.push_back(std::move(record));
   }
@@ -256,32 +256,32 @@ bool is_settled(const RunContext& context, const RecordJob& record) {
   return extracted && (!context.grounds() || record.grounding);
 }
 
-PictureState picture_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable) {
+ImageState image_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable) {
   if (info) return {{info->width, info->height}, true, usable};
-  return {text_only_picture(record.sample.declared_size).upright, false, false};
+  return {text_only_image(record.sample.declared_size).upright, false, false};
 }
 
-PictureState picture_state(const ImageJob& job) {
-  return {job.picture->upright, job.file_size > 0, job.picture->image.has_value()};
+ImageState image_state(const ImageJob& job) {
+  return {job.image->upright, job.file_size > 0, job.image->content.has_value()};
 }
 
-void set_size(ExtractionResult& extraction, const PictureState& picture) {
-  extraction.size = picture.upright;
-  extraction.size_declared = !picture.readable;
+void set_size(ExtractionResult& extraction, const ImageState& image) {
+  extraction.size = image.upright;
+  extraction.size_declared = !image.readable;
 }
 
-bool drop_stale(const RunContext& context, RecordJob& record, const PictureState& picture) {
+bool drop_stale(const RunContext& context, RecordJob& record, const ImageState& image) {
   if (auto& extraction = record.extraction) {
-    const bool other_size = extraction->size != picture.upright;
+    const bool other_size = extraction->size != image.upright;
     const bool stale =
-        extraction->size_declared ? other_size || picture.readable : other_size && picture.readable;
+        extraction->size_declared ? other_size || image.readable : other_size && image.readable;
     if (stale) extraction->size.reset();
   }
   if (!record.grounding) return false;
   const GroundingResult& grounding = *record.grounding;
-  const bool other_size = grounding.size && *grounding.size != picture.upright;
-  const bool stale = grounding.text_only ? other_size || picture.usable || !context.guesses()
-                                         : other_size && picture.readable;
+  const bool other_size = grounding.size && *grounding.size != image.upright;
+  const bool stale = grounding.text_only ? other_size || image.usable || !context.guesses()
+                                         : other_size && image.readable;
   if (stale) record.grounding.reset();
   return stale;
 }
@@ -352,21 +352,21 @@ Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& conte
   return jobs;
 }
 
-Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
+Result<SentImage> remake_image(const RunContext& context, const ImageJob& job,
                                const std::set<std::string>& refused) {
   const std::string& path = job.image_path;
   Result<ImageInfo> info = read_image_info(path, {context.spec.data.max_image_pixels});
   if (!info) return tl::unexpected(info.error());
-  return make_picture(path, *info, context.spec.vlm, context.coordinates, refused);
+  return make_sent_image(path, *info, context.spec.vlm, context.coordinates, refused);
 }
 
-Status begin_grounding(const RunContext& context, RecordJob& record, const PictureState& picture,
+Status begin_grounding(const RunContext& context, RecordJob& record, const ImageState& image,
                        RunReport& report) {
   if (!context.grounds()) return {};
   if (auto status = take_grounding_checkpoint(context, record); !status) return status;
-  if (drop_stale(context, record, picture)) ++report.changed_pictures;
+  if (drop_stale(context, record, image)) ++report.changed_images;
   count_reused_grounding(context, record, report);
-  return settle_without_expressions(context, record, picture.upright);
+  return settle_without_expressions(context, record, image.upright);
 }
 
 std::vector<std::size_t> take_answers(ImageJob& job) {
@@ -380,8 +380,8 @@ std::vector<std::size_t> take_answers(ImageJob& job) {
     if (failed != record.texts.end()) {
       record.error = job.failed.at(question_of(*failed));
     } else if (has_all(job.found, record.texts)) {
-      record.grounding = GroundingResult{{}, job.picture->upright, job.file_size};
-      record.grounding->text_only = !job.picture->image;
+      record.grounding = GroundingResult{{}, job.image->upright, job.file_size};
+      record.grounding->text_only = !job.image->content;
       for (const std::string& text : record.texts) {
         record.grounding->instances.push_back(job.found.at(question_of(text)));
       }
@@ -410,8 +410,8 @@ void add_counts(RunReport& total, const RunReport& part) {
     total.step[i].from_checkpoint += part.step[i].from_checkpoint;
   }
   total.size_mismatches += part.size_mismatches;
-  total.changed_pictures += part.changed_pictures;
-  total.replaced_pictures += part.replaced_pictures;
+  total.changed_images += part.changed_images;
+  total.replaced_images += part.replaced_images;
   total.text_only += part.text_only;
   total.other_model += part.other_model;
   total.stock_checkpoints += part.stock_checkpoints;

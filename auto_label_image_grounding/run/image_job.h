@@ -16,7 +16,7 @@
 #include "auto_label_image_grounding/data/sample.h"
 #include "auto_label_image_grounding/run/checkpoint_store.h"
 #include "auto_label_image_grounding/run/dataset.h"
-#include "auto_label_image_grounding/run/picture.h"
+#include "auto_label_image_grounding/run/sent_image.h"
 #include "auto_label_image_grounding/run/run_report.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/vlm/prompts.h"
@@ -41,8 +41,8 @@ struct RecordJob {
 struct ImageJob {
   std::string image_path;
   std::vector<RecordJob> records;  // ascending
-  std::optional<Picture> picture;  // absent where no request is needed
-  std::uint64_t file_size = 0;     // of the picture, in bytes; 0 where it cannot be read
+  std::optional<SentImage> image;  // absent where no request is needed
+  std::uint64_t file_size = 0;     // of the image, in bytes; 0 where it cannot be read
   std::size_t pending = 0;         // calls whose result is still to come
   // Step 1, by question_of() the expression's text.
   std::map<std::string, std::vector<Instance>> found;
@@ -63,52 +63,52 @@ struct RunContext {
 
   bool extracts() const { return spec.workflow.extract; }
   bool grounds() const { return spec.workflow.ground; }
-  // Whether the model is asked without a picture that cannot be read.
+  // Whether the model is asked without an image that cannot be read.
   bool guesses() const { return spec.data.on_missing_image == OnMissingImage::kTextOnly; }
 };
 
-// Reads the records of a group, takes what checkpoints hold, and makes the picture ready where a
+// Reads the records of a group, takes what checkpoints hold, and makes the image ready where a
 // request is needed. More than one job where different paths share a hash. Runs on a pool thread;
 // `report` is the caller's own and is added to the run's afterwards. kIo ends the run.
 Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& context,
                                                          std::size_t group, RunReport& report);
 
-// The job's picture again, in a format that is not in `refused` (MIME types). Pool thread.
-Result<Picture> remake_picture(const RunContext& context, const ImageJob& job,
+// The job's image again, in a format that is not in `refused` (MIME types). Pool thread.
+Result<SentImage> remake_image(const RunContext& context, const ImageJob& job,
                                const std::set<std::string>& refused);
 
 // One record with what its checkpoints hold; nothing else is done for it.
 Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunReport& report);
 
-// Whether nothing is left to do for a record, so that the state of its picture does not matter.
+// Whether nothing is left to do for a record, so that the state of its image does not matter.
 bool is_settled(const RunContext& context, const RecordJob& record);
 
-// A picture as it is now.
-struct PictureState {
-  PictureSize upright;    // of its header, else the record's own
+// An image as it is now.
+struct ImageState {
+  ImageSize upright;    // of its header, else the record's own
   bool readable = false;  // its header is
   bool usable = false;    // it can be sent
 };
-PictureState picture_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable);
-// Of a job whose picture is made ready.
-PictureState picture_state(const ImageJob& job);
-void set_size(ExtractionResult& extraction, const PictureState& picture);
+ImageState image_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable);
+// Of a job whose image is made ready.
+ImageState image_state(const ImageJob& job);
+void set_size(ExtractionResult& extraction, const ImageState& image);
 
-// Drops what a checkpoint holds of another picture: boxes for another size (it was replaced under
+// Drops what a checkpoint holds of another image: boxes for another size (it was replaced under
 // its path), boxes that were guessed without it (unless it still cannot be sent, and
-// data.on_missing_image still asks for guesses), and a size that is not the picture's. True where
+// data.on_missing_image still asks for guesses), and a size that is not the image's. True where
 // boxes went.
-bool drop_stale(const RunContext& context, RecordJob& record, const PictureState& picture);
+bool drop_stale(const RunContext& context, RecordJob& record, const ImageState& image);
 
 // `record.texts` follow the extraction. `model`: whose it is, "" for this run's.
 void set_extraction(RecordJob& record, ExtractionResult result, std::string model = {});
 
-// A record's failure over its picture.
+// A record's failure over its image.
 RecordError image_error(Step step, const Error& error);
 
 // For a record whose expressions have just become known, where step 1 is to be done: takes its
 // step-1 checkpoint, or settles a record that has no expression. Pool thread.
-Status begin_grounding(const RunContext& context, RecordJob& record, const PictureState& picture,
+Status begin_grounding(const RunContext& context, RecordJob& record, const ImageState& image,
                        RunReport& report);
 
 // Gives their step-1 result, or their error, to the records whose last missing expression has been

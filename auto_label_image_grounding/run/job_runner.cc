@@ -97,7 +97,7 @@ void JobRunner::load(GroupRange groups) {
   auto loaded = std::make_shared<Loaded>(Loaded{groups, {}});
   in_pool(
       [this, loaded](RunReport& counts) -> Status {
-        // Pictures that must be decoded take their time: answers must not wait for a whole batch.
+        // Images that must be decoded take their time: answers must not wait for a whole batch.
         constexpr auto kLongest = std::chrono::milliseconds(1);
         const auto begin = std::chrono::steady_clock::now();
         GroupRange& rest = loaded->rest;
@@ -134,28 +134,28 @@ void JobRunner::start_extraction(const Job& job) {
   for (const std::size_t i : wanted) extract(job, i);
 }
 
-void JobRunner::with_accepted_picture(const Job& job, Step step, std::function<void()> ask,
+void JobRunner::with_accepted_image(const Job& job, Step step, std::function<void()> ask,
                                       std::function<void(RecordError)> give_up) {
   const auto& refused = parts_.caller.refused_image_types();
-  const auto& image = job->picture->image;
+  const auto& image = job->image->content;
   if (!image || !refused.contains(image->mime_type)) return ask();
-  // Several calls of the job may do this at once; each comes to the same picture.
-  auto remade = std::make_shared<std::optional<Result<Picture>>>();
+  // Several calls of the job may do this at once; each comes to the same image.
+  auto remade = std::make_shared<std::optional<Result<SentImage>>>();
   in_pool(
       [this, job, refused, remade](RunReport&) -> Status {
-        *remade = remake_picture(parts_.context, *job, refused);
+        *remade = remake_image(parts_.context, *job, refused);
         return {};
       },
       [job, step, remade, ask = std::move(ask), give_up = std::move(give_up)] {
-        Result<Picture>& picture = **remade;
-        if (!picture) return give_up(image_error(step, picture.error()));
-        job->picture = std::move(*picture);
+        Result<SentImage>& image = **remade;
+        if (!image) return give_up(image_error(step, image.error()));
+        job->image = std::move(*image);
         ask();
       });
 }
 
 void JobRunner::extract(const Job& job, std::size_t index) {
-  with_accepted_picture(
+  with_accepted_image(
       job, Step::kExtraction, [this, job, index] { ask_extraction(job, index); },
       [this, job, index](RecordError error) {
         job->records[index].error = std::move(error);
@@ -167,7 +167,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   const RunContext& context = parts_.context;
   auto call = std::make_shared<Call>();
   call->step = Step::kExtraction;
-  call->query.image = job->picture->image;
+  call->query.image = job->image->content;
   call->query.prompt =
       fill_extraction_prompt(context.extraction_prompt, job->records[index].sample.caption);
   call->query.schema = &extraction_schema();
@@ -175,7 +175,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   auto counts = std::make_shared<RunReport>();
   // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
   call->judge = [&context, job, index, counts,
-                 picture = picture_state(*job)](const VlmReply& reply) -> Status {
+                 image = image_state(*job)](const VlmReply& reply) -> Status {
     RecordJob& record = job->records[index];
     auto answer = parse::read_extraction_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
@@ -183,10 +183,10 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     *counts = RunReport();
     count_repairs(answer->repairs, counts->labels);
     ExtractionResult result = apply_extraction(record.sample.caption, *answer, counts->labels);
-    set_size(result, picture);
+    set_size(result, image);
     set_extraction(record, std::move(result));
     if (auto status = save_extraction(context, record); !status) return status;
-    return begin_grounding(context, record, picture, *counts);
+    return begin_grounding(context, record, image, *counts);
   };
   call->done = [this, job, index, counts](const std::optional<CallFailure>& failure,
                                           const std::shared_ptr<Slot>&) {
@@ -230,7 +230,7 @@ void JobRunner::start_grounding(const Job& job) {
 }
 
 void JobRunner::ground(const Job& job, Texts texts) {
-  with_accepted_picture(
+  with_accepted_image(
       job, Step::kGrounding, [this, job, texts] { ask_grounding(job, texts); },
       [this, job, texts](const RecordError& error) {
         fail_texts(job, texts, error);
@@ -240,13 +240,13 @@ void JobRunner::ground(const Job& job, Texts texts) {
 
 void JobRunner::ask_grounding(const Job& job, Texts texts) {
   const RunContext& context = parts_.context;
-  const Picture& picture = *job->picture;
+  const SentImage& image = *job->image;
   auto call = std::make_shared<Call>();
   call->step = Step::kGrounding;
   call->split_when_truncated = true;
-  call->query.image = picture.image;
+  call->query.image = image.content;
   call->query.prompt = fill_grounding_prompt(context.grounding_prompt, texts,
-                                             context.coordinates.convention, picture.seen);
+                                             context.coordinates.convention, image.seen);
   call->query.schema = &grounding_schema();
   call->query.schema_name = "grounding";
 
@@ -263,7 +263,7 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
       job->found[question_of(texts[i])] = std::move(result->instances[i]);
     }
   };
-  const GroundingFrame frame{context.coordinates.convention, picture.seen, picture.upright};
+  const GroundingFrame frame{context.coordinates.convention, image.seen, image.upright};
   GroundingRules rules{context.spec.workflow.merge_iou, 0};
   // The limit belongs to our prompt; a prompt of the user's need not have one.
   if (context.grounding_prompt.custom_sha256.empty()) rules.max_instances = kMaxInstancesAsked;

@@ -61,9 +61,9 @@ class JobRunner {
                    const std::shared_ptr<Slot>& slot);
   void settle_grounded(const Job& job, const std::shared_ptr<Slot>& slot);
 
-  // Calls `ask` once the job's picture is in a format that the endpoint takes, or `give_up` where
+  // Calls `ask` once the job's image is in a format that the endpoint takes, or `give_up` where
   // it cannot be had in one.
-  void with_accepted_picture(const Job& job, Step step, std::function<void()> ask,
+  void with_accepted_image(const Job& job, Step step, std::function<void()> ask,
                              std::function<void(RecordError)> give_up);
 
   void report_finished(const Job& job);

@@ -61,35 +61,35 @@ std::vector<std::string> warnings_of(const RunReport& report) {
   std::vector<std::string> out;
   if (report.size_mismatches > 0) {
     out.push_back(
-        fmt::format("{} with a width or height that is not the picture's: the picture's was taken",
+        fmt::format("{} with a width or height that is not the image's: the image's was taken",
                     count_of(report.size_mismatches, "record")));
   }
   if (report.text_only > 0) {
     out.push_back(
-        fmt::format("{} without a readable picture, asked without it "
+        fmt::format("{} without a readable image, asked without it "
                     "(data.on_missing_image: text_only)",
                     count_of(report.text_only, "record")));
   }
-  if (report.changed_pictures > 0) {
+  if (report.changed_images > 0) {
     out.push_back(
-        fmt::format("{} with boxes of a picture that has another size now, or could not be read "
+        fmt::format("{} with boxes of an image that has another size now, or could not be read "
                     "then: asked again",
-                    count_of(report.changed_pictures, "record")));
+                    count_of(report.changed_images, "record")));
   }
-  if (report.replaced_pictures > 0) {
+  if (report.replaced_images > 0) {
     out.push_back(
-        fmt::format("{} with boxes of another picture file of the same width and height (its "
+        fmt::format("{} with boxes of another image file of the same width and height (its "
                     "size in bytes differs): kept; if it shows something else now, label it "
                     "anew with image_grounding.workflow.force_reprocess=true",
-                    count_of(report.replaced_pictures, "record")));
+                    count_of(report.replaced_images, "record")));
   }
   if (report.other_model > 0) {
     out.push_back(fmt::format("{} made by another model than {}",
                               count_of(report.other_model, "checkpoint"), report.model));
   }
   if (report.images_downscaled > 0) {
-    out.push_back(fmt::format("{} downscaled to fit the endpoint's limit for inline pictures",
-                              count_of(report.images_downscaled, "picture")));
+    out.push_back(fmt::format("{} downscaled to fit the endpoint's limit for inline images",
+                              count_of(report.images_downscaled, "image")));
   }
   return out;
 }
@@ -125,8 +125,8 @@ std::string to_json_text(const RunReport& report, int indent) {
       {"answer_repairs", report.labels.repairs},
       {"pictures",
        {{"size_mismatches", report.size_mismatches},
-        {"changed", report.changed_pictures},
-        {"replaced", report.replaced_pictures},
+        {"changed", report.changed_images},
+        {"replaced", report.replaced_images},
         {"text_only", report.text_only},
         {"downscaled_for_limit", report.images_downscaled}}},
       {"checkpoints",

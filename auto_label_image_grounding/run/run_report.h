@@ -43,12 +43,12 @@ struct RunReport {
   std::map<std::string, std::int64_t> failures_by_kind;
 
   std::int64_t size_mismatches = 0;    // records whose width/height differ from the file's
-  std::int64_t changed_pictures = 0;   // records whose boxes were not of the picture as it is
-  std::int64_t replaced_pictures = 0;  // …, of another file of the same size in pixels; kept
-  std::int64_t text_only = 0;          // records asked without their picture
+  std::int64_t changed_images = 0;   // records whose boxes were not of the image as it is
+  std::int64_t replaced_images = 0;  // …, of another file of the same size in pixels; kept
+  std::int64_t text_only = 0;          // records asked without their image
   std::int64_t other_model = 0;        // checkpoints made by another model
   std::int64_t stock_checkpoints = 0;  // taken over from the stock pipeline
-  std::int64_t images_downscaled = 0;  // to fit the endpoint's limit for inline pictures
+  std::int64_t images_downscaled = 0;  // to fit the endpoint's limit for inline images
   int lowest_concurrency = 0;          // requests at once, when the endpoint was overloaded most
   LabelCounts labels;
   std::optional<ConventionDoubt> convention_doubt;

@@ -73,7 +73,7 @@ bool is_of_record(const json& checkpoint, const json& line) {
   if (theirs == path) return true;
   // Ours has image_root before it.
   return !is_stock(checkpoint) && theirs.is_string() && path.is_string() &&
-         same_picture(theirs.get<std::string>(), path.get<std::string>());
+         same_image(theirs.get<std::string>(), path.get<std::string>());
 }
 
 // Exact duplicates that were asked about at once have a line each, with ids of its own, and one

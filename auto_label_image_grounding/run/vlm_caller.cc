@@ -203,7 +203,7 @@ void VlmCaller::learn(const EndpointQuirks& taught) {
   quirks_.max_completion_tokens = quirks_.max_completion_tokens || taught.max_completion_tokens;
   for (const std::string& type : taught.refused_image_types) {
     if (quirks_.refused_image_types.insert(type).second) {
-      warn("the endpoint refuses " + type + ": such pictures are transcoded from then on");
+      warn("the endpoint refuses " + type + ": such images are transcoded from then on");
     }
   }
 }
@@ -233,7 +233,7 @@ void VlmCaller::judge(std::shared_ptr<Call> call, std::shared_ptr<Slot> slot,
       on_judged(call, std::move(slot), kept, verdict);
     });
   };
-  // Before pictures that are to be loaded: this one is paid for.
+  // Before images that are to be loaded: this one is paid for.
   parts_.pool.submit(std::move(task), ThreadPool::Priority::kFirst);
 }
 

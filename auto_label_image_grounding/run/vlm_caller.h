@@ -107,7 +107,7 @@ class VlmCaller {
     refused_since_progress_ = false;
   }
 
-  // MIME types that the endpoint has refused so far. A call with such a picture fails with
+  // MIME types that the endpoint has refused so far. A call with such an image fails with
   // kImageFormat; it can be submitted again with another.
   const std::set<std::string>& refused_image_types() const { return quirks_.refused_image_types; }
 

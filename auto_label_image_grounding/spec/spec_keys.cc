@@ -75,7 +75,7 @@ std::vector<SpecKey> make_keys() {
       {"vlm.gemini.model", kString, "gemini-3.1-flash-lite-preview", "The model's name",
        ALIG_FIELD(std::string, vlm.gemini.model)},
       {"vlm.gemini.media_resolution", kString, "MEDIA_RESOLUTION_HIGH",
-       "How many tokens Gemini spends on a picture; sent with every request",
+       "How many tokens Gemini spends on an image; sent with every request",
        ALIG_FIELD(std::string, vlm.gemini.media_resolution), resolutions},
       {"vlm.gemini.temperature",
        kFloat,
@@ -149,7 +149,7 @@ std::vector<SpecKey> make_keys() {
       {"vlm.openai.image_transport",
        kString,
        "inline",
-       "inline (the picture is sent), or file_url (file://…, for a vLLM on the same file system "
+       "inline (the image is sent), or file_url (file://…, for a vLLM on the same file system "
        "started with --allowed-local-media-path)",
        choose<ImageTransport>(
            {{"inline", ImageTransport::kInline}, {"file_url", ImageTransport::kFileUrl}},
@@ -206,7 +206,7 @@ std::vector<SpecKey> make_keys() {
       {"vlm.max_image_side",
        kInt,
        0,
-       "Pictures are downscaled to this many pixels on the long side; 0 = sent as they are",
+       "Images are downscaled to this many pixels on the long side; 0 = sent as they are",
        ALIG_FIELD(int, vlm.max_image_side),
        {},
        0,
@@ -261,7 +261,7 @@ std::vector<SpecKey> make_keys() {
       {"data.on_missing_image",
        kString,
        "fail",
-       "fail: that record fails; text_only: the model is asked without the picture",
+       "fail: that record fails; text_only: the model is asked without the image",
        choose<OnMissingImage>(
            {{"fail", OnMissingImage::kFail}, {"text_only", OnMissingImage::kTextOnly}},
            [](Spec& s) -> OnMissingImage& { return s.data.on_missing_image; }),
@@ -269,7 +269,7 @@ std::vector<SpecKey> make_keys() {
       {"data.max_image_pixels",
        kInt,
        200000000,
-       "Larger pictures fail their record before they are decoded; 0 = no limit",
+       "Larger images fail their record before they are decoded; 0 = no limit",
        ALIG_FIELD(std::int64_t, data.max_image_pixels),
        {},
        0,

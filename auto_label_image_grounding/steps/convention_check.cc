@@ -18,7 +18,7 @@ constexpr double kManyBeyond = 0.05;
 constexpr double kFewBeyond = 0.02;
 // Expected boxes of which none is seen: chance alone would do that once in 20,000 runs.
 constexpr double kEnoughExpected = 10;
-// Where a candidate's range is nearly that of the picture, objects in its middle never leave it.
+// Where a candidate's range is nearly that of the image, objects in its middle never leave it.
 constexpr double kTellingChance = 0.5;
 constexpr double kMostAreOdd = 0.5;
 
@@ -27,7 +27,7 @@ struct Sides {
   double y;
 };
 
-Sides range_of(const CoordinateConvention& convention, const PictureSize& sent) {
+Sides range_of(const CoordinateConvention& convention, const ImageSize& sent) {
   if (convention.range > 0) return {convention.range, convention.range};
   return {static_cast<double>(sent.width), static_cast<double>(sent.height)};
 }
@@ -74,8 +74,8 @@ std::optional<CoordinateConvention> best_fit(const ConventionEvidence& evidence,
 
 std::string range_text(const CoordinateConvention& convention) {
   if (convention.range > 0) return fmt::format("0 to {}", convention.range);
-  return convention.order == AxisOrder::kXyxy ? "pixels of the picture as sent"
-                                              : "pixels of the picture as sent, y first";
+  return convention.order == AxisOrder::kXyxy ? "pixels of the image as sent"
+                                              : "pixels of the image as sent, y first";
 }
 
 // What vlm.coordinates can be set to; not every convention can be.
@@ -120,7 +120,7 @@ ConventionEvidence& ConventionEvidence::operator+=(const ConventionEvidence& oth
 }
 
 void add_evidence(const parse::RawBox& box, const CoordinateConvention& convention,
-                  const PictureSize& sent, ConventionEvidence& evidence) {
+                  const ImageSize& sent, ConventionEvidence& evidence) {
   if (box.form != parse::BoxForm::kPositional && box.form != parse::BoxForm::kNamed) return;
   ++evidence.boxes;
   const Sides range = range_of(convention, sent);
@@ -160,7 +160,7 @@ std::optional<ConventionDoubt> doubt_convention(const ConventionEvidence& eviden
     return ConventionDoubt{percent(evidence.tiny) + " are tiny", std::nullopt};
   }
   if (share(evidence.full_image, evidence) > kMostAreOdd) {
-    return ConventionDoubt{percent(evidence.full_image) + " cover the whole picture", std::nullopt};
+    return ConventionDoubt{percent(evidence.full_image) + " cover the whole image", std::nullopt};
   }
   return std::nullopt;
 }

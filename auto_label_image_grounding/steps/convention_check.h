@@ -2,7 +2,7 @@
 //
 // One box tells nothing: [10, 20, 30, 40] is a box in every convention. Over many boxes a wrong
 // scale shows: numbers beyond the range, or none where a good share should be ("asked for pixels of
-// 4000 x 3000 pictures, and no number is above 1000"). Axis order cannot be seen in relative
+// 4000 x 3000 images, and no number is above 1000"). Axis order cannot be seen in relative
 // numbers, so nothing is claimed about it there.
 #pragma once
 
@@ -19,7 +19,7 @@ namespace alig {
 // Counted over raw boxes, before anything is ordered, clamped or dropped. Sums up with +=.
 struct ConventionEvidence {
   // Conventions that the numbers could be in instead. Pixels with swapped axes show only where
-  // pictures are not square, but there they do.
+  // images are not square, but there they do.
   static constexpr std::array<CoordinateConvention, 5> kCandidates = {{{AxisOrder::kXyxy, 1},
                                                                        {AxisOrder::kXyxy, 100},
                                                                        {AxisOrder::kXyxy, 1000},
@@ -36,8 +36,8 @@ struct ConventionEvidence {
 
   std::int64_t boxes = 0;
   std::int64_t beyond_range = 0;   // a number outside the range of the convention in use
-  std::int64_t tiny = 0;           // under 1 % of the picture's sides both ways
-  std::int64_t full_image = 0;     // over 95 % of the picture's sides both ways
+  std::int64_t tiny = 0;           // under 1 % of the image's sides both ways
+  std::int64_t full_image = 0;     // over 95 % of the image's sides both ways
   std::int64_t in_unit_range = 0;  // all four numbers in [0,1]
   std::array<Fit, kCandidates.size()> fits;
 
@@ -46,7 +46,7 @@ struct ConventionEvidence {
 
 // Boxes whose form has a scale of its own (location tokens) tell nothing and are left out.
 void add_evidence(const parse::RawBox& box, const CoordinateConvention& convention,
-                  const PictureSize& sent, ConventionEvidence& evidence);
+                  const ImageSize& sent, ConventionEvidence& evidence);
 
 struct ConventionDoubt {
   std::string reason;                          // with the figures

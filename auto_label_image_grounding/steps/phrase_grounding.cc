@@ -206,9 +206,9 @@ double normalise_score(const std::optional<double>& given, LabelCounts& counts) 
   return std::round(score * kDecimals) / kDecimals;
 }
 
-// What lies a little outside is clamped. What lies many pictures away is no box: clamped, it would
+// What lies a little outside is clamped. What lies many images away is no box: clamped, it would
 // look like one that covers everything.
-bool is_sensible(const std::array<double, 4>& v, const PictureSize& upright) {
+bool is_sensible(const std::array<double, 4>& v, const ImageSize& upright) {
   constexpr double kAbsurd = 10;
   const auto near = [](double value, int side) { return std::abs(value) <= kAbsurd * side; };
   return near(v[0], upright.width) && near(v[1], upright.height) && near(v[2], upright.width) &&

@@ -16,8 +16,8 @@ namespace alig {
 
 struct GroundingFrame {
   CoordinateConvention convention;
-  PictureSize sent;     // the picture that the model saw
-  PictureSize upright;  // the space of the boxes that come out
+  ImageSize sent;     // the image that the model saw
+  ImageSize upright;  // the space of the boxes that come out
 };
 
 struct GroundingRules {
@@ -46,7 +46,7 @@ MatchedAnswer match_items(const std::vector<std::string>& texts,
                           const std::vector<parse::GroundingItem>& items);
 
 // One list of instances per text, ordered by descending score, cleaned and counted: corners
-// ordered, clamped to the picture, rounded to nearest, boxes without area dropped, scores brought
+// ordered, clamped to the image, rounded to nearest, boxes without area dropped, scores brought
 // to [0,1] (0.9 where none is given), near-duplicates merged. kData where the answer has boxes but
 // none of its items fits a text, or none of them can be used.
 Result<std::vector<std::vector<Instance>>> apply_grounding(const std::vector<std::string>& texts,

@@ -13,7 +13,7 @@ constexpr const char* kSource = "image_grounding";
 constexpr const char* kExtractionStep = "step0_expression_extraction";
 constexpr const char* kGroundingStep = "step1_grounding";
 
-void set_size(Record& record, const std::optional<PictureSize>& size) {
+void set_size(Record& record, const std::optional<ImageSize>& size) {
   if (!size) return;
   const auto set = [&](const char* key, int side) {
     // A right value keeps its spelling.

@@ -19,7 +19,7 @@
 
 namespace alig {
 
-// The picture of a request, upright and in a format that the endpoint takes.
+// The image of a request, upright and in a format that the endpoint takes.
 struct VlmImage {
   std::string mime_type;
   BodyPart bytes;                       // Base64File or Base64Bytes
@@ -88,7 +88,7 @@ class VlmBackend {
 std::unique_ptr<VlmBackend> make_backend(const VlmSpec& spec);
 
 // A 400, 415 or 422 that complains of something in the request that can be had otherwise: what it
-// teaches beyond `quirks`, or nothing. `image_type` is the MIME type of the request's picture, ""
+// teaches beyond `quirks`, or nothing. `image_type` is the MIME type of the request's image, ""
 // without one. Sending again with the new quirks is no retry: the first request was never worked
 // on.
 std::optional<EndpointQuirks> quirks_after_refusal(const HttpResponse& response,

@@ -17,7 +17,7 @@ namespace alig {
 std::unique_ptr<VlmBackend> make_gemini_backend(const VlmSpec& spec);
 std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec);
 
-// `object`'s text with the last brace cut off, so that a member with a streamed picture can follow.
+// `object`'s text with the last brace cut off, so that a member with a streamed image can follow.
 std::string open_object(const nlohmann::ordered_json& object);
 
 // The settings of requests, opened as open_object() does it: the same for all requests of a step,

@@ -77,10 +77,10 @@ int round_to_multiple(double value, int factor) {
   return static_cast<int>(std::nearbyint(value / factor)) * factor;
 }
 
-PictureSize on_grid(const PictureSize& size, const ResizeGrid& grid) {
+ImageSize on_grid(const ImageSize& size, const ResizeGrid& grid) {
   const double w = size.width;
   const double h = size.height;
-  PictureSize out{std::max(grid.factor, round_to_multiple(w, grid.factor)),
+  ImageSize out{std::max(grid.factor, round_to_multiple(w, grid.factor)),
                   std::max(grid.factor, round_to_multiple(h, grid.factor))};
   const double area = static_cast<double>(out.width) * out.height;
   const auto scaled = [&](double side, double scale, auto whole) {
@@ -98,7 +98,7 @@ PictureSize on_grid(const PictureSize& size, const ResizeGrid& grid) {
   return out;
 }
 
-PictureSize within_side(const PictureSize& size, int max_side) {
+ImageSize within_side(const ImageSize& size, int max_side) {
   const int longest = std::max(size.width, size.height);
   if (max_side <= 0 || longest <= max_side) return size;
   const double scale = static_cast<double>(max_side) / longest;
@@ -114,7 +114,7 @@ struct Range {
 };
 
 Range range_of(parse::BoxForm form, const CoordinateConvention& convention,
-               const PictureSize& sent) {
+               const ImageSize& sent) {
   if (form == parse::BoxForm::kLocation1024) return {1024, 1024};
   if (form == parse::BoxForm::kLocation1000) return {1000, 1000};
   if (form == parse::BoxForm::kPatch32) return {32, 32};
@@ -156,9 +156,9 @@ std::string name_of(const CoordinateConvention& convention) {
                      convention.range);
 }
 
-PictureSize size_to_send(const PictureSize& upright, const CoordinateChoice& choice,
+ImageSize size_to_send(const ImageSize& upright, const CoordinateChoice& choice,
                          int max_image_side) {
-  PictureSize size = within_side(upright, max_image_side);
+  ImageSize size = within_side(upright, max_image_side);
   if (choice.convention.range > 0) return size;
   size = within_side(size, choice.family->max_side);
   const ResizeGrid& grid = choice.family->grid;
@@ -170,7 +170,7 @@ PictureSize size_to_send(const PictureSize& upright, const CoordinateChoice& cho
   return size;
 }
 
-std::string describe(const CoordinateConvention& convention, const PictureSize& sent) {
+std::string describe(const CoordinateConvention& convention, const ImageSize& sent) {
   const bool yxyx = convention.order == AxisOrder::kYxyx;
   const std::string order = yxyx ? "[ymin, xmin, ymax, xmax]" : "[xmin, ymin, xmax, ymax]";
   // The example box: the middle half of the width, the upper half of the height.
@@ -198,7 +198,7 @@ std::string describe(const CoordinateConvention& convention, const PictureSize& 
 
 std::array<double, 4> to_upright_pixels(const parse::RawBox& box,
                                         const CoordinateConvention& convention,
-                                        const PictureSize& sent, const PictureSize& upright) {
+                                        const ImageSize& sent, const ImageSize& upright) {
   std::array<double, 4> v = box.values;
   // Florence-2's processor takes bins back by their middle (transformers, processing_florence2.py).
   constexpr double kMiddle = 0.5;

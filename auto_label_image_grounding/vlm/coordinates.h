@@ -19,12 +19,12 @@ enum class AxisOrder { kXyxy, kYxyx };
 
 struct CoordinateConvention {
   AxisOrder order = AxisOrder::kXyxy;
-  double range = 0;  // both axes run from 0 to range; 0: pixels of the picture as sent
+  double range = 0;  // both axes run from 0 to range; 0: pixels of the image as sent
   bool operator==(const CoordinateConvention&) const = default;
 };
 
-// How a family's server resizes pictures (qwen_vl_utils, smart_resize): sides become multiples of
-// `factor`, the area stays within the limits in pixels. Sending a picture that is on the grid
+// How a family's server resizes images (qwen_vl_utils, smart_resize): sides become multiples of
+// `factor`, the area stays within the limits in pixels. Sending an image that is on the grid
 // already makes that resize a no-op, so that the model's pixels are the pixels that we sent.
 struct ResizeGrid {
   int factor = 0;  // 0: the family has no grid
@@ -39,12 +39,12 @@ struct ModelFamily {
   // For pixel conventions: the client resizes to this before sending; 0: no limit.
   int max_side = 0;
   const char* caution = nullptr;  // what speaks against labelling with it; mostly nothing
-  // What a picture costs, roughly: pixels as the model sees them for one token.
+  // What an image costs, roughly: pixels as the model sees them for one token.
   int pixels_per_token = 1024;
 };
 
 // By model name: letter case, vendor prefixes, quantisation suffixes and local names do not matter.
-// A name of no known family gets "unknown": pixels, the picture's size told in the prompt.
+// A name of no known family gets "unknown": pixels, the image's size told in the prompt.
 const ModelFamily& family_of_model(std::string_view model_name);
 
 struct CoordinateChoice {
@@ -57,17 +57,17 @@ CoordinateChoice choose_coordinates(std::string_view setting, std::string_view m
 // "yxyx_1000", "pixel", …: the names of vlm.coordinates.
 std::string name_of(const CoordinateConvention& convention);
 
-// The size at which a picture must be sent. `max_image_side` is the user's limit; 0 = none.
-PictureSize size_to_send(const PictureSize& upright, const CoordinateChoice& choice,
+// The size at which an image must be sent. `max_image_side` is the user's limit; 0 = none.
+ImageSize size_to_send(const ImageSize& upright, const CoordinateChoice& choice,
                          int max_image_side);
 
 // What the prompt says about the convention, with an example: one paragraph.
-std::string describe(const CoordinateConvention& convention, const PictureSize& sent);
+std::string describe(const CoordinateConvention& convention, const ImageSize& sent);
 
 // A model's box in pixels of the upright original, unrounded, corners and range as given: the
 // caller orders, clamps and counts.
 std::array<double, 4> to_upright_pixels(const parse::RawBox& box,
                                         const CoordinateConvention& convention,
-                                        const PictureSize& sent, const PictureSize& upright);
+                                        const ImageSize& sent, const ImageSize& upright);
 
 }  // namespace alig

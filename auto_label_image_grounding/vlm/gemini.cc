@@ -135,7 +135,7 @@ class GeminiBackend final : public VlmBackend {
   }
 
   RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
-    // The picture first, then the text: prefix caches on the server then serve both steps.
+    // The image first, then the text: prefix caches on the server then serve both steps.
     RequestBody body;
     std::string head = settings_.of(query, quirks, [this](auto&... of) {
       return settings_of(of...);

@@ -24,7 +24,7 @@ struct PromptTemplate {
 // Placeholders: {caption} (required), as a JSON string.
 PromptTemplate built_in_extraction_prompt();
 // Placeholders: {expressions} (required), a JSON array of {"id", "text"}; {coordinates}, the
-// paragraph about the convention; {width}, {height} of the picture as sent.
+// paragraph about the convention; {width}, {height} of the image as sent.
 PromptTemplate built_in_grounding_prompt();
 
 // The {placeholders} of each template; the first one is required.
@@ -45,7 +45,7 @@ std::string fill_extraction_prompt(const PromptTemplate& prompt, std::string_vie
 // The expressions are numbered from 1 in their order.
 std::string fill_grounding_prompt(const PromptTemplate& prompt,
                                   const std::vector<std::string>& expressions,
-                                  const CoordinateConvention& convention, const PictureSize& sent);
+                                  const CoordinateConvention& convention, const ImageSize& sent);
 
 // The smallest portable subset of JSON Schema (object, array, string, number, required): servers
 // refuse more, and bounds are checked here in any case.

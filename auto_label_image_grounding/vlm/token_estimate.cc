@@ -4,8 +4,8 @@
 
 namespace alig {
 
-double estimate_image_tokens(const ModelFamily& family, const PictureSize& sent) {
-  // Servers cap the largest pictures by resizing them; small ones cost a least number.
+double estimate_image_tokens(const ModelFamily& family, const ImageSize& sent) {
+  // Servers cap the largest images by resizing them; small ones cost a least number.
   constexpr double kLeast = 64, kMost = 16384;
   const double pixels = static_cast<double>(sent.width) * sent.height;
   return std::clamp(pixels / family.pixels_per_token, kLeast, kMost);

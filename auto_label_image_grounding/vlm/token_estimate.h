@@ -7,8 +7,8 @@
 
 namespace alig {
 
-// `sent`: the picture as the model sees it, in pixels.
-double estimate_image_tokens(const ModelFamily& family, const PictureSize& sent);
+// `sent`: the image as the model sees it, in pixels.
+double estimate_image_tokens(const ModelFamily& family, const ImageSize& sent);
 
 // Four characters a token, as English text has it.
 double estimate_text_tokens(double characters);

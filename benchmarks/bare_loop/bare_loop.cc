@@ -4,7 +4,7 @@
 // requests in flight.
 //
 // --prepared   every body is ready in memory before the clock starts: nothing but sending
-// (default)    each picture is read from its file and encoded for each request, block by block,
+// (default)    each image is read from its file and encoded for each request, block by block,
 //              into a body whose memory is used again
 #include <curl/curl.h>
 #include <fcntl.h>
@@ -65,10 +65,10 @@ class BareLoop {
         tail_(read_whole(options.tail)),
         multi_(curl_multi_init()) {
     for (const auto& entry : std::filesystem::directory_iterator(options.folder)) {
-      pictures_.push_back({entry.path(), (entry.file_size() + 2) / 3 * 4});
+      images_.push_back({entry.path(), (entry.file_size() + 2) / 3 * 4});
     }
-    for (const Picture& picture : pictures_) {
-      if (options.prepared) make_body(picture, prepared_.emplace_back());
+    for (const Image& image : images_) {
+      if (options.prepared) make_body(image, prepared_.emplace_back());
     }
     headers_ = curl_slist_append(nullptr, "Content-Type: application/json");
     headers_ = curl_slist_append(headers_, "Expect:");
@@ -89,29 +89,29 @@ class BareLoop {
   int failures() const { return failures_; }
 
  private:
-  struct Picture {
+  struct Image {
     std::filesystem::path path;
     std::size_t encoded_bytes;
   };
 
   // Nothing is allocated or cleared where `body` had the same size before.
-  void make_body(const Picture& picture, std::string& body) {
-    body.resize(head_.size() + picture.encoded_bytes + tail_.size());
+  void make_body(const Image& image, std::string& body) {
+    body.resize(head_.size() + image.encoded_bytes + tail_.size());
     head_.copy(body.data(), head_.size());
     char* encoded = body.data() + head_.size();
-    encode_file(picture.path, block_, reinterpret_cast<unsigned char*>(encoded));
-    tail_.copy(encoded + picture.encoded_bytes, tail_.size());
+    encode_file(image.path, block_, reinterpret_cast<unsigned char*>(encoded));
+    tail_.copy(encoded + image.encoded_bytes, tail_.size());
   }
 
   void start(CURL* easy, std::size_t slot) {
-    const std::size_t picture = static_cast<std::size_t>(sent_) % pictures_.size();
+    const std::size_t image = static_cast<std::size_t>(sent_) % images_.size();
     ++sent_;
     ++active_;
     const std::string* body = &bodies_[slot];
     if (options_.prepared) {
-      body = &prepared_[picture];
+      body = &prepared_[image];
     } else {
-      make_body(pictures_[picture], bodies_[slot]);
+      make_body(images_[image], bodies_[slot]);
     }
     curl_easy_setopt(easy, CURLOPT_URL, options_.url.c_str());
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers_);
@@ -148,7 +148,7 @@ class BareLoop {
   CURLM* multi_;
   alig::SocketWatch watch_;
   curl_slist* headers_ = nullptr;
-  std::vector<Picture> pictures_;
+  std::vector<Image> images_;
   std::vector<unsigned char> block_ = std::vector<unsigned char>(96 * 1024);  // a multiple of 3
   std::vector<std::string> prepared_, bodies_;
   int sent_ = 0, active_ = 0, failures_ = 0;
@@ -183,9 +183,9 @@ int main(int argc, char** argv) {
   bench::Options options;
   CLI::App app("A bare curl_multi loop, to compare with.");
   app.add_option("--url", options.url)->required();
-  app.add_option("--pictures", options.folder, "Folder of pictures, sent in turn")->required();
-  app.add_option("--head", options.head, "File: the body up to the picture")->required();
-  app.add_option("--tail", options.tail, "File: the body behind the picture")->required();
+  app.add_option("--images", options.folder, "Folder of images, sent in turn")->required();
+  app.add_option("--head", options.head, "File: the body up to the image")->required();
+  app.add_option("--tail", options.tail, "File: the body behind the image")->required();
   app.add_option("--requests", options.requests)->required();
   app.add_option("--in-flight", options.in_flight)->required();
   app.add_flag("--prepared", options.prepared, "Bodies are made before the clock starts");

@@ -1,6 +1,6 @@
 """What users have today: a labelling script as it is usually written.
 
-A thread pool, the official openai SDK, each picture read whole and encoded, one JSON checkpoint per
+A thread pool, the official openai SDK, each image read whole and encoded, one JSON checkpoint per
 sample and step, results kept in a list. Written for this comparison; it does less than the program
 (no retries of its own, no matching, no spans).
 """

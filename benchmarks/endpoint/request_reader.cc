@@ -47,7 +47,7 @@ void RequestReader::read_head() {
 
 void RequestReader::take_body(std::string_view bytes) {
   rest_ -= std::min(rest_, bytes.size());
-  // The part that may be the end: no copy of the picture.
+  // The part that may be the end: no copy of the image.
   if (rest_ > kKept) return;
   tail_ += bytes.substr(bytes.size() - std::min(bytes.size(), kKept));
   if (tail_.size() > 2 * kKept) tail_.erase(0, tail_.size() - kKept);

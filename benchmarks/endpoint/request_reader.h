@@ -8,7 +8,7 @@
 namespace bench {
 
 // One connection's bytes, in any pieces. Of a body only the end is kept: there the prompt stands,
-// behind the picture.
+// behind the image.
 class RequestReader {
  public:
   // Takes what was read. True where a request is complete; then prompt_end() is good until the next

@@ -16,7 +16,7 @@ ResultsDir results_dir() {
 }
 
 CheckpointHeader header_of(int i) {
-  const std::string caption = fmt::format("A red thing, picture {}.", i);
+  const std::string caption = fmt::format("A red thing, image {}.", i);
   return {extraction_fingerprint({"a.jpg", caption, ""}), "model", "a.jpg", caption};
 }
 
@@ -25,7 +25,7 @@ SampleName name_of(int i) { return {fmt::format("{:07}", i), "0123456789abcdef"}
 std::string text_of(int i) {
   return encode_checkpoint(
       header_of(i),
-      {header_of(i).caption, {{"a red thing", CharSpan{0, 11}, "thing"}}, PictureSize{640, 480}});
+      {header_of(i).caption, {{"a red thing", CharSpan{0, 11}, "thing"}}, ImageSize{640, 480}});
 }
 
 void BM_WriteCheckpoint(benchmark::State& state) {

@@ -20,7 +20,7 @@ constexpr int kRecords = 10'000;
 
 std::string line_of(int i) {
   return fmt::format(
-      R"({{"image_path": "images/{:07}.jpg", "image_id": "{:07}", "caption": "A red thing, picture {}.", "width": 640, "height": 480, "weight": 1.50}})",
+      R"({{"image_path": "images/{:07}.jpg", "image_id": "{:07}", "caption": "A red thing, image {}.", "width": 640, "height": 480, "weight": 1.50}})",
       i, i, i);
 }
 
@@ -62,10 +62,10 @@ BENCHMARK(BM_IndexInput);
 
 void BM_WriteLine(benchmark::State& state) {
   const Sample sample = *read_input_sample(line_of(17), "/data");
-  const ExtractionResult extraction{"A red thing, picture 17.",
+  const ExtractionResult extraction{"A red thing, image 17.",
                                     {{"a red thing", CharSpan{0, 11}, "thing"}},
-                                    PictureSize{640, 480}};
-  const GroundingResult grounding{{{{{10, 20, 60, 80}, 0.75}}}, PictureSize{640, 480}};
+                                    ImageSize{640, 480}};
+  const GroundingResult grounding{{{{{10, 20, 60, 80}, 0.75}}}, ImageSize{640, 480}};
   IdCounter ids;
   for (auto _ : state) {
     Record record = render_extraction(sample, extraction, std::nullopt, ids);

@@ -1,4 +1,4 @@
-// Pure parts: readers of answers, spans, and pictures on their way into a request.
+// Pure parts: readers of answers, spans, and images on their way into a request.
 #include <benchmark/benchmark.h>
 
 #include <fstream>

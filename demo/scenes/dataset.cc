@@ -10,7 +10,7 @@
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/json_text.h"
-#include "picture.h"
+#include "image.h"
 #include "scene.h"
 
 namespace demo {
@@ -27,7 +27,7 @@ struct Slot {
 };
 
 // One round of records. The first kLeastRecords hold what every set must have; kSecondCaption
-// speaks of the picture before it, kLeft and kRight are equal file names in two folders.
+// speaks of the image before it, kLeft and kRight are equal file names in two folders.
 constexpr Slot kRound[] = {{640, 480, Format::kPng, Role::kPlain},
                            {500, 375, Format::kWebp, Role::kPlain},
                            {600, 800, Format::kRotatedJpeg, Role::kPlain},
@@ -156,7 +156,7 @@ void write_dataset(const std::filesystem::path& folder, int records, std::uint32
     if (slot.role != Role::kSecondCaption) scene = make_scene(size_of(index, slot, random), random);
     const Record record = make_record(index, slot, scene, random);
     if (slot.role != Role::kSecondCaption) {
-      write_picture(folder / record.image_path, scene.image, slot.format);
+      write_image(folder / record.image_path, scene.image, slot.format);
     }
     captions += caption_line(record, index);
     truth += truth_line(record);

@@ -1,4 +1,4 @@
-// A dataset of scenes: pictures, captions as a labelling tool reads them, and the truth.
+// A dataset of scenes: images, captions as a labelling tool reads them, and the truth.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// demo-scenes: pictures with known truth.
+// demo-scenes: images with known truth.
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -39,7 +39,7 @@ void add_commands(CLI::App& app, Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Pictures of plain shapes with known truth, to label and to evaluate with.");
+  CLI::App app("Images of plain shapes with known truth, to label and to evaluate with.");
   Options options;
   add_commands(app, options);
   CLI11_PARSE(app, argc, argv);

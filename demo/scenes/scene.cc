@@ -25,7 +25,7 @@ const std::array<Colour, 9> kColours = {{{"red", {40, 40, 220}},
 constexpr std::array<const char*, 5> kShapeNames = {"circle", "square", "rectangle", "triangle",
                                                     "star"};
 
-// Sides in thousandths of the picture's shorter side.
+// Sides in thousandths of the image's shorter side.
 constexpr int kSmallSide = 90, kLeastSide = 170, kMostSide = 270, kLargeSide = 320;
 constexpr int kLeastMargin = 6;
 
@@ -79,7 +79,7 @@ cv::Size extent(Shape shape, int side, Random& random) {
   return random.one_in(2) ? cv::Size(side, shorter) : cv::Size(shorter, side);
 }
 
-// What sides are measured by: the shorter side, so that nothing sticks out of a long picture.
+// What sides are measured by: the shorter side, so that nothing sticks out of a long image.
 int unit_of(cv::Size canvas) { return std::min(canvas.width, canvas.height); }
 
 int side_in_pixels(Size size, cv::Size canvas, Random& random) {
@@ -152,7 +152,7 @@ std::vector<Plan> plan_groups(cv::Size canvas, Random& random) {
          1});
   }
   if (random.one_in(2)) plans.front().count = random.between(2, 3);
-  // A small shape of a very long picture would be a speck once the picture is downscaled.
+  // A small shape of a very long image would be a speck once the image is downscaled.
   constexpr int kLong = 3;
   const bool may_be_small =
       std::max(canvas.width, canvas.height) <= kLong * std::min(canvas.width, canvas.height);
@@ -204,7 +204,7 @@ Scene make_scene(cv::Size size, Random& random) {
   for (int i = 0; i < kTries; ++i) {
     if (try_scene(size, random, scene)) return scene;
   }
-  throw std::runtime_error("no room for the shapes in a picture of " + std::to_string(size.width) +
+  throw std::runtime_error("no room for the shapes in an image of " + std::to_string(size.width) +
                            "x" + std::to_string(size.height));
 }
 

@@ -39,27 +39,27 @@ std::string decode_base64(std::string text) {
 }
 
 // As servers do: the pixels as they are stored, EXIF orientation ignored.
-cv::Mat decode_picture(const std::string& bytes) {
+cv::Mat decode_image(const std::string& bytes) {
   const cv::Mat buffer(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-  cv::Mat picture;
+  cv::Mat image;
   if (!bytes.empty()) {
-    picture = cv::imdecode(buffer, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    image = cv::imdecode(buffer, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
   }
-  if (picture.empty()) throw BadRequest("cannot identify image file");
-  return picture;
+  if (image.empty()) throw BadRequest("cannot identify image file");
+  return image;
 }
 
-cv::Mat picture_of_url(const std::string& url) {
+cv::Mat image_of_url(const std::string& url) {
   constexpr std::string_view kFile = "file://";
   if (url.rfind(kFile, 0) == 0) {
     std::ifstream in(url.substr(kFile.size()), std::ios::binary);
-    return decode_picture({std::istreambuf_iterator<char>(in), {}});
+    return decode_image({std::istreambuf_iterator<char>(in), {}});
   }
   const std::size_t comma = url.find(";base64,");
   if (url.rfind("data:image/", 0) != 0 || comma == std::string::npos) {
     throw BadRequest("image_url must be a data URL");
   }
-  return decode_picture(decode_base64(url.substr(comma + 8)));
+  return decode_image(decode_base64(url.substr(comma + 8)));
 }
 
 // The JSON behind "name: " at the beginning of a line of the prompt.
@@ -82,8 +82,8 @@ Json extraction(const std::string& caption) {
   return {{"cleaned_caption", cleaned}, {"expressions", expressions}};
 }
 
-std::vector<Finding> find_all(const Json& expressions, const cv::Mat& picture, EyeKind eyes) {
-  const std::vector<Sighting> seen = see(picture, eyes);
+std::vector<Finding> find_all(const Json& expressions, const cv::Mat& image, EyeKind eyes) {
+  const std::vector<Sighting> seen = see(image, eyes);
   std::vector<Finding> findings;
   for (const Json& expression : expressions) {
     const std::string text = expression.at("text").get<std::string>();
@@ -95,8 +95,8 @@ std::vector<Finding> find_all(const Json& expressions, const cv::Mat& picture, E
 struct Question {
   std::string model;
   std::string prompt;
-  cv::Mat picture;        // empty: text only
-  std::string mime_type;  // of the picture, as the request says
+  cv::Mat image;        // empty: text only
+  std::string mime_type;  // of the image, as the request says
   bool json_only = false;
 };
 
@@ -107,9 +107,9 @@ struct Answer {
 };
 
 Answer ground(const Question& question, const Json& expressions, const Teaching& teaching) {
-  if (question.picture.empty()) throw BadRequest("no picture to look at");
+  if (question.image.empty()) throw BadRequest("no image to look at");
   const Family& family = family_of(teaching.family.empty() ? question.model : teaching.family);
-  const cv::Size received = question.picture.size();
+  const cv::Size received = question.image.size();
   const cv::Size grid = grid_of(family, seen_size(family, received));
   Answer answer;
   answer.log = {{"step", "1"},
@@ -117,7 +117,7 @@ Answer ground(const Question& question, const Json& expressions, const Teaching&
                 {"grid", {grid.width, grid.height}},
                 {"bins", family.bins}};
   answer.log["expressions"] = expressions;
-  answer.text = write_answer(find_all(expressions, question.picture, teaching.eyes), family,
+  answer.text = write_answer(find_all(expressions, question.image, teaching.eyes), family,
                              received, question.json_only);
   return answer;
 }
@@ -145,11 +145,11 @@ Answer think(const Question& question, const Teaching& teaching) {
         "the demo teacher reads prompts with a line \"Caption: …\" or \"Expressions: …\"");
   }
   answer.log["model"] = question.model;
-  answer.log["width"] = question.picture.cols;
-  answer.log["height"] = question.picture.rows;
-  constexpr int kCharactersPerToken = 4, kTokensPerPicture = 258;
+  answer.log["width"] = question.image.cols;
+  answer.log["height"] = question.image.rows;
+  constexpr int kCharactersPerToken = 4, kTokensPerImage = 258;
   answer.input_tokens = static_cast<int>(question.prompt.size()) / kCharactersPerToken +
-                        (question.picture.empty() ? 0 : kTokensPerPicture);
+                        (question.image.empty() ? 0 : kTokensPerImage);
   answer.output_tokens = static_cast<int>(answer.text.size()) / kCharactersPerToken;
   return answer;
 }
@@ -161,7 +161,7 @@ Question read_openai(const Json& body) {
   for (const Json& part : body.at("messages").at(0).at("content")) {
     if (part.at("type") == "image_url") {
       const std::string url = part.at("image_url").at("url").get<std::string>();
-      question.picture = picture_of_url(url);
+      question.image = image_of_url(url);
       if (url.rfind("data:", 0) == 0) question.mime_type = url.substr(5, url.find(';') - 5);
     } else {
       question.prompt += part.at("text").get<std::string>();
@@ -177,8 +177,8 @@ Question read_gemini(const std::string& model, const Json& body) {
       body.contains("generationConfig") && body["generationConfig"].contains("responseMimeType");
   for (const Json& part : body.at("contents").at(0).at("parts")) {
     if (part.contains("inlineData")) {
-      question.picture =
-          decode_picture(decode_base64(part["inlineData"].at("data").get<std::string>()));
+      question.image =
+          decode_image(decode_base64(part["inlineData"].at("data").get<std::string>()));
       question.mime_type = part["inlineData"].at("mimeType").get<std::string>();
     } else {
       question.prompt += part.at("text").get<std::string>();

@@ -19,7 +19,7 @@ struct Reply {
 struct Teaching {
   EyeKind eyes = EyeKind::kAuto;
   std::string family;        // answer as this model does, whatever name is asked for; "": by name
-  std::string refused_type;  // pictures of this MIME type are refused, as by some servers
+  std::string refused_type;  // images of this MIME type are refused, as by some servers
 };
 
 // POST …/chat/completions

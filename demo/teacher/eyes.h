@@ -1,4 +1,4 @@
-// What the demo teacher sees in a picture. It knows no ground truth: everything here is found in
+// What the demo teacher sees in an image. It knows no ground truth: everything here is found in
 // the pixels that it was sent.
 #pragma once
 
@@ -12,7 +12,7 @@ namespace demo {
 struct Sighting {
   std::string kind;  // "circle", "square", "rectangle", "triangle", "star"; "person", "face", "cat"
   std::string colour;  // of a shape; "" for photographs
-  cv::Rect2d box;      // pixels of the picture as sent
+  cv::Rect2d box;      // pixels of the image as sent
   double score = 0;    // in [0,1]
 };
 
@@ -20,7 +20,7 @@ enum class EyeKind { kAuto, kShapes, kPhotos };
 
 // Solid shapes on a plain background, by colour and contour.
 std::vector<Sighting> see_shapes(const cv::Mat& bgr);
-// Whether the picture is such a scene: most of it has the colour of its border.
+// Whether the image is such a scene: most of it has the colour of its border.
 bool is_plain_scene(const cv::Mat& bgr);
 
 // People by OpenCV's HOG detector, frontal faces and cat faces by the Haar cascades of the package

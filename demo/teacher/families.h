@@ -28,7 +28,7 @@ struct Family {
   const char* name;
   const char* pattern;   // in the model's name, lower case; the first family that fits counts
   bool y_first = false;  // [y, x, y, x]
-  double range = 0;      // both axes run from 0 to this; 0: pixels of the picture as the model
+  double range = 0;      // both axes run from 0 to this; 0: pixels of the image as the model
                          // sees it
   int decimals = 0;      // of the numbers
   bool bins = false;     // numbers name one of `range` equal parts, whose middle is meant
@@ -39,20 +39,20 @@ struct Family {
 };
 
 const std::vector<Family>& families();
-// By model name; "unknown" answers in pixels of the picture as received.
+// By model name; "unknown" answers in pixels of the image as received.
 const Family& family_of(std::string_view model);
 
-// The size at which the family's model sees a picture that its server received in `received`.
+// The size at which the family's model sees an image that its server received in `received`.
 cv::Size seen_size(const Family& family, cv::Size received);
 
-// Steps into which the family's numbers cut the two sides of a picture seen in `seen`. The numbers
+// Steps into which the family's numbers cut the two sides of an image seen in `seen`. The numbers
 // lie on the edges of the steps, those of bins in their middle.
 cv::Size grid_of(const Family& family, cv::Size seen);
 
 struct Finding {
   int id = 0;
   std::string text;
-  std::vector<Sighting> sightings;  // boxes in pixels of the picture as received
+  std::vector<Sighting> sightings;  // boxes in pixels of the image as received
 };
 
 // With `follows_schema` the JSON that the program's schema asks for, else in the family's style.

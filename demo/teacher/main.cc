@@ -22,7 +22,7 @@ namespace demo {
 namespace {
 
 constexpr const char* kAbout =
-    R"(A local endpoint that speaks OpenAI's and Gemini's API and looks at the pictures it is sent.
+    R"(A local endpoint that speaks OpenAI's and Gemini's API and looks at the images it is sent.
 
 It is no vision-language model: it finds coloured shapes by their contours, people by OpenCV's HOG
 detector and faces by Haar cascades, and reads captions with a few rules of English. It is for trying
@@ -148,7 +148,7 @@ int main_of(int argc, char** argv) {
   app.add_option("--play", options.teaching.family,
                  "Answer as this model does, whatever model is asked for (default: by name)");
   app.add_option("--refuse", options.teaching.refused_type,
-                 "Refuse pictures of this MIME type, e.g. image/webp");
+                 "Refuse images of this MIME type, e.g. image/webp");
   CLI11_PARSE(app, argc, argv);
   // Each request has a thread of its own already.
   cv::setNumThreads(1);

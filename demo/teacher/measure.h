@@ -1,4 +1,4 @@
-// Where exactly a shape's edges are: to fractions of a pixel in pictures that were downscaled,
+// Where exactly a shape's edges are: to fractions of a pixel in images that were downscaled,
 // where an edge pixel is a mixture of shape and background.
 #pragma once
 

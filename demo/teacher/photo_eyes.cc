@@ -9,7 +9,7 @@ namespace demo {
 namespace {
 
 constexpr const char* kCascades = "/usr/share/opencv4/haarcascades/";
-constexpr double kLongestSide = 640;  // the detectors are slow, and made for small pictures
+constexpr double kLongestSide = 640;  // the detectors are slow, and made for small images
 
 void add(std::vector<Sighting>& out, const char* kind, const std::vector<cv::Rect>& boxes,
          const std::vector<double>& scores, double scale) {

@@ -19,7 +19,7 @@ constexpr const char* kAbout =
 The truth is JSONL, one record a line, with the image_path and caption of the input:
   {"image_path": "a.jpg", "caption": "A man walks his dog.",
    "gt": [{"phrase": "a man", "boxes": [[10, 20, 110, 220]], "span": [0, 5]}]}
-Boxes are [x1, y1, x2, y2] in pixels of the upright picture (after EXIF rotation; width and height
+Boxes are [x1, y1, x2, y2] in pixels of the upright image (after EXIF rotation; width and height
 in the truth are not read). span (code points of the caption) and crowd_boxes (regions of uncounted
 things, where a box is neither right nor wrong) may be left out. "gt": null means that nothing is
 known. Expressions that the truth does not speak of are not judged.

@@ -25,7 +25,7 @@ namespace {
 constexpr const char* kAbout =
     R"(Turns (image, caption) pairs into grounded annotations with a vision-language model.
 
-Begin with five to ten pictures and look at the result:
+Begin with five to ten images and look at the result:
   auto-label-image-grounding default_specs results_dir=specs
   export GOOGLE_API_KEY=…
   auto-label-image-grounding generate -e specs/experiment.yaml results_dir=out \
@@ -139,7 +139,7 @@ int main_of(int argc, char** argv) {
   run->add_option("-e,--experiment_spec_file", spec_path, "The spec (YAML)")->required();
   bool dry = false;
   run->add_flag("--dry-run", dry,
-                "Check spec, input, pictures, endpoint, key and model; say what a run would ask. "
+                "Check spec, input, images, endpoint, key and model; say what a run would ask. "
                 "Writes nothing, costs nothing");
   run->add_option("overrides", overrides, kOverrides)->type_name("KEY=VALUE");
 

@@ -12,7 +12,7 @@ from labelling import ROOT, Job, make_data
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
-    """Six pictures with two captions each."""
+    """Six images with two captions each."""
     return make_data(tmp_path_factory.mktemp("data") / "small", images=6, captions_each=2)
 
 

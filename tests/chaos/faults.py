@@ -164,7 +164,7 @@ BAD_UTF8 = body_of("bad UTF-8", lambda request: good_body(request)[:-3] + b'"\xf
 NO_CHOICES = body_of("neither choices nor candidates", b'{"object":"chat.completion"}')
 NO_TEXT = body_of("an answer without text", lambda request: answer_body(request.gemini, ""))
 CHATTER = body_of("chatter instead of labels",
-                  lambda request: answer_body(request.gemini, "Sure! What a lovely picture."))
+                  lambda request: answer_body(request.gemini, "Sure! What a lovely image."))
 HALF_ANSWER = body_of("labels that break off",
                       lambda request: good_body(request).replace(b"]}", b"", 1))
 

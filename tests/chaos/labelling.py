@@ -21,7 +21,7 @@ WORKERS = 4
 
 
 def png(width, height, colour):
-    """One-coloured RGB picture."""
+    """One-coloured RGB image."""
     def chunk(kind, data):
         checksum = zlib.crc32(kind + data)
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)

@@ -138,9 +138,9 @@ def test_connections_that_die_without_a_byte(fault, make_job, endpoint, data, un
     heals(job, endpoint, undisturbed, MISSING["0"])
 
 
-BAD_PICTURE = gemini_error(400, "Unable to process input image.", "INVALID_ARGUMENT")
+BAD_IMAGE = gemini_error(400, "Unable to process input image.", "INVALID_ARGUMENT")
 GEMINI_STAYING = [(faults.GEMINI_SAFETY, "refused", 200), (faults.GEMINI_BLOCKED, "refused", 200),
-                  (status(400, BAD_PICTURE), "client_error", 400)]
+                  (status(400, BAD_IMAGE), "client_error", 400)]
 
 
 @pytest.mark.parametrize("fault, kind, http_status", GEMINI_STAYING,
@@ -243,7 +243,7 @@ def test_redirect_takes_no_key_along(code, backend, make_job, endpoint, data, un
         job = make_job(backend)
         done = job.run()
         assert done.returncode == 1
-        assert elsewhere.requests == [], "not even without the key: the pictures would go along"
+        assert elsewhere.requests == [], "not even without the key: the images would go along"
         assert {(f["kind"], f["http_status"]) for f in job.failures()} == {("client_error", code)}
         assert elsewhere.url in job.failures()[0]["message"]
         assert len(endpoint.requests) == data.records

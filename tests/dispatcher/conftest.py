@@ -101,7 +101,7 @@ def teacher():
 
 @dataclasses.dataclass
 class Job:
-    """A folder with pictures, the input and a spec; results go below it."""
+    """A folder with images, the input and a spec; results go below it."""
 
     folder: Path
     teacher: Teacher

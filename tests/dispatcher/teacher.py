@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint in a thread, and pictures for it. Answers are the same every time."""
+"""An OpenAI-compatible endpoint in a thread, and images for it. Answers are the same every time."""
 from __future__ import annotations
 
 import json

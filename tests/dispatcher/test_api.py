@@ -51,8 +51,8 @@ def test_the_snippet_of_the_readme(base, job):
             "    return run(spec, **options)\n"
             f"alig.run = run\n{snippet}\nprint(json.dumps(summary))\n")
     (job.folder / "images").mkdir()
-    for picture in job.folder.glob("*.png"):
-        picture.rename(job.folder / "images" / picture.name)
+    for image in job.folder.glob("*.png"):
+        image.rename(job.folder / "images" / image.name)
     (job.folder / "in.jsonl").rename(job.folder / "captions.jsonl")
     vlm = job.spec()["image_grounding"]["vlm"]
     done = base.run("python", "-c", code, json.dumps(vlm), cwd=job.folder)

@@ -79,7 +79,7 @@ def test_the_neighbour_that_merges_by_image_id_loses_no_record(tao_d, job):
     (job.folder / "other").mkdir()
     shutil.copy(job.folder / "0.png", job.folder / "other")
     lines = read_lines(job.folder / "in.jsonl")
-    # The same picture again, another caption; and an equal name in another folder.
+    # The same image again, another caption; and an equal name in another folder.
     more = [{"image_path": "0.png", "caption": "Here is a red ball 7."},
             {"image_path": "other/0.png", "caption": "A red ball 8 lies there."}]
     write_lines(job.folder / "in.jsonl", lines + more)

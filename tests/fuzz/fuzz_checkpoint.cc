@@ -10,8 +10,8 @@
 namespace alig::fuzz {
 namespace {
 
-void check_size(const std::optional<PictureSize>& size) {
-  require(!size || (size->width > 0 && size->height > 0), "a picture has an area");
+void check_size(const std::optional<ImageSize>& size) {
+  require(!size || (size->width > 0 && size->height > 0), "an image has an area");
 }
 
 void check_extraction(ExtractionCheckpoint checkpoint) {
@@ -35,7 +35,7 @@ void check_extraction(ExtractionCheckpoint checkpoint) {
 void check_grounding(const GroundingCheckpoint& checkpoint) {
   const GroundingResult& result = checkpoint.result;
   check_size(result.size);
-  constexpr PictureSize kAnySize{2147483647, 2147483647};
+  constexpr ImageSize kAnySize{2147483647, 2147483647};
   for (const std::vector<Instance>& list : result.instances) {
     for (const Instance& instance : list) {
       require_box(instance.bbox, result.size.value_or(kAnySize));

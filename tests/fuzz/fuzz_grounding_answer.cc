@@ -1,6 +1,6 @@
 // A model's answer about boxes, from its text to the output line.
 //
-// The first byte chooses convention, picture and expressions; the rest is the answer.
+// The first byte chooses convention, image and expressions; the rest is the answer.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -36,7 +36,7 @@ Setting setting_of(std::uint8_t choice) {
                                                                  {AxisOrder::kXyxy, 1},
                                                                  {AxisOrder::kYxyx, 0}}};
   struct Frame {
-    PictureSize sent, upright;
+    ImageSize sent, upright;
   };
   constexpr std::array<Frame, 4> kFrames = {
       {{{640, 480}, {640, 480}}, {{28, 28}, {4000, 3000}}, {{1, 1}, {1, 1}}, {{9, 7}, {3, 65535}}}};
@@ -103,7 +103,7 @@ Record extracted_record(const std::vector<std::string>& texts) {
 
 // What comes out is one line of JSON that holds the very boxes.
 void check_output_line(const std::vector<std::string>& texts, const Instances& instances,
-                       const PictureSize& upright) {
+                       const ImageSize& upright) {
   IdCounter ids;
   const Record out = render_grounding(extracted_record(texts), {instances, upright}, {}, ids);
   const std::string line = out.dump();

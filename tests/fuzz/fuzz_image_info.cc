@@ -1,4 +1,4 @@
-// Picture headers, from memory and from a file: both must say the same.
+// Image headers, from memory and from a file: both must say the same.
 #include <string>
 
 #include "auto_label_image_grounding/data/image_info.h"
@@ -8,7 +8,7 @@ namespace alig::fuzz {
 namespace {
 
 void check_info(const ImageInfo& info, std::size_t file_size, const ImageLimits& limits) {
-  require(info.stored_width > 0 && info.stored_height > 0, "a picture has an area");
+  require(info.stored_width > 0 && info.stored_height > 0, "an image has an area");
   require(1 <= info.orientation && info.orientation <= 8, "an orientation is one of eight");
   const bool turned = info.orientation >= 5;
   require(info.width == (turned ? info.stored_height : info.stored_width), "the width is upright");
@@ -33,8 +33,8 @@ void run(std::string_view bytes) {
   const auto from_file = read_image_info(file.path(), limits);
   require(from_bytes.has_value() == from_file.has_value(), "memory and file agree");
   if (!from_bytes) {
-    require(from_bytes.error().kind == ErrorKind::kData, "a bad picture is kData");
-    require(from_file.error().kind == ErrorKind::kData, "a bad picture in a file is kData");
+    require(from_bytes.error().kind == ErrorKind::kData, "a bad image is kData");
+    require(from_file.error().kind == ErrorKind::kData, "a bad image in a file is kData");
     return;
   }
   require(equal(*from_bytes, *from_file), "memory and file say the same");

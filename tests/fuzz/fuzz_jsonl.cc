@@ -24,7 +24,7 @@ void check_file_name(const std::string& id) {
 }
 
 void check_sample(const Sample& sample) {
-  require(!sample.image_path.empty(), "a sample has a picture");
+  require(!sample.image_path.empty(), "a sample has an image");
   require(sample.image_path.find('\0') == std::string::npos, "a path holds no NUL");
   require(!sample.image_id.empty(), "a sample has an id");
   if (sample.declared_size) {

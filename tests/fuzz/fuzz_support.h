@@ -34,9 +34,9 @@ inline std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-inline void require_box(const BoundingBox& box, const PictureSize& picture) {
-  require(0 <= box.x1 && box.x1 < box.x2 && box.x2 <= picture.width, "0 <= x1 < x2 <= width");
-  require(0 <= box.y1 && box.y1 < box.y2 && box.y2 <= picture.height, "0 <= y1 < y2 <= height");
+inline void require_box(const BoundingBox& box, const ImageSize& image) {
+  require(0 <= box.x1 && box.x1 < box.x2 && box.x2 <= image.width, "0 <= x1 < x2 <= width");
+  require(0 <= box.y1 && box.y1 < box.y2 && box.y2 <= image.height, "0 <= y1 < y2 <= height");
 }
 
 inline void require_score(double score) {

@@ -180,9 +180,9 @@ def vp8x(flags):
 
 
 def gif(frames):
-    picture = b",\0\0\0\0" + u16(40, False) + u16(30, False) + b"\0\x02\x02\x44\x01\0"
+    image = b",\0\0\0\0" + u16(40, False) + u16(30, False) + b"\0\x02\x02\x44\x01\0"
     return (b"GIF89a" + u16(40, False) + u16(30, False) + b"\x80\0\0" + bytes(6) +
-            b"!\xf9\x04\0\0\0\0\0" + picture * frames + b";")
+            b"!\xf9\x04\0\0\0\0\0" + image * frames + b";")
 
 
 def bmp():
@@ -237,7 +237,7 @@ def write(target, seeds, prefix=b""):
 
 
 def main():
-    # The first byte chooses setting and picture; "0" and "\xb0" are two of them.
+    # The first byte chooses setting and image; "0" and "\xb0" are two of them.
     write("grounding_answer", {name: "0" + text for name, text in GROUNDING.items()})
     write("grounding_answer", {name + "_own_labels": b"\xb0" + text.encode("utf-8")
                                for name, text in GROUNDING.items()})

@@ -69,11 +69,11 @@ def test_an_endpoint_that_is_not_there(scenes, spec, tmp_path):
     assert "http://127.0.0.1:9/v1/models does not answer" in done.stderr
 
 
-def test_pictures_that_cannot_be_read(teacher, scenes, spec, tmp_path):
+def test_images_that_cannot_be_read(teacher, scenes, spec, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(scenes, data)
     (data / "images" / "scene_0000.png").unlink()
-    (data / "images" / "scene_0001.webp").write_bytes(b"no picture")
+    (data / "images" / "scene_0001.webp").write_bytes(b"no image")
     arguments = overrides(tmp_path / "out", data, teacher.url)
     done = dry_run(spec, arguments)
     assert done.returncode == 0, done.stderr
@@ -114,7 +114,7 @@ def test_a_results_dir_that_cannot_be_written(teacher, scenes, spec, tmp_path):
     assert f"cannot write in {tmp_path / 'file'}: Not a directory" in done.stderr
 
 
-def test_a_record_without_request_fails_over_its_picture_too(teacher, spec, tmp_path):
+def test_a_record_without_request_fails_over_its_image_too(teacher, spec, tmp_path):
     (tmp_path / "captions.jsonl").write_text('{"image_path": "gone.png", "caption": ""}\n')
     arguments = overrides(tmp_path / "out", tmp_path, teacher.url)
     done = dry_run(spec, arguments)
@@ -124,7 +124,7 @@ def test_a_record_without_request_fails_over_its_picture_too(teacher, spec, tmp_
     assert teacher.requests == 0
 
 
-def test_what_is_finished_needs_its_picture_no_more(teacher, scenes, spec, tmp_path):
+def test_what_is_finished_needs_its_image_no_more(teacher, scenes, spec, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(scenes, data)
     arguments = overrides(tmp_path / "out", data, teacher.url)

@@ -56,13 +56,13 @@ def test_refused_key_is_not_printed(backend, spec, scenes, start_teacher, tmp_pa
     assert summary(tmp_path / "o")["status"] == "failed"
 
 
-def test_corrupt_pictures_and_lines(spec, teacher, scenes, tmp_path):
+def test_corrupt_images_and_lines(spec, teacher, scenes, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     whole = (scenes / "images").glob("*.jpg").__next__().read_bytes()
     (data / "whole.jpg").write_bytes(whole)
     (data / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    (data / "text.jpg").write_text("no picture")
+    (data / "text.jpg").write_text("no image")
     lines = [{"image_path": "whole.jpg", "caption": "A red circle."},
              {"image_path": "cut.jpg", "caption": "A red circle."},
              {"image_path": "text.jpg", "caption": "A red circle."},

@@ -1,4 +1,4 @@
-"""The program as `cmake --install` lays it out, with and without the module that decodes pictures."""
+"""The program as `cmake --install` lays it out, with and without the module that decodes images."""
 
 import subprocess
 
@@ -27,7 +27,7 @@ def loads_opencv(program):
     return "opencv" in subprocess.run(["ldd", program], capture_output=True, text=True).stdout
 
 
-def test_pictures_are_decoded_by_the_module(installed, spec, scenes, teacher, tmp_path):
+def test_images_are_decoded_by_the_module(installed, spec, scenes, teacher, tmp_path):
     assert not loads_opencv(installed / "bin/auto-label-image-grounding")
     results = tmp_path / "results"
     done = label(installed, spec, *overrides(results, scenes, teacher.url, vlm__max_image_side=300))
@@ -35,13 +35,13 @@ def test_pictures_are_decoded_by_the_module(installed, spec, scenes, teacher, tm
     assert summary(results)["records"]["failed"] == 0
 
 
-# No picture is silently sent as it is, and no record asked without its picture.
+# No image is silently sent as it is, and no record asked without its image.
 def test_a_missing_module_ends_the_run(installed, spec, scenes, teacher, tmp_path):
     (installed / "lib/auto_label_image_grounding/alig_image_change.so").unlink()
     results = tmp_path / "results"
     done = label(installed, spec, *overrides(results, scenes, teacher.url, vlm__max_image_side=300,
                                              data__on_missing_image="text_only"))
     assert done.returncode != 0
-    assert "pictures cannot be decoded: alig_image_change.so" in done.stderr
+    assert "images cannot be decoded: alig_image_change.so" in done.stderr
     assert "Install the program again" in done.stderr
     assert teacher.requests == 0

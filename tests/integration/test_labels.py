@@ -39,7 +39,7 @@ def test_the_table_of_families_names_a_program_that_was_not_built():
     assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
-def test_pictures_in_a_refused_format_are_transcoded(start_teacher, scenes, spec, tmp_path):
+def test_images_in_a_refused_format_are_transcoded(start_teacher, scenes, spec, tmp_path):
     teacher = start_teacher("--refuse", "image/webp")
     results = tmp_path / "out"
     done = run(spec, overrides(results, scenes, teacher.url, workflow__max_workers=8))
@@ -74,7 +74,7 @@ def test_a_wrong_convention_is_doubted(start_teacher, scenes, spec, tmp_path):
     assert score(results, scenes / "truth.jsonl")["mean_iou"] >= 0.98
 
 
-def test_boxes_of_downscaled_pictures(teacher, scenes, spec, tmp_path):
+def test_boxes_of_downscaled_images(teacher, scenes, spec, tmp_path):
     results = tmp_path / "out"
     done = run(spec, overrides(results, scenes, teacher.url, vlm__max_image_side=400,
                                workflow__max_workers=8))

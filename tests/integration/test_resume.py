@@ -93,9 +93,9 @@ def test_steps_run_separately_write_the_same_bytes(teacher, scenes, spec, tmp_pa
 def test_what_failed_in_an_edited_step_0_is_labelled_apart(teacher, scenes, spec, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(scenes, data)
-    picture = data / "images" / "scene_0000.png"
-    whole = picture.read_bytes()
-    picture.write_bytes(b"")
+    image = data / "images" / "scene_0000.png"
+    whole = image.read_bytes()
+    image.write_bytes(b"")
     results = tmp_path / "out"
     arguments = overrides(results, data, teacher.url)
     assert run(spec, [*arguments, "image_grounding.workflow.steps=[0]"]).returncode == 0
@@ -103,7 +103,7 @@ def test_what_failed_in_an_edited_step_0_is_labelled_apart(teacher, scenes, spec
     edited.write_text(edited.read_text().replace('"noun_chunk": "', '"noun_chunk": "my ', 1))
     alone = run(spec, [*arguments, "image_grounding.workflow.steps=[1]"])
     assert alone.returncode == 0 and "in another results_dir" in alone.stderr
-    picture.write_bytes(whole)
+    image.write_bytes(whole)
     found = subprocess.run(["grep", '"error": {"step": "0"', results / "annotations.jsonl"],
                            capture_output=True, text=True, check=True).stdout
     apart = tmp_path / "apart"
@@ -172,13 +172,13 @@ def lines_edited(lines, edit):
 def test_a_corrected_result_of_the_stock_pipeline(teacher, scenes, spec, tmp_path, edit):
     data = tmp_path / "data"
     shutil.copytree(scenes, data)
-    # One caption of each picture: the stock pipeline keeps one checkpoint of equal ids.
+    # One caption of each image: the stock pipeline keeps one checkpoint of equal ids.
     seen, kept = set(), []
     for line in (data / "captions.jsonl").read_text().splitlines():
-        picture = json.loads(line)["image_path"].rpartition("/")[2]
-        if picture not in seen and len(kept) < 6:
+        image = json.loads(line)["image_path"].rpartition("/")[2]
+        if image not in seen and len(kept) < 6:
             kept.append(line)
-        seen.add(picture)
+        seen.add(image)
     (data / "captions.jsonl").write_text("\n".join(kept) + "\n")
     results = tmp_path / "out"
     first = overrides(results, data, teacher.url, workflow__steps="[0]")

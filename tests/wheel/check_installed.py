@@ -1,10 +1,10 @@
 """Runs in a bare root with the wheel and nothing else of ours installed; the standard library alone.
 
-    check_installed.py http FOLDER       doctor, shared libraries, one picture of each format
-    check_installed.py trusted FOLDER    the same pictures over HTTPS, by the program and by Python
+    check_installed.py http FOLDER       doctor, shared libraries, one image of each format
+    check_installed.py trusted FOLDER    the same images over HTTPS, by the program and by Python
     check_installed.py untrusted FOLDER  must be refused before a byte of a request is sent
 
-FOLDER has pictures/ and a server's certificate.pem and key.pem. tools/test_wheel.sh calls it.
+FOLDER has images/ and a server's certificate.pem and key.pem. tools/test_wheel.sh calls it.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pathlib import Path
 import faulty_endpoint
 from faulty_endpoint import FaultyEndpoint, read_question
 
-SIDE = 64  # smaller than every picture: each is decoded, resampled and encoded again
+SIDE = 64  # smaller than every image: each is decoded, resampled and encoded again
 PROGRAM = str(Path(sys.executable).parent / "auto-label-image-grounding")
 # glibc's, and the unwinder that every distribution has with it.
 SYSTEM = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so",
@@ -30,14 +30,14 @@ SYSTEM = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libdl.so", "librt.so"
 sent: list[bytes] = []
 
 
-def keep_picture(request, body: bytes) -> None:
+def keep_image(request, body: bytes) -> None:
     read_question(request, body)
     for part in json.loads(body)["messages"][0]["content"]:
         if part["type"] == "image_url":
             sent.append(base64.b64decode(part["image_url"]["url"].partition(",")[2]))
 
 
-faulty_endpoint.read_question = keep_picture
+faulty_endpoint.read_question = keep_image
 
 
 def expect(condition: object, what: str) -> None:
@@ -45,14 +45,14 @@ def expect(condition: object, what: str) -> None:
         sys.exit(f"check: FAILED: {what}")
 
 
-def size_of(picture: bytes) -> tuple[int, int]:
+def size_of(image: bytes) -> tuple[int, int]:
     """Width and height of a JPEG or PNG."""
-    if picture.startswith(b"\x89PNG"):
-        return struct.unpack(">II", picture[16:24])
+    if image.startswith(b"\x89PNG"):
+        return struct.unpack(">II", image[16:24])
     at = 2
-    while picture[at + 1] not in (0xC0, 0xC1, 0xC2):
-        at += 2 + struct.unpack(">H", picture[at + 2:at + 4])[0]
-    height, width = struct.unpack(">HH", picture[at + 5:at + 9])
+    while image[at + 1] not in (0xC0, 0xC1, 0xC2):
+        at += 2 + struct.unpack(">H", image[at + 2:at + 4])[0]
+    height, width = struct.unpack(">HH", image[at + 5:at + 9])
     return width, height
 
 
@@ -75,7 +75,7 @@ def settings(folder: Path, results: Path, url: str) -> dict:
                     "max_retries": 0,
                     "openai": {"base_url": url + "/v1", "model_name": "stand-in"}},
             "data": {"input_jsonl": str(folder / "captions.jsonl"),
-                     "image_root": str(folder / "pictures")}}
+                     "image_root": str(folder / "images")}}
 
 
 def flat(tree: dict, prefix: str = "image_grounding") -> list[str]:
@@ -91,22 +91,22 @@ def run_program(folder: Path, results: Path, url: str) -> subprocess.CompletedPr
 
 
 def check_labels(folder: Path, results: Path, how: str) -> None:
-    pictures = sorted((folder / "pictures").iterdir())
+    images = sorted((folder / "images").iterdir())
     records = [json.loads(line) for line in (results / "annotations.jsonl").read_text().splitlines()]
-    expect(len(records) == len(pictures), f"{len(records)} records")
+    expect(len(records) == len(images), f"{len(records)} records")
     for record in records:
         boxes = [i["bbox"] for e in record["expressions"] for i in e["instances"]]
         expect("error" not in record and boxes, f"{record}")
-    sizes = [size_of(picture) for picture in sent]
-    expect(len(sizes) >= len(pictures) and all(max(size) == SIDE for size in sizes),
-           f"sent pictures of {sizes}")
+    sizes = [size_of(image) for image in sent]
+    expect(len(sizes) >= len(images) and all(max(size) == SIDE for size in sizes),
+           f"sent images of {sizes}")
     sent.clear()
-    print(f"check: {how}: {' '.join(p.suffix[1:] for p in pictures)}")
+    print(f"check: {how}: {' '.join(p.suffix[1:] for p in images)}")
 
 
 def main() -> None:
     mode, folder = sys.argv[1], Path(sys.argv[2])
-    names = sorted(path.name for path in (folder / "pictures").iterdir())
+    names = sorted(path.name for path in (folder / "images").iterdir())
     (folder / "captions.jsonl").write_text("".join(
         json.dumps({"image_path": name, "caption": "A ball and a box."}) + "\n" for name in names))
     context = None

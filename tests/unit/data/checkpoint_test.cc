@@ -10,7 +10,7 @@ const CheckpointHeader kHeader{"f00d", "some-model", "root/a.jpg", "A cat on 猫
 ExtractionResult extraction() {
   return {"A cat.",
           {{"A cat", CharSpan{0, 5}, "cat"}, {"unseen", std::nullopt, ""}},
-          PictureSize{4, 3}};
+          ImageSize{4, 3}};
 }
 
 TEST(CheckpointTest, ExtractionGoesThereAndBack) {
@@ -20,7 +20,7 @@ TEST(CheckpointTest, ExtractionGoesThereAndBack) {
   EXPECT_EQ(back->header.model, kHeader.model);
   EXPECT_EQ(back->header.caption, kHeader.caption);
   EXPECT_EQ(back->result.cleaned_caption, "A cat.");
-  EXPECT_EQ(back->result.size, (PictureSize{4, 3}));
+  EXPECT_EQ(back->result.size, (ImageSize{4, 3}));
   ASSERT_EQ(back->result.expressions.size(), 2u);
   EXPECT_EQ(back->result.expressions[0].char_span, (CharSpan{0, 5}));
   EXPECT_EQ(back->result.expressions[0].noun_chunk, "cat");
@@ -29,7 +29,7 @@ TEST(CheckpointTest, ExtractionGoesThereAndBack) {
 
 TEST(CheckpointTest, GroundingGoesThereAndBack) {
   const GroundingResult result{
-      {{{{1, 2, 3, 3}, 0.9512}, {{0, 0, 4, 3}, 1.0}}, {}}, PictureSize{4, 3}, 5'000'000'000};
+      {{{{1, 2, 3, 3}, 0.9512}, {{0, 0, 4, 3}, 1.0}}, {}}, ImageSize{4, 3}, 5'000'000'000};
   const auto back = decode_grounding_checkpoint(encode_checkpoint(kHeader, {"A cat", "x"}, result));
   ASSERT_TRUE(back) << back.error().message;
   ASSERT_EQ(back->result.instances.size(), 2u);
@@ -37,9 +37,9 @@ TEST(CheckpointTest, GroundingGoesThereAndBack) {
   EXPECT_EQ(back->result.instances[0][0].bbox, (BoundingBox{1, 2, 3, 3}));
   EXPECT_EQ(back->result.instances[0][0].score, 0.9512);
   EXPECT_TRUE(back->result.instances[1].empty());
-  EXPECT_EQ(back->result.picture_bytes, 5'000'000'000U);
+  EXPECT_EQ(back->result.image_bytes, 5'000'000'000U);
   EXPECT_FALSE(back->result.text_only);
-  const GroundingResult guessed{{}, PictureSize{4, 3}, 0, true};
+  const GroundingResult guessed{{}, ImageSize{4, 3}, 0, true};
   EXPECT_TRUE(
       decode_grounding_checkpoint(encode_checkpoint(kHeader, {}, guessed))->result.text_only);
 }

@@ -18,7 +18,7 @@ class ImageCodecFormats : public ImageCodecTest {};
 // ---- formats ----
 
 TEST_F(ImageCodecFormats, StoresLossySourcesAsJpegAndOthersAsPng) {
-  const cv::Mat picture = asymmetric_picture();
+  const cv::Mat image = asymmetric_image();
   struct Row {
     const char* name;
     std::string bytes;
@@ -27,38 +27,38 @@ TEST_F(ImageCodecFormats, StoresLossySourcesAsJpegAndOthersAsPng) {
     double tolerance;
   };
   const Row rows[] = {
-      {"bmp", encoded(picture, ".bmp"), kWebFormats, kPng, 0},
-      {"tiff", encoded(picture, ".tiff"), kWebFormats, kPng, 0},
-      {"bmp for jpeg", encoded(picture, ".bmp"), {kJpeg}, kJpeg, 4},
-      {"bmp for webp", encoded(picture, ".bmp"), {kWebp}, kWebp, 4},
-      {"png for jpeg", encoded(picture, ".png"), {kJpeg}, kJpeg, 4},
+      {"bmp", encoded(image, ".bmp"), kWebFormats, kPng, 0},
+      {"tiff", encoded(image, ".tiff"), kWebFormats, kPng, 0},
+      {"bmp for jpeg", encoded(image, ".bmp"), {kJpeg}, kJpeg, 4},
+      {"bmp for webp", encoded(image, ".bmp"), {kWebp}, kWebp, 4},
+      {"png for jpeg", encoded(image, ".png"), {kJpeg}, kJpeg, 4},
       {"lossy webp",
-       encoded(picture, ".webp", {cv::IMWRITE_WEBP_QUALITY, 98}),
+       encoded(image, ".webp", {cv::IMWRITE_WEBP_QUALITY, 98}),
        {kJpeg, kPng},
        kJpeg,
        6},
       {"lossless webp",
-       encoded(picture, ".webp", {cv::IMWRITE_WEBP_QUALITY, 101}),
+       encoded(image, ".webp", {cv::IMWRITE_WEBP_QUALITY, 101}),
        {kJpeg, kPng},
        kPng,
        0},
-      {"jpeg for png", encoded(picture, ".jpg", {cv::IMWRITE_JPEG_QUALITY, 98}), {kPng}, kPng, 4},
+      {"jpeg for png", encoded(image, ".jpg", {cv::IMWRITE_JPEG_QUALITY, 98}), {kPng}, kPng, 4},
   };
   for (const Row& row : rows) {
     SCOPED_TRACE(row.name);
     const Outcome outcome = change(row.bytes, {{}, row.accepted, 0});
     EXPECT_EQ(outcome.sent.format, row.expected);
-    EXPECT_LE(mean_difference(outcome.pixels, picture), row.tolerance);
+    EXPECT_LE(mean_difference(outcome.pixels, image), row.tolerance);
   }
 }
 
-TEST_F(ImageCodecFormats, StoresALargeLosslessPictureAsJpeg) {
-  const std::string bmp = encoded(smooth_picture(2400, 1800), ".bmp");
+TEST_F(ImageCodecFormats, StoresALargeLosslessImageAsJpeg) {
+  const std::string bmp = encoded(smooth_image(2400, 1800), ".bmp");
   EXPECT_EQ(change(bmp, {{}, kWebFormats, 0}).sent.format, kJpeg);
 }
 
 TEST_F(ImageCodecFormats, FailsWhereTheEndpointTakesNothingThatCanBeWritten) {
-  const auto sent = prepare(encoded(asymmetric_picture(), ".bmp"), {{}, {kGif}, 0});
+  const auto sent = prepare(encoded(asymmetric_image(), ".bmp"), {{}, {kGif}, 0});
   ASSERT_FALSE(sent);
   EXPECT_THAT(sent.error().message, HasSubstr("a format that the endpoint takes"));
 }
@@ -78,12 +78,12 @@ TEST_F(ImageCodecFormats, ScalesSixteenBitsToEight) {
 }
 
 TEST_F(ImageCodecFormats, RefusesFloatingPointSamples) {
-  const cv::Mat picture(8, 8, CV_32FC1, cv::Scalar(0.5));
+  const cv::Mat image(8, 8, CV_32FC1, cv::Scalar(0.5));
   const auto sent =
-      prepare(encoded(picture, ".tiff", {cv::IMWRITE_TIFF_COMPRESSION, 1}), {{}, kWebFormats, 0});
+      prepare(encoded(image, ".tiff", {cv::IMWRITE_TIFF_COMPRESSION, 1}), {{}, kWebFormats, 0});
   ASSERT_FALSE(sent);
   EXPECT_EQ(sent.error().kind, ErrorKind::kData);
-  EXPECT_THAT(sent.error().message, AllOf(HasSubstr("picture.bin"), HasSubstr("8 or 16 bits")));
+  EXPECT_THAT(sent.error().message, AllOf(HasSubstr("image.bin"), HasSubstr("8 or 16 bits")));
 }
 
 // 8 x 8 pixels of pure red as an Adobe CMYK JPEG (inverted samples).
@@ -109,7 +109,7 @@ TEST_F(ImageCodecFormats, TurnsCmykIntoRgb) {
 }
 
 TEST_F(ImageCodecFormats, IgnoresTheUnusedFourthByteOfABmpPixel) {
-  std::string bmp = bmp_header_picture({16, 16}, 32);
+  std::string bmp = bmp_header_image({16, 16}, 32);
   for (std::size_t at = 54 + 3; at < bmp.size(); at += 4) bmp[at] = '\0';
   const Outcome outcome = change(bmp, {{}, kWebFormats, 0});
   const cv::Mat expected(16, 16, CV_8UC3, cv::Scalar::all('x'));
@@ -119,7 +119,7 @@ TEST_F(ImageCodecFormats, IgnoresTheUnusedFourthByteOfABmpPixel) {
 // ---- transparency ----
 
 // Left half opaque green, right half fully transparent with a hidden red.
-cv::Mat half_transparent_picture() {
+cv::Mat half_transparent_image() {
   cv::Mat out(64, 64, CV_8UC4, cv::Scalar(0, 200, 0, 255));
   out.colRange(32, 64).setTo(cv::Scalar(0, 0, 255, 0));
   return out;
@@ -127,7 +127,7 @@ cv::Mat half_transparent_picture() {
 
 TEST_F(ImageCodecFormats, KeepsTransparencyWhereTheFormatHasIt) {
   const Outcome outcome =
-      change(encoded(half_transparent_picture(), ".png"), {ImageSize{21, 21}, kWebFormats, 0});
+      change(encoded(half_transparent_image(), ".png"), {ImageSize{21, 21}, kWebFormats, 0});
   ASSERT_EQ(outcome.sent.format, kPng);
   ASSERT_EQ(outcome.pixels.type(), CV_8UC4);
   EXPECT_EQ(outcome.pixels.at<cv::Vec4b>(10, 2), cv::Vec4b(0, 200, 0, 255));
@@ -143,7 +143,7 @@ TEST_F(ImageCodecFormats, PutsTransparencyOnWhiteForAJpeg) {
   expected.colRange(32, 64).setTo(cv::Scalar::all(255));
   for (const char* extension : {".png", ".tiff"}) {
     const Outcome outcome =
-        change(encoded(half_transparent_picture(), extension), {{}, {kJpeg}, 0});
+        change(encoded(half_transparent_image(), extension), {{}, {kJpeg}, 0});
     EXPECT_LT(mean_difference(outcome.pixels, expected), 2) << extension;
   }
 }
@@ -161,8 +161,8 @@ TEST_F(ImageCodecFormats, KeepsTheColourOfHalfTransparentTiffPixels) {
 }
 
 TEST_F(ImageCodecFormats, DropsAnAlphaChannelThatHidesNothing) {
-  const cv::Mat picture(32, 32, CV_8UC4, cv::Scalar(10, 20, 30, 255));
-  EXPECT_EQ(change(encoded(picture, ".png"), {ImageSize{16, 16}, {}, 0}).pixels.channels(), 3);
+  const cv::Mat image(32, 32, CV_8UC4, cv::Scalar(10, 20, 30, 255));
+  EXPECT_EQ(change(encoded(image, ".png"), {ImageSize{16, 16}, {}, 0}).pixels.channels(), 3);
 }
 
 // ---- animations and GIF ----
@@ -187,13 +187,13 @@ std::string animated_webp(const cv::Mat& first, cv::Point place, cv::Size canvas
 }
 
 TEST_F(ImageCodecFormats, TakesTheFirstFrameOfAnAnimatedWebp) {
-  const cv::Mat first = asymmetric_picture();
+  const cv::Mat first = asymmetric_image();
   const Outcome outcome = change(animated_webp(first, {0, 0}, first.size()), {{}, kWebFormats, 0});
   EXPECT_EQ(mean_difference(outcome.pixels, first), 0);
 }
 
 TEST_F(ImageCodecFormats, PutsASmallFirstFrameInItsPlaceOnTheCanvas) {
-  const cv::Mat first = asymmetric_picture(16, 12);
+  const cv::Mat first = asymmetric_image(16, 12);
   const Outcome outcome = change(animated_webp(first, {10, 6}, {40, 30}), {{}, {kPng}, 0});
   cv::Mat expected(30, 40, CV_8UC4, cv::Scalar::all(0));
   cv::Mat opaque;
@@ -204,7 +204,7 @@ TEST_F(ImageCodecFormats, PutsASmallFirstFrameInItsPlaceOnTheCanvas) {
 
 TEST_F(ImageCodecFormats, RefusesAFrameBeyondTheCanvas) {
   const auto sent =
-      prepare(animated_webp(asymmetric_picture(), {4, 0}, asymmetric_picture().size()), {});
+      prepare(animated_webp(asymmetric_image(), {4, 0}, asymmetric_image().size()), {});
   ASSERT_FALSE(sent);
   EXPECT_THAT(sent.error().message, HasSubstr("outside the canvas"));
 }
@@ -248,7 +248,7 @@ std::vector<int> striped_rows(const std::vector<int>& order, int width) {
   return out;
 }
 
-cv::Mat striped_picture(int width, int height) {
+cv::Mat striped_image(int width, int height) {
   const cv::Vec3b colours[] = {{0, 0, 0}, {0, 0, 255}, {0, 255, 0}, {255, 0, 0}};
   cv::Mat out(height, width, CV_8UC3);
   for (int row = 0; row < height; ++row) out.row(row).setTo(cv::Scalar(colours[row % 4]));
@@ -258,13 +258,13 @@ cv::Mat striped_picture(int width, int height) {
 TEST_F(ImageCodecFormats, ReadsAGif) {
   const auto indices = striped_rows({0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, 12);
   const Outcome outcome = change(gif_of(indices, 12, 10, 0, ""), {{}, kWebFormats, 0});
-  EXPECT_EQ(mean_difference(outcome.pixels, striped_picture(12, 10)), 0);
+  EXPECT_EQ(mean_difference(outcome.pixels, striped_image(12, 10)), 0);
 }
 
 TEST_F(ImageCodecFormats, ReadsAnInterlacedGif) {
   const auto indices = striped_rows({0, 8, 4, 2, 6, 1, 3, 5, 7, 9}, 12);
   const Outcome outcome = change(gif_of(indices, 12, 10, 0x40, ""), {{}, kWebFormats, 0});
-  EXPECT_EQ(mean_difference(outcome.pixels, striped_picture(12, 10)), 0);
+  EXPECT_EQ(mean_difference(outcome.pixels, striped_image(12, 10)), 0);
 }
 
 TEST_F(ImageCodecFormats, ReadsATransparentGif) {
@@ -283,13 +283,13 @@ TEST_F(ImageCodecFormats, RefusesADamagedGif) {
   EXPECT_THAT(sent.error().message, HasSubstr("damaged"));
 }
 
-// Whatever the damage: an error or a picture of the asked size, never an exception.
+// Whatever the damage: an error or an image of the asked size, never an exception.
 TEST_F(ImageCodecFormats, SurvivesDamagedBytes) {
   std::mt19937 random(99);
-  const cv::Mat picture = asymmetric_picture();
-  const std::string originals[] = {encoded(picture, ".webp"), encoded(picture, ".tiff"),
-                                   encoded(picture, ".bmp"),
-                                   animated_webp(picture, {0, 0}, picture.size()),
+  const cv::Mat image = asymmetric_image();
+  const std::string originals[] = {encoded(image, ".webp"), encoded(image, ".tiff"),
+                                   encoded(image, ".bmp"),
+                                   animated_webp(image, {0, 0}, image.size()),
                                    gif_of(striped_rows({0, 1, 2, 3}, 4), 4, 4, 0, "")};
   int refused = 0;
   ::testing::internal::CaptureStderr();  // the libraries below OpenCV may print

@@ -70,13 +70,13 @@ TEST(ImageCodecDecision, RefusesASizeWithoutArea) {
 // ---- orientation ----
 
 // What a camera held in that way stores: written as a table of places so that it shares nothing
-// with the code under test. EXIF 2.32: row 0 and column 0 of the stored picture are the upright
+// with the code under test. EXIF 2.32: row 0 and column 0 of the stored image are the upright
 // one's (1) top, left (2) top, right (3) bottom, right (4) bottom, left (5) left, top (6) right,
 // top (7) right, bottom (8) left, bottom.
 cv::Mat as_stored(const cv::Mat& upright, int orientation) {
   const int w = upright.cols - 1;
   const int h = upright.rows - 1;
-  using Place = std::function<cv::Point(int row, int column)>;  // in the upright picture
+  using Place = std::function<cv::Point(int row, int column)>;  // in the upright image
   const std::array<Place, 8> places{
       [](int r, int c) { return cv::Point(c, r); },
       [w](int r, int c) { return cv::Point(w - c, r); },
@@ -123,7 +123,7 @@ const OrientedFormat kOrientedFormats[] = {
      0.0},
     {"tiff",
      [](const cv::Mat& stored, int orientation) {
-       std::string grey = tiff_header_picture({stored.cols, stored.rows, orientation});
+       std::string grey = tiff_header_image({stored.cols, stored.rows, orientation});
        cv::Mat plane;
        cv::cvtColor(stored, plane, cv::COLOR_BGR2GRAY);
        const std::size_t size = plane.total();
@@ -133,7 +133,7 @@ const OrientedFormat kOrientedFormats[] = {
 };
 
 TEST_F(ImageCodec, TurnsEveryOrientationUprightInEveryFormat) {
-  const cv::Mat upright = asymmetric_picture();
+  const cv::Mat upright = asymmetric_image();
   for (const OrientedFormat& format : kOrientedFormats) {
     for (int orientation = 2; orientation <= 8; ++orientation) {
       SCOPED_TRACE(format.name + std::string(", orientation ") + std::to_string(orientation));
@@ -149,7 +149,7 @@ TEST_F(ImageCodec, TurnsEveryOrientationUprightInEveryFormat) {
 }
 
 TEST_F(ImageCodec, TurnsAndResizesTogether) {
-  const cv::Mat upright = asymmetric_picture(256, 192);  // large enough to shrink on load
+  const cv::Mat upright = asymmetric_image(256, 192);  // large enough to shrink on load
   cv::Mat expected;
   cv::resize(upright, expected, {48, 32}, 0, 0, cv::INTER_AREA);
   for (const OrientedFormat& format : kOrientedFormats) {
@@ -169,7 +169,7 @@ TEST_F(ImageCodec, TurnsAndResizesTogether) {
 // ---- size ----
 
 TEST_F(ImageCodec, SendsExactlyTheSizeThatWasAsked) {
-  const std::string jpeg = encoded(smooth_picture(640, 480), ".jpg");
+  const std::string jpeg = encoded(smooth_image(640, 480), ".jpg");
   for (const ImageSize size : {ImageSize{640, 448}, ImageSize{644, 476}, ImageSize{80, 60},
                                ImageSize{1, 1}, ImageSize{33, 479}, ImageSize{28, 504}}) {
     SCOPED_TRACE(std::to_string(size.width) + "x" + std::to_string(size.height));
@@ -177,11 +177,11 @@ TEST_F(ImageCodec, SendsExactlyTheSizeThatWasAsked) {
   }
 }
 
-// The decoder's own downscaling must not shift the picture against a full decode.
-TEST_F(ImageCodec, DownscalesWhatItLoadsSmallerAsItWouldTheFullPicture) {
+// The decoder's own downscaling must not shift the image against a full decode.
+TEST_F(ImageCodec, DownscalesWhatItLoadsSmallerAsItWouldTheFullImage) {
   for (const cv::Size full : {cv::Size(1600, 1200), cv::Size(1601, 1203), cv::Size(1604, 1202)}) {
     const std::string jpeg =
-        encoded(smooth_picture(full.width, full.height), ".jpg", {cv::IMWRITE_JPEG_QUALITY, 98});
+        encoded(smooth_image(full.width, full.height), ".jpg", {cv::IMWRITE_JPEG_QUALITY, 98});
     const std::vector<unsigned char> raw(jpeg.begin(), jpeg.end());
     for (const cv::Size target : {cv::Size(190, 140), cv::Size(400, 300), cv::Size(700, 500)}) {
       cv::Mat expected;
@@ -195,17 +195,17 @@ TEST_F(ImageCodec, DownscalesWhatItLoadsSmallerAsItWouldTheFullPicture) {
 // ---- limit in bytes ----
 
 TEST_F(ImageCodec, StoresAgainBeforeItDownscales) {
-  const cv::Mat picture = smooth_picture(400, 300);
-  const std::string png = encoded(picture, ".png");
+  const cv::Mat image = smooth_image(400, 300);
+  const std::string png = encoded(image, ".png");
   const Outcome outcome = change(png, {{}, kWebFormats, png.size() / 2});
   EXPECT_EQ(outcome.sent.format, kJpeg);
   EXPECT_EQ(outcome.sent.size, (ImageSize{400, 300}));
   EXPECT_FALSE(outcome.sent.downscaled_for_limit);
-  EXPECT_LT(mean_difference(outcome.pixels, picture), 2);
+  EXPECT_LT(mean_difference(outcome.pixels, image), 2);
 }
 
 TEST_F(ImageCodec, DownscalesUntilItFits) {
-  const std::string jpeg = encoded(noise_picture(400, 300), ".jpg");
+  const std::string jpeg = encoded(noise_image(400, 300), ".jpg");
   for (const std::uint64_t limit : {jpeg.size() - 1, jpeg.size() / 3, jpeg.size() / 40}) {
     const Outcome outcome = change(jpeg, {{}, kWebFormats, limit});
     ASSERT_NE(outcome.sent.bytes, nullptr);
@@ -218,14 +218,14 @@ TEST_F(ImageCodec, DownscalesUntilItFits) {
 }
 
 TEST_F(ImageCodec, ReportsThatTheLimitOverruledTheSize) {
-  const std::string jpeg = encoded(noise_picture(400, 300), ".jpg");
+  const std::string jpeg = encoded(noise_image(400, 300), ".jpg");
   const Outcome outcome = change(jpeg, {ImageSize{308, 224}, kWebFormats, 5000});
   EXPECT_TRUE(outcome.sent.downscaled_for_limit);
   EXPECT_LT(outcome.sent.size.width, 308);
 }
 
 TEST_F(ImageCodec, GivesUpBelowAUsefulSize) {
-  const auto sent = prepare(encoded(noise_picture(200, 200), ".jpg"), {{}, kWebFormats, 100});
+  const auto sent = prepare(encoded(noise_image(200, 200), ".jpg"), {{}, kWebFormats, 100});
   ASSERT_FALSE(sent);
   EXPECT_EQ(sent.error().kind, ErrorKind::kData);
   EXPECT_THAT(sent.error().message, HasSubstr("100 bytes"));
@@ -234,19 +234,19 @@ TEST_F(ImageCodec, GivesUpBelowAUsefulSize) {
 // ---- damage ----
 
 TEST_F(ImageCodec, ReportsAWrongChecksumAndPrintsNothing) {
-  std::string png = encoded(smooth_picture(64, 64), ".png");
+  std::string png = encoded(smooth_image(64, 64), ".png");
   png[png.size() / 2] = static_cast<char>(~png[png.size() / 2]);
   ::testing::internal::CaptureStderr();
   const auto sent = prepare(png, {ImageSize{32, 32}, {}, 0});
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
   ASSERT_FALSE(sent);
   EXPECT_EQ(sent.error().kind, ErrorKind::kData);
-  EXPECT_THAT(sent.error().message, AllOf(HasSubstr("picture.bin"), HasSubstr("IDAT")));
+  EXPECT_THAT(sent.error().message, AllOf(HasSubstr("image.bin"), HasSubstr("IDAT")));
 }
 
 TEST_F(ImageCodec, PrintsNothingAboutADoubtfulColourProfile) {
   const std::string png =
-      png_with(encoded(asymmetric_picture(), ".png"), png_chunk("iCCP", "not a profile"));
+      png_with(encoded(asymmetric_image(), ".png"), png_chunk("iCCP", "not a profile"));
   ::testing::internal::CaptureStderr();
   const Outcome outcome = change(png, {ImageSize{32, 24}, {}, 0});
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
@@ -254,16 +254,16 @@ TEST_F(ImageCodec, PrintsNothingAboutADoubtfulColourProfile) {
 }
 
 TEST_F(ImageCodec, NoticesThatTheFileWasReplaced) {
-  const auto path = folder_.write("a.png", encoded(asymmetric_picture(64, 48), ".png"));
+  const auto path = folder_.write("a.png", encoded(asymmetric_image(64, 48), ".png"));
   const auto info = read_image_info(path);
-  folder_.write("a.png", encoded(asymmetric_picture(48, 64), ".png"));
+  folder_.write("a.png", encoded(asymmetric_image(48, 64), ".png"));
   const auto sent = prepare_image(path, *info, {ImageSize{32, 32}, {}, 0});
   ASSERT_FALSE(sent);
   EXPECT_THAT(sent.error().message, HasSubstr("was it replaced"));
 }
 
 TEST_F(ImageCodec, RefusesWhatIsTooLargeForTheDecoder) {
-  const auto path = folder_.write("wide.png", png_header_picture({2'000'000, 1}));
+  const auto path = folder_.write("wide.png", png_header_image({2'000'000, 1}));
   const auto info = read_image_info(path);
   ASSERT_TRUE(info);
   const auto sent = prepare_image(path, *info, {ImageSize{32, 32}, {}, 0});
@@ -273,7 +273,7 @@ TEST_F(ImageCodec, RefusesWhatIsTooLargeForTheDecoder) {
 }
 
 TEST_F(ImageCodec, ReportsAFileThatVanished) {
-  const auto path = folder_.write("a.png", encoded(asymmetric_picture(), ".png"));
+  const auto path = folder_.write("a.png", encoded(asymmetric_image(), ".png"));
   const auto info = read_image_info(path);
   std::filesystem::remove(path);
   const auto sent = prepare_image(path, *info, {ImageSize{32, 32}, {}, 0});
@@ -282,7 +282,7 @@ TEST_F(ImageCodec, ReportsAFileThatVanished) {
 }
 
 TEST_F(ImageCodec, GivesTheSameBytesOnSeveralThreads) {
-  const auto path = folder_.write("a.jpg", encoded(smooth_picture(300, 200), ".jpg"));
+  const auto path = folder_.write("a.jpg", encoded(smooth_image(300, 200), ".jpg"));
   const auto info = read_image_info(path);
   std::array<std::string, 4> results;
   std::vector<std::thread> threads;

@@ -1,4 +1,4 @@
-// Test pictures and the fixture of the codec's tests.
+// Test images and the fixture of the codec's tests.
 #pragma once
 
 #include <set>
@@ -18,15 +18,15 @@ namespace alig::image_test {
 inline const std::set<ImageFormat> kWebFormats{ImageFormat::kJpeg, ImageFormat::kPng,
                                                ImageFormat::kWebp};
 
-inline std::string encoded(const cv::Mat& picture, const char* extension,
+inline std::string encoded(const cv::Mat& image, const char* extension,
                            const std::vector<int>& parameters = {}) {
   std::vector<unsigned char> out;
-  EXPECT_TRUE(cv::imencode(extension, picture, out, parameters)) << extension;
+  EXPECT_TRUE(cv::imencode(extension, image, out, parameters)) << extension;
   return {out.begin(), out.end()};
 }
 
 // Neither its rows nor its columns nor its diagonals are symmetric.
-inline cv::Mat asymmetric_picture(int width = 64, int height = 48) {
+inline cv::Mat asymmetric_image(int width = 64, int height = 48) {
   cv::Mat out(height, width, CV_8UC3, cv::Scalar(200, 200, 200));
   const cv::Size quarter(width / 4, height / 4);
   cv::rectangle(out, {{0, 0}, quarter}, {20, 20, 220}, cv::FILLED);
@@ -35,7 +35,7 @@ inline cv::Mat asymmetric_picture(int width = 64, int height = 48) {
   return out;
 }
 
-inline cv::Mat smooth_picture(int width, int height) {
+inline cv::Mat smooth_image(int width, int height) {
   cv::Mat noise(height / 16 + 2, width / 16 + 2, CV_8UC3);
   cv::theRNG().state = 7;
   cv::randu(noise, 0, 256);
@@ -44,7 +44,7 @@ inline cv::Mat smooth_picture(int width, int height) {
   return out;
 }
 
-inline cv::Mat noise_picture(int width, int height) {
+inline cv::Mat noise_image(int width, int height) {
   cv::Mat out(height, width, CV_8UC3);
   cv::theRNG().state = 11;
   cv::randu(out, 0, 256);
@@ -68,13 +68,13 @@ struct Outcome {
 class ImageCodecTest : public ::testing::Test {
  protected:
   Result<PreparedImage> prepare(const std::string& bytes, const ImagePreparation& preparation) {
-    const auto path = folder_.write("picture.bin", bytes);
+    const auto path = folder_.write("image.bin", bytes);
     const auto info = read_image_info(path);
     if (!info) return tl::unexpected(info.error());
     return prepare_image(path, *info, preparation);
   }
 
-  // For pictures that must be changed.
+  // For images that must be changed.
   Outcome change(const std::string& bytes, const ImagePreparation& preparation) {
     Outcome out;
     const auto sent = prepare(bytes, preparation);

@@ -47,41 +47,41 @@ struct Sample {
 };
 
 std::vector<Sample> samples() {
-  const HeaderPicture p;
-  const HeaderPicture top_down{40, -30};
+  const HeaderImage p;
+  const HeaderImage top_down{40, -30};
   return {
-      {"baseline", jpeg_header_picture(p), "image/jpeg 40x30 o1 40x30 plain lossy"},
-      {"progressive", jpeg_header_picture(p, 0xC2), "image/jpeg 40x30 o1 40x30 plain lossy"},
-      {"grey", jpeg_header_picture(p, 0xC0, 8, 1), "image/jpeg 40x30 o1 40x30 plain lossy"},
-      {"cmyk", jpeg_header_picture(p, 0xC0, 8, 4), "image/jpeg 40x30 o1 40x30 special lossy"},
-      {"12 bits", jpeg_header_picture(p, 0xC1, 12), "image/jpeg 40x30 o1 40x30 special lossy"},
-      {"lossless", jpeg_header_picture(p, 0xC3), "image/jpeg 40x30 o1 40x30 special lossy"},
-      {"arithmetic", jpeg_header_picture(p, 0xC9), "image/jpeg 40x30 o1 40x30 special lossy"},
-      {"rgb", png_header_picture(p), "image/png 40x30 o1 40x30 plain lossless"},
-      {"1 bit", png_header_picture(p, 1, 3), "image/png 40x30 o1 40x30 plain lossless"},
-      {"16 bits", png_header_picture(p, 16, 6), "image/png 40x30 o1 40x30 special lossless"},
-      {"apng", png_with(png_header_picture(p), png_chunk("acTL", u32(2) + u32(0))),
+      {"baseline", jpeg_header_image(p), "image/jpeg 40x30 o1 40x30 plain lossy"},
+      {"progressive", jpeg_header_image(p, 0xC2), "image/jpeg 40x30 o1 40x30 plain lossy"},
+      {"grey", jpeg_header_image(p, 0xC0, 8, 1), "image/jpeg 40x30 o1 40x30 plain lossy"},
+      {"cmyk", jpeg_header_image(p, 0xC0, 8, 4), "image/jpeg 40x30 o1 40x30 special lossy"},
+      {"12 bits", jpeg_header_image(p, 0xC1, 12), "image/jpeg 40x30 o1 40x30 special lossy"},
+      {"lossless", jpeg_header_image(p, 0xC3), "image/jpeg 40x30 o1 40x30 special lossy"},
+      {"arithmetic", jpeg_header_image(p, 0xC9), "image/jpeg 40x30 o1 40x30 special lossy"},
+      {"rgb", png_header_image(p), "image/png 40x30 o1 40x30 plain lossless"},
+      {"1 bit", png_header_image(p, 1, 3), "image/png 40x30 o1 40x30 plain lossless"},
+      {"16 bits", png_header_image(p, 16, 6), "image/png 40x30 o1 40x30 special lossless"},
+      {"apng", png_with(png_header_image(p), png_chunk("acTL", u32(2) + u32(0))),
        "image/png 40x30 o1 40x30 special lossless"},
-      {"apng of one", png_with(png_header_picture(p), png_chunk("acTL", u32(1) + u32(0))),
+      {"apng of one", png_with(png_header_image(p), png_chunk("acTL", u32(1) + u32(0))),
        "image/png 40x30 o1 40x30 plain lossless"},
       // the last byte pads the odd chunk
-      {"vp8", vp8_header_picture(p), "image/webp 40x30 o1 40x30 plain lossy", 1},
-      {"vp8l", vp8l_header_picture(p), "image/webp 40x30 o1 40x30 plain lossless"},
-      {"vp8x", vp8_header_picture({40, 30, 6}), "image/webp 40x30 o6 30x40 plain lossy"},
-      {"animated webp", animated_webp_header_picture(p, 2),
+      {"vp8", vp8_header_image(p), "image/webp 40x30 o1 40x30 plain lossy", 1},
+      {"vp8l", vp8l_header_image(p), "image/webp 40x30 o1 40x30 plain lossless"},
+      {"vp8x", vp8_header_image({40, 30, 6}), "image/webp 40x30 o6 30x40 plain lossy"},
+      {"animated webp", animated_webp_header_image(p, 2),
        "image/webp 40x30 o1 40x30 special lossless"},
-      {"gif", gif_header_picture(p, 1), "image/gif 40x30 o1 40x30 plain lossless", 1},
+      {"gif", gif_header_image(p, 1), "image/gif 40x30 o1 40x30 plain lossless", 1},
       // a first image is enough
-      {"animated gif", gif_header_picture(p, 2), "image/gif 40x30 o1 40x30 special lossless", 28},
-      {"bmp", bmp_header_picture(p), "image/bmp 40x30 o1 40x30 plain lossless"},
-      {"bmp from the top", bmp_header_picture(top_down), "image/bmp 40x30 o1 40x30 plain lossless"},
-      {"bmp 16", bmp_header_picture(p, 16), "image/bmp 40x30 o1 40x30 special lossless"},
-      {"bmp 1, padded", bmp_header_picture(p, 1), "image/bmp 40x30 o1 40x30 plain lossless", 3},
-      {"tiff II", tiff_header_picture(p), "image/tiff 40x30 o1 40x30 plain lossless"},
-      {"tiff MM", tiff_header_picture({40, 30, 8, ByteOrder::kBig}),
+      {"animated gif", gif_header_image(p, 2), "image/gif 40x30 o1 40x30 special lossless", 28},
+      {"bmp", bmp_header_image(p), "image/bmp 40x30 o1 40x30 plain lossless"},
+      {"bmp from the top", bmp_header_image(top_down), "image/bmp 40x30 o1 40x30 plain lossless"},
+      {"bmp 16", bmp_header_image(p, 16), "image/bmp 40x30 o1 40x30 special lossless"},
+      {"bmp 1, padded", bmp_header_image(p, 1), "image/bmp 40x30 o1 40x30 plain lossless", 3},
+      {"tiff II", tiff_header_image(p), "image/tiff 40x30 o1 40x30 plain lossless"},
+      {"tiff MM", tiff_header_image({40, 30, 8, ByteOrder::kBig}),
        "image/tiff 40x30 o8 30x40 plain lossless"},
-      {"tiff 16", tiff_header_picture(p, 16), "image/tiff 40x30 o1 40x30 special lossless"},
-      {"tiff pages", tiff_header_picture(p, 8, 2), "image/tiff 40x30 o1 40x30 special lossless"},
+      {"tiff 16", tiff_header_image(p, 16), "image/tiff 40x30 o1 40x30 special lossless"},
+      {"tiff pages", tiff_header_image(p, 8, 2), "image/tiff 40x30 o1 40x30 special lossless"},
   };
 }
 
@@ -102,13 +102,13 @@ TEST(ImageInfo, ReadsTheSameFromAFileWhateverItsName) {
 }
 
 TEST(ImageInfo, ReadsEveryOrientationInEveryFormatAndByteOrder) {
-  using Make = std::string (*)(const HeaderPicture&);
+  using Make = std::string (*)(const HeaderImage&);
   const std::pair<const char*, Make> makers[] = {
-      {"jpeg", [](const HeaderPicture& p) { return jpeg_header_picture(p); }},
-      {"png", [](const HeaderPicture& p) { return png_header_picture(p); }},
-      {"vp8", vp8_header_picture},
-      {"vp8l with Exif prefix", vp8l_header_picture},
-      {"tiff", [](const HeaderPicture& p) { return tiff_header_picture(p); }},
+      {"jpeg", [](const HeaderImage& p) { return jpeg_header_image(p); }},
+      {"png", [](const HeaderImage& p) { return png_header_image(p); }},
+      {"vp8", vp8_header_image},
+      {"vp8l with Exif prefix", vp8l_header_image},
+      {"tiff", [](const HeaderImage& p) { return tiff_header_image(p); }},
   };
   for (const auto& [name, make] : makers) {
     for (const ByteOrder order : {ByteOrder::kLittle, ByteOrder::kBig}) {
@@ -163,7 +163,7 @@ TEST(ImageInfo, SurvivesDamagedBytes) {
 // ---- JPEG structure ----
 
 TEST(ImageInfo, FindsTheFrameHeaderBehindMegabytesOfMetadata) {
-  std::string jpeg = jpeg_header_picture({40, 30, 3});
+  std::string jpeg = jpeg_header_image({40, 30, 3});
   for (int i = 0; i < 50; ++i) {
     jpeg = jpeg_with(jpeg, jpeg_segment(0xE2, std::string(65'000, '\xD9')));
   }
@@ -173,27 +173,27 @@ TEST(ImageInfo, FindsTheFrameHeaderBehindMegabytesOfMetadata) {
 TEST(ImageInfo, ReadsAnOrientationBehindAnXmpSegmentAndFillBytes) {
   const std::string xmp = jpeg_segment(0xE1, "http://ns.adobe.com/xap/1.0/");
   const std::string jpeg =
-      jpeg_with(jpeg_header_picture({}), xmp + "\xFF\xFF\xFF" + exif_segment(5));
+      jpeg_with(jpeg_header_image({}), xmp + "\xFF\xFF\xFF" + exif_segment(5));
   EXPECT_EQ(to_text(read_exact(jpeg)), "image/jpeg 40x30 o5 30x40 plain lossy");
 }
 
 TEST(ImageInfo, TakesJunkBehindTheEndMarkerOfAJpeg) {
   constexpr std::size_t kBlock = 1 << 16;  // of the backward search: the pair may lie across two
   for (const std::size_t junk : {std::size_t{1}, kBlock - 2, kBlock - 1, kBlock, 3 * kBlock + 7}) {
-    const auto info = read_exact(jpeg_header_picture({}) + std::string(junk, '\0'));
+    const auto info = read_exact(jpeg_header_image({}) + std::string(junk, '\0'));
     EXPECT_TRUE(info) << junk << " bytes: " << info.error().message;
   }
 }
 
 TEST(ImageInfo, IsNotDeceivedByTheEndMarkerOfAThumbnail) {
   const std::string thumbnail = std::string("Exif\0\0", 6) + exif_block(1) + "\xFF\xD8\xFF\xD9";
-  std::string jpeg = jpeg_with(jpeg_header_picture({}), jpeg_segment(0xE1, thumbnail));
+  std::string jpeg = jpeg_with(jpeg_header_image({}), jpeg_segment(0xE1, thumbnail));
   jpeg.resize(jpeg.size() - 2);
   EXPECT_THAT(to_text(read_exact(jpeg)), HasSubstr("cut off"));
 }
 
 TEST(ImageInfo, RefusesAJpegFilledUpWithZeros) {
-  std::string jpeg = jpeg_header_picture({});
+  std::string jpeg = jpeg_header_image({});
   jpeg.replace(jpeg.size() - 2, 2, std::string(200'000, '\0'));
   EXPECT_THAT(to_text(read_exact(jpeg)), HasSubstr("cut off"));
 }
@@ -201,35 +201,35 @@ TEST(ImageInfo, RefusesAJpegFilledUpWithZeros) {
 // ---- refusals ----
 
 TEST(ImageInfo, SaysWhatIsWrong) {
-  const HeaderPicture p;
-  std::string two_sizes = vp8_header_picture({40, 30, 1});
+  const HeaderImage p;
+  std::string two_sizes = vp8_header_image({40, 30, 1});
   two_sizes[24] = 50;  // canvas width - 1
-  std::string raw = tiff_header_picture(p);
+  std::string raw = tiff_header_image(p);
   raw[10] = static_cast<char>(254);  // ImageWidth becomes NewSubfileType …
   raw[11] = 0;
   raw[18] = 1;  // … with the flag of a preview
   const std::pair<std::string, const char*> cases[] = {
       {"", "the file is empty"},
-      {"a", "no picture format"},
+      {"a", "no image format"},
       {std::string(4096, '\0'), "zeros only"},
       {"<!DOCTYPE html><html>", "failed download"},
       {"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"},
       {std::string("\0\0\0\x1C", 4) + "ftypheic", "HEIC"},
       {std::string("\0\0\0\x1C", 4) + "ftypavif", "AVIF"},
-      {"RIFF1234AVI LIST", "no picture format"},
-      {"BMW is a brand of cars and motorcycles", "no picture format"},
-      {jpeg_header_picture({0, 30}), "impossible size, 0 x 30"},
-      {jpeg_header_picture({40, 0}), "impossible size, 40 x 0"},
-      {png_header_picture({-1, 30}), "impossible size"},
-      {gif_header_picture({0, 0}, 1), "impossible size"},
-      {bmp_header_picture({40, 0}), "impossible size"},
+      {"RIFF1234AVI LIST", "no image format"},
+      {"BMW is a brand of cars and motorcycles", "no image format"},
+      {jpeg_header_image({0, 30}), "impossible size, 0 x 30"},
+      {jpeg_header_image({40, 0}), "impossible size, 40 x 0"},
+      {png_header_image({-1, 30}), "impossible size"},
+      {gif_header_image({0, 0}, 1), "impossible size"},
+      {bmp_header_image({40, 0}), "impossible size"},
       {"\xFF\xD8\xFF\xD9", "ends before any image data"},
-      {png_header_picture(p, 7), "IHDR"},
-      {png_header_picture(p, 8, 5), "IHDR"},
-      {animated_webp_header_picture(p, 0), "no image data"},
+      {png_header_image(p, 7), "IHDR"},
+      {png_header_image(p, 8, 5), "IHDR"},
+      {animated_webp_header_image(p, 0), "no image data"},
       {two_sizes, "size differ"},
-      {gif_header_picture(p, 0), "no complete image"},
-      {bmp_header_picture(p, 23), "header is damaged"},
+      {gif_header_image(p, 0), "no complete image"},
+      {bmp_header_image(p, 23), "header is damaged"},
       {raw, "preview"},
   };
   for (const auto& [bytes, expected] : cases) {
@@ -242,7 +242,7 @@ TEST(ImageInfo, SaysWhatIsWrong) {
 
 TEST(ImageInfo, RefusesMorePixelsThanTheLimitAndNamesItsKey) {
   const TemporaryFolder folder;
-  const auto path = folder.write("big.jpg", jpeg_header_picture({20'000, 10'001}));
+  const auto path = folder.write("big.jpg", jpeg_header_image({20'000, 10'001}));
   const auto info = read_image_info(path);
   ASSERT_FALSE(info);
   EXPECT_EQ(info.error().kind, ErrorKind::kData);
@@ -258,7 +258,7 @@ TEST(ImageInfo, TellsAMissingFileFromAnUnreadableOne) {
   const TemporaryFolder folder;
   const auto pipe = folder.path() / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  const auto file = folder.write("a.jpg", jpeg_header_picture({}));
+  const auto file = folder.write("a.jpg", jpeg_header_image({}));
   const std::pair<std::filesystem::path, ErrorKind> cases[] = {
       {folder.path() / "missing.jpg", ErrorKind::kNotFound},
       {file / "below_a_file.jpg", ErrorKind::kNotFound},

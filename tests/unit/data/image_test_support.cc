@@ -114,7 +114,7 @@ std::string webp_with_exif(std::string_view webp, std::string_view exif, int wid
                    riff_chunk("EXIF", exif));
 }
 
-std::string jpeg_header_picture(const HeaderPicture& p, int sof, int precision, int components) {
+std::string jpeg_header_image(const HeaderImage& p, int sof, int precision, int components) {
   std::string frame(1, static_cast<char>(precision));
   frame += u16(static_cast<std::uint32_t>(p.height)) + u16(static_cast<std::uint32_t>(p.width));
   frame += static_cast<char>(components);
@@ -125,7 +125,7 @@ std::string jpeg_header_picture(const HeaderPicture& p, int sof, int precision, 
   return out + "entropy-coded" + std::string("\xFF\0 data\xFF\xD9", 9);
 }
 
-std::string png_header_picture(const HeaderPicture& p, int bits, int colour_type) {
+std::string png_header_image(const HeaderImage& p, int bits, int colour_type) {
   std::string ihdr =
       u32(static_cast<std::uint32_t>(p.width)) + u32(static_cast<std::uint32_t>(p.height));
   ihdr += {static_cast<char>(bits), static_cast<char>(colour_type), '\0', '\0', '\0'};
@@ -134,7 +134,7 @@ std::string png_header_picture(const HeaderPicture& p, int bits, int colour_type
   return out + png_chunk("IDAT", "deflated") + png_chunk("IDAT", "data") + png_chunk("IEND", "");
 }
 
-std::string vp8_header_picture(const HeaderPicture& p) {
+std::string vp8_header_image(const HeaderImage& p) {
   const std::string frame = std::string("\x10\0\0\x9D\x01\x2A", 6) +
                             u16(static_cast<std::uint32_t>(p.width), ByteOrder::kLittle) +
                             u16(static_cast<std::uint32_t>(p.height), ByteOrder::kLittle) + "data!";
@@ -143,7 +143,7 @@ std::string vp8_header_picture(const HeaderPicture& p) {
   return webp_with_exif(simple, exif_block(p.orientation, p.order), p.width, p.height);
 }
 
-std::string vp8l_header_picture(const HeaderPicture& p) {
+std::string vp8l_header_image(const HeaderImage& p) {
   const auto bits = static_cast<std::uint32_t>((p.width - 1) | (p.height - 1) << 14);
   const std::string simple =
       webp_file(riff_chunk("VP8L", "\x2F" + u32(bits, ByteOrder::kLittle) + "data!"));
@@ -152,13 +152,13 @@ std::string vp8l_header_picture(const HeaderPicture& p) {
   return webp_with_exif(simple, exif, p.width, p.height);
 }
 
-std::string animated_webp_header_picture(const HeaderPicture& p, int frames) {
+std::string animated_webp_header_image(const HeaderImage& p, int frames) {
   std::string chunks = vp8x_chunk(0x02, p.width, p.height) + riff_chunk("ANIM", "bgcolo");
   for (int i = 0; i < frames; ++i) chunks += riff_chunk("ANMF", std::string(24, '\0'));
   return webp_file(chunks);
 }
 
-std::string gif_header_picture(const HeaderPicture& p, int images) {
+std::string gif_header_image(const HeaderImage& p, int images) {
   const std::string size = u16(static_cast<std::uint32_t>(p.width), ByteOrder::kLittle) +
                            u16(static_cast<std::uint32_t>(p.height), ByteOrder::kLittle);
   std::string out = "GIF89a" + size + std::string("\x80\0\0", 3) + "colour";
@@ -170,7 +170,7 @@ std::string gif_header_picture(const HeaderPicture& p, int images) {
   return out + ";";
 }
 
-std::string bmp_header_picture(const HeaderPicture& p, int bits) {
+std::string bmp_header_image(const HeaderImage& p, int bits) {
   constexpr auto kLittle = ByteOrder::kLittle;
   const std::size_t row = (static_cast<std::size_t>(p.width) * bits + 31) / 32 * 4;
   const std::string pixels(row * static_cast<std::size_t>(p.height < 0 ? -p.height : p.height),
@@ -181,7 +181,7 @@ std::string bmp_header_picture(const HeaderPicture& p, int bits) {
          u16(static_cast<std::uint32_t>(bits), kLittle) + std::string(24, '\0') + pixels;
 }
 
-std::string tiff_header_picture(const HeaderPicture& p, int bits, int pages) {
+std::string tiff_header_image(const HeaderImage& p, int bits, int pages) {
   const auto size = static_cast<std::uint32_t>(p.width * p.height * bits / 8);
   std::vector<TiffEntry> entries{{256, static_cast<std::uint32_t>(p.width)},
                                  {257, static_cast<std::uint32_t>(p.height)},

@@ -56,7 +56,7 @@ TEST(SampleTest, DeclaredSizeNeedsBothSides) {
                              "")
         ->declared_size;
   };
-  EXPECT_EQ(size(R"(, "width": 640, "height": 480)"), (PictureSize{640, 480}));
+  EXPECT_EQ(size(R"(, "width": 640, "height": 480)"), (ImageSize{640, 480}));
   EXPECT_EQ(size(R"(, "width": 640)"), std::nullopt);
   EXPECT_EQ(size(R"(, "width": -1, "height": 0)"), std::nullopt);
 }

@@ -152,14 +152,14 @@ TEST_F(EvaluateTest, PathsOfAnyDepthAreFound) {
 TEST_F(EvaluateTest, FailedRecordsAreNamedAndMissed) {
   json failed = annotation("/r/a", "1", kNothing);
   failed["expressions"] = json::array();
-  failed["error"] = {{"step", "1"}, {"kind", "image"}, {"message", "the picture is damaged"}};
+  failed["error"] = {{"step", "1"}, {"kind", "image"}, {"message", "the image is damaged"}};
   const auto out = judge({truth("a", "1", kBox)}, {failed});
   ASSERT_TRUE(out);
   EXPECT_EQ(out->failed, 1);
   EXPECT_EQ(out->missed_phrases, 1);
   EXPECT_DOUBLE_EQ(out->mean_iou(), 0);
   EXPECT_THAT(out->problems.at(0),
-              HasSubstr("line 1 of the annotations (a): failed: the picture is damaged"));
+              HasSubstr("line 1 of the annotations (a): failed: the image is damaged"));
   EXPECT_FALSE(out->has_problems()) << "it does not claim any label";
 }
 

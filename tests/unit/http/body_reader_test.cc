@@ -32,39 +32,39 @@ Base64Bytes in_memory(std::string bytes) {
 TEST(BodyReader, GivesTheSameBytesWhateverTheBufferSize) {
   const TemporaryFolder folder;
   for (const std::size_t size : {0U, 1U, 2U, 3U, 4U, 5U, 6U, 50U, 100U}) {
-    const std::string picture = noise(size, 7);
-    const RequestBody body = {"{\"a\":\"",   Base64File{folder.write("p", picture), size},
-                              "\",\"b\":\"", in_memory(picture),
+    const std::string image = noise(size, 7);
+    const RequestBody body = {"{\"a\":\"",   Base64File{folder.write("p", image), size},
+                              "\",\"b\":\"", in_memory(image),
                               std::string(), Base64Bytes{},
                               "\"}"};
-    const std::string encoded = slow_base64(picture);
+    const std::string encoded = slow_base64(image);
     const std::string expected = "{\"a\":\"" + encoded + "\",\"b\":\"" + encoded + "\"}";
     EXPECT_EQ(body_size(body), expected.size()) << size;
     for (std::size_t capacity = 1; capacity < expected.size() + 3; ++capacity) {
       BodyReader reader(body);
       EXPECT_EQ(drain(reader, capacity).value(), expected)
-          << "picture of " << size << " bytes, buffer of " << capacity;
+          << "image of " << size << " bytes, buffer of " << capacity;
     }
   }
 }
 
-TEST(BodyReader, EncodesPicturesLargerThanItsBlock) {
+TEST(BodyReader, EncodesImagesLargerThanItsBlock) {
   const TemporaryFolder folder;
   for (const std::size_t size : {24575U, 24576U, 24577U, 1000001U}) {
-    const std::string picture = noise(size, 3);
-    const RequestBody body = {Base64File{folder.write("p", picture), size}};
+    const std::string image = noise(size, 3);
+    const RequestBody body = {Base64File{folder.write("p", image), size}};
     for (const std::size_t capacity : {16384U, 32768U, 65536U, 2000000U}) {
       BodyReader reader(body);
-      EXPECT_EQ(drain(reader, capacity).value(), slow_base64(picture)) << size << ' ' << capacity;
+      EXPECT_EQ(drain(reader, capacity).value(), slow_base64(image)) << size << ' ' << capacity;
     }
   }
 }
 
 TEST(BodyReader, GoesOnFromAnywhere) {
   const TemporaryFolder folder;
-  const std::string picture = noise(50, 1);
-  const RequestBody body = {"head", Base64File{folder.write("p", picture), 50}, in_memory(picture)};
-  const std::string whole = "head" + slow_base64(picture) + slow_base64(picture);
+  const std::string image = noise(50, 1);
+  const RequestBody body = {"head", Base64File{folder.write("p", image), 50}, in_memory(image)};
+  const std::string whole = "head" + slow_base64(image) + slow_base64(image);
   for (std::size_t before = 0; before <= whole.size(); ++before) {
     BodyReader reader(body);
     std::vector<char> buffer(before);
@@ -74,7 +74,7 @@ TEST(BodyReader, GoesOnFromAnywhere) {
   }
 }
 
-TEST(BodyReader, RefusesAPictureThatIsNotTheDescribedOne) {
+TEST(BodyReader, RefusesAImageThatIsNotTheDescribedOne) {
   const TemporaryFolder folder;
   const auto path = folder.write("p.jpg", "12345678");
   struct Case {

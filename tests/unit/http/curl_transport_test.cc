@@ -81,7 +81,7 @@ class Meeting {
 
 TEST(CurlTransport, SendsTheBodyByteForByte) {
   const TemporaryFolder folder;
-  const std::string picture = noise(300001, 5);
+  const std::string image = noise(300001, 5);
   const std::string other = noise(70000, 6);
   ReceivedRequest received;
   LoopbackServer server([&](Connection& connection, int) {
@@ -91,7 +91,7 @@ TEST(CurlTransport, SendsTheBodyByteForByte) {
     }
   });
   HttpRequest request = post(server.url("/v1/x?y=1"));
-  request.body = {"{\"a\":\"", Base64File{folder.write("p", picture), picture.size()},
+  request.body = {"{\"a\":\"", Base64File{folder.write("p", image), image.size()},
                   "\",\"b\":\"", Base64Bytes{std::make_shared<const std::string>(other)}, "\"}"};
   request.headers.emplace_back("Authorization", "Bearer k");
   request.headers.emplace_back("X-Empty", "");
@@ -105,7 +105,7 @@ TEST(CurlTransport, SendsTheBodyByteForByte) {
   EXPECT_EQ(outcome->header("X-Request-ID"), nullptr);
 
   const std::string expected =
-      "{\"a\":\"" + slow_base64(picture) + "\",\"b\":\"" + slow_base64(other) + "\"}";
+      "{\"a\":\"" + slow_base64(image) + "\",\"b\":\"" + slow_base64(other) + "\"}";
   EXPECT_TRUE(received.body == expected) << "the bodies differ";
   EXPECT_EQ(received.start_line, "POST /v1/x?y=1 HTTP/1.1");
   EXPECT_EQ(received.headers["content-length"], std::to_string(expected.size()));
@@ -151,7 +151,7 @@ TEST(CurlTransport, ReusesItsConnection) {
 // counts requests to say.
 TEST(CurlTransport, SendsNoRequestAgainByItself) {
   const TemporaryFolder folder;
-  const std::string picture = noise(500000, 5);
+  const std::string image = noise(500000, 5);
   std::string second_body;
   std::atomic<int> requests = 0;
   LoopbackServer server([&](Connection& connection, int number) {
@@ -170,7 +170,7 @@ TEST(CurlTransport, SendsNoRequestAgainByItself) {
   const auto transport = transport_with(1);
   ASSERT_TRUE(send_and_wait(*transport, post(server.url())));
   HttpRequest request = post(server.url());
-  request.body = {"<", Base64File{folder.write("p", picture), picture.size()}, ">"};
+  request.body = {"<", Base64File{folder.write("p", image), image.size()}, ">"};
   const HttpOutcome outcome = send_and_wait(*transport, request);
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().kind, TransportFault::Kind::kReset);
@@ -179,7 +179,7 @@ TEST(CurlTransport, SendsNoRequestAgainByItself) {
   const HttpOutcome again = send_and_wait(*transport, request);
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->body, "second");
-  EXPECT_TRUE(second_body == "<" + slow_base64(picture) + ">");
+  EXPECT_TRUE(second_body == "<" + slow_base64(image) + ">");
 }
 
 TEST(CurlTransport, SendsNoRequestWithoutABodyAgainByItself) {
@@ -491,7 +491,7 @@ TEST(CurlTransport, OnlyTheLastResponsesHeadersCount) {
   EXPECT_EQ(*outcome->header("x-which"), "final");
 }
 
-TEST(CurlTransport, PicturesThatVanishOrChange) {
+TEST(CurlTransport, ImagesThatVanishOrChange) {
   const TemporaryFolder folder;
   LoopbackServer server(always("ok"));
   const auto transport = transport_with(2);

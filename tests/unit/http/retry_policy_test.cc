@@ -175,7 +175,7 @@ TEST(RetryPolicy, NamedReasonsEndTheRun) {
       {429, R"({"error":{"message":"Rate limit reached","code":"rate_limit_exceeded"}})",
        FailureKind::kRateLimited, false},
       // What a caption says must not end a run.
-      {400, R"({"error":{"message":"cannot ground \"API key not valid\" in the picture"}})",
+      {400, R"({"error":{"message":"cannot ground \"API key not valid\" in the image"}})",
        FailureKind::kClient, false},
       {400, R"({"error":{"message":"image too small"}})", FailureKind::kClient, false},
       {500, R"({"error":{"code":"invalid_api_key"}})", FailureKind::kServer, false},

@@ -274,7 +274,7 @@ const std::vector<GroundingCase>& text_cases() {
       {"declines", "No curb ramps are visible in this image.", "", "decline"},
       {"declines", "There are no dogs in this image.", "", "decline"},
       {"declines", "I cannot see any dogs.", "", "decline"},
-      {"declines", "I don't see a red car in this picture.", "", "decline"},
+      {"declines", "I don't see a red car in this image.", "", "decline"},
       {"declines", "The dog is not visible.", "", "decline"},
       {"declines", "Not found", "", "decline"},
       {"declines", "```\nNone\n```", "", "code_fence,decline"},

@@ -59,7 +59,7 @@ std::vector<LabelledBox> expected_of(const json& row) {
   return out;
 }
 
-// Patches are read on their grid of 32, the file states parts of the picture.
+// Patches are read on their grid of 32, the file states parts of the image.
 double scale_of(BoxForm form) { return form == BoxForm::kPatch32 ? 32 : 1; }
 
 std::vector<LabelledBox> boxes_of(const GroundingAnswer& answer) {

@@ -23,7 +23,7 @@ class CheckpointStoreTest : public ::testing::Test {
   }
   void save(const std::string& caption, const SampleName& sample) {
     ASSERT_TRUE(store_.save(Step::kExtraction, sample,
-                            encode_checkpoint(header(caption), {caption, {}, PictureSize{1, 1}})));
+                            encode_checkpoint(header(caption), {caption, {}, ImageSize{1, 1}})));
   }
   bool found(const std::string& caption, const SampleName& sample) {
     const auto checkpoint = store_.find_extraction(sample, header(caption)).value();
@@ -118,7 +118,7 @@ TEST_F(CheckpointStoreTest, AStockCheckpointOfTheSampleIsReplaced) {
                  "expressions": []})");
   ASSERT_TRUE(store_.find_extraction(sample, ours).value());
   ASSERT_TRUE(store_.save(Step::kExtraction, sample,
-                          encode_checkpoint(ours, {"X.", {}, PictureSize{1, 1}})));
+                          encode_checkpoint(ours, {"X.", {}, ImageSize{1, 1}})));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
   EXPECT_FALSE(store_.find_extraction(sample, ours).value()->foreign);
 }

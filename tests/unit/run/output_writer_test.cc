@@ -28,7 +28,7 @@ class OutputWriterTest : public ::testing::Test {
     FinishedRecord finished;
     finished.sample =
         *read_input_sample(R"({"image_path": "a.png", "caption": ")" + caption + R"("})", "");
-    finished.extraction = {caption, {}, PictureSize{1, 1}};
+    finished.extraction = {caption, {}, ImageSize{1, 1}};
     EXPECT_TRUE(writer->put(0, std::move(finished)));
     return std::move(*writer);
   }
@@ -161,7 +161,7 @@ TEST_F(OutputWriterTest, ListsFailuresAndBadLinesInTheOrderOfTheInput) {
     FinishedRecord finished;
     finished.line = lines[record];
     finished.sample = *read_input_sample(R"({"image_path": "a.png", "caption": "c"})", "");
-    finished.extraction = {"c", {}, PictureSize{1, 1}};
+    finished.extraction = {"c", {}, ImageSize{1, 1}};
     if (record != 1) finished.error = RecordError{name_of(Step::kExtraction), "image", "why", 0, 0};
     ASSERT_TRUE(writer->put(record, std::move(finished)));
   }
@@ -192,7 +192,7 @@ TEST_F(OutputWriterTest, AfterAnErrorNothingIsTakenAnyMore) {
   for (std::uint32_t i = 0; i < kRecords; ++i) {
     FinishedRecord finished;
     finished.sample = *read_input_sample(R"({"image_path": "a.png", "caption": "c"})", "");
-    finished.extraction = {std::string(5'000'000, 'c'), {}, PictureSize{1, 1}};
+    finished.extraction = {std::string(5'000'000, 'c'), {}, ImageSize{1, 1}};
     statuses.push_back(writer->put(i, std::move(finished)));
   }
   ::setrlimit(RLIMIT_FSIZE, &before);

@@ -79,7 +79,7 @@ TEST_F(PipelineResumeTest, ACheckpointKeepsTheNameOfItsModel) {
   EXPECT_EQ(run(second, endpoint).report.other_model, 4) << "and once more";
 }
 
-TEST_F(PipelineResumeTest, WithoutAPictureEachRecordHasItsOwnSize) {
+TEST_F(PipelineResumeTest, WithoutAImageEachRecordHasItsOwnSize) {
   write_text(folder_ / "in.jsonl",
              R"({"image_path": "no.png", "caption": "a cat", "width": 100, "height": 100}
 {"image_path": "no.png", "caption": "a dog", "width": 1000, "height": 800}
@@ -95,7 +95,7 @@ TEST_F(PipelineResumeTest, WithoutAPictureEachRecordHasItsOwnSize) {
   EXPECT_EQ(records()[1]["height"], 800);
 }
 
-TEST_F(PipelineResumeTest, AnUndecodablePictureThatIsLeftOutIsCounted) {
+TEST_F(PipelineResumeTest, AnUndecodableImageThatIsLeftOutIsCounted) {
   std::string damaged = tiny_png();
   damaged[45] = static_cast<char>(damaged[45] ^ 0x55);  // within the pixels
   write_text(folder_ / "d.png", damaged);
@@ -111,13 +111,13 @@ TEST_F(PipelineResumeTest, AnUndecodablePictureThatIsLeftOutIsCounted) {
   ASSERT_TRUE(run(text_only, endpoint).status);
   EXPECT_EQ(endpoint.requests(), before) << "left out again: nothing new to ask";
   text_only.vlm.max_image_side = 0;  // its bytes can go as they are
-  EXPECT_EQ(run(text_only, endpoint).report.changed_pictures, 1);
+  EXPECT_EQ(run(text_only, endpoint).report.changed_images, 1);
   EXPECT_EQ(endpoint.requests(), before + 1);
 }
 
 // A wrong mount, then mended: boxes that were guessed from the caption must not pass for labels.
-TEST_F(PipelineResumeTest, BoxesGuessedWithoutThePictureAreAskedForAgainOnceItIsThere) {
-  const std::string picture = read_text(folder_ / "b.png");
+TEST_F(PipelineResumeTest, BoxesGuessedWithoutTheImageAreAskedForAgainOnceItIsThere) {
+  const std::string image = read_text(folder_ / "b.png");
   std::filesystem::remove(folder_ / "b.png");
   write_text(folder_ / "in.jsonl",
              R"({"image_path": "b.png", "caption": "a dog", "width": 4, "height": 4}
@@ -137,26 +137,26 @@ TEST_F(PipelineResumeTest, BoxesGuessedWithoutThePictureAreAskedForAgainOnceItIs
   EXPECT_EQ(records()[0]["error"]["step"], "1");
   EXPECT_EQ(endpoint.requests(), guessed);
 
-  write_text(folder_ / "b.png", picture);
+  write_text(folder_ / "b.png", image);
   const RunOutcome there = run(text_only, endpoint);
   ASSERT_TRUE(there.status);
   EXPECT_EQ(endpoint.requests(), guessed + 1) << "its boxes";
-  EXPECT_EQ(there.report.changed_pictures, 1);
+  EXPECT_EQ(there.report.changed_images, 1);
   EXPECT_THAT(there.report.warnings.front(), HasSubstr("could not be read then: asked again"));
-  EXPECT_EQ(run(strict, endpoint).report.changed_pictures, 0);
+  EXPECT_EQ(run(strict, endpoint).report.changed_images, 0);
   EXPECT_EQ(endpoint.requests(), guessed + 1) << "once";
 }
 
-// A share that is mounted, then not: what is finished does not depend on its picture any more.
-TEST_F(PipelineResumeTest, APictureThatComesAndGoesLeavesWhatItShowed) {
-  const std::string picture = read_text(folder_ / "b.png");
+// A share that is mounted, then not: what is finished does not depend on its image any more.
+TEST_F(PipelineResumeTest, AnImageThatComesAndGoesLeavesWhatItShowed) {
+  const std::string image = read_text(folder_ / "b.png");
   std::filesystem::remove(folder_ / "b.png");
   write_text(folder_ / "in.jsonl", R"({"image_path": "b.png", "caption": "a dog"})");
   FakeEndpoint endpoint(good_answer);
   Spec text_only = spec();
   text_only.data.on_missing_image = OnMissingImage::kTextOnly;
   ASSERT_TRUE(run(text_only, endpoint).status);
-  write_text(folder_ / "b.png", picture);
+  write_text(folder_ / "b.png", image);
   ASSERT_TRUE(run(text_only, endpoint).status);
   const std::string labels = output();
   EXPECT_NE(records()[0]["width"], 1920);
@@ -198,7 +198,7 @@ TEST_F(PipelineResumeTest, AGuessForAnotherSizeIsMadeAnew) {
   EXPECT_EQ(endpoint.requests(), 3);
 }
 
-TEST_F(PipelineResumeTest, APictureThatVanishesBeforeStepOneKeepsWhatStepZeroFound) {
+TEST_F(PipelineResumeTest, AnImageThatVanishesBeforeStepOneKeepsWhatStepZeroFound) {
   FakeEndpoint endpoint(good_answer);
   Spec first = spec();
   first.workflow.ground = false;
@@ -211,7 +211,7 @@ TEST_F(PipelineResumeTest, APictureThatVanishesBeforeStepOneKeepsWhatStepZeroFou
   EXPECT_EQ(failed["expressions"][0]["instances"], json::array());
 }
 
-TEST_F(PipelineResumeTest, OnePictureByTwoSpellingsIsAskedOnce) {
+TEST_F(PipelineResumeTest, OneImageByTwoSpellingsIsAskedOnce) {
   write_text(folder_ / "in.jsonl", R"({"image_path": "a.png", "caption": "a cat"}
 {"image_path": ".//a.png", "caption": "a dog"}
 )");
@@ -219,12 +219,12 @@ TEST_F(PipelineResumeTest, OnePictureByTwoSpellingsIsAskedOnce) {
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(outcome.report.images, 1);
-  EXPECT_EQ(endpoint.requests(), 3) << "two captions, one picture";
+  EXPECT_EQ(endpoint.requests(), 3) << "two captions, one image";
   const std::string path = records()[1]["image_path"];
   EXPECT_THAT(path, HasSubstr(".//a.png")) << "each record keeps its own spelling";
 }
 
-TEST_F(PipelineResumeTest, APictureThatWasReplacedIsGroundedAnew) {
+TEST_F(PipelineResumeTest, AnImageThatWasReplacedIsGroundedAnew) {
   write_text(folder_ / "d.png", tiny_png());
   write_text(folder_ / "in.jsonl", R"({"image_path": "d.png", "caption": "a cat", "width": 4}
 {"image_path": "a.png", "caption": "a dog"}
@@ -242,26 +242,26 @@ TEST_F(PipelineResumeTest, APictureThatWasReplacedIsGroundedAnew) {
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(endpoint.requests() - before, 1) << "its boxes, not its expressions";
-  EXPECT_EQ(outcome.report.changed_pictures, 1);
+  EXPECT_EQ(outcome.report.changed_images, 1);
   EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("another size"));
   EXPECT_EQ(records()[0]["width"], 8);
   EXPECT_EQ(outcome.report.step[1].from_checkpoint, 1);
-  EXPECT_EQ(run(spec(), endpoint).report.changed_pictures, 0) << "done once";
+  EXPECT_EQ(run(spec(), endpoint).report.changed_images, 0) << "done once";
   std::filesystem::remove(folder_ / "d.png");
   const RunOutcome gone = run(spec(), endpoint);
-  EXPECT_EQ(gone.report.done, 2) << "what is labelled stays, with or without its picture";
+  EXPECT_EQ(gone.report.done, 2) << "what is labelled stays, with or without its image";
   EXPECT_EQ(endpoint.requests() - before, 1);
 }
 
 TEST_F(PipelineResumeTest, AnotherFileOfTheSameSizeIsDoubted) {
   FakeEndpoint endpoint(good_answer);
   ASSERT_TRUE(run(spec(), endpoint).status);
-  EXPECT_EQ(run(spec(), endpoint).report.replaced_pictures, 0);
+  EXPECT_EQ(run(spec(), endpoint).report.replaced_images, 0);
   write_text(folder_ / "a.png", tiny_png() + " ");
   const RunOutcome outcome = run(spec(), endpoint);
-  EXPECT_EQ(outcome.report.replaced_pictures, 2) << "both records of the picture";
+  EXPECT_EQ(outcome.report.replaced_images, 2) << "both records of the image";
   EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("size in bytes differs"));
-  EXPECT_EQ(endpoint.requests(), 5) << "a picture that was only saved anew costs nothing";
+  EXPECT_EQ(endpoint.requests(), 5) << "an image that was only saved anew costs nothing";
 }
 
 TEST_F(PipelineResumeTest, ASecondRunCountsTheSameOddities) {

@@ -22,7 +22,7 @@ TEST_F(PipelineStepsApartTest, StepsRunApartGiveTheSameBytes) {
   }
 }
 
-// a.png is the picture of two records, whose derived ids are equal.
+// a.png is the image of two records, whose derived ids are equal.
 TEST_F(PipelineStepsApartTest, UniqueIdsAreTheSameWhicheverStepMakesThem) {
   FakeEndpoint endpoint(good_answer);
   const auto run_steps = [&](const char* folder, bool extract, bool ground, bool unique) {

@@ -67,7 +67,7 @@ TEST_F(PipelineTest, OneRefusalFailsOneRecord) {
 
 TEST_F(PipelineTest, TooManyFailuresFailTheRun) {
   FakeEndpoint endpoint(
-      [](const std::string&) { return status(400, R"({"error":{"message":"bad picture"}})"); });
+      [](const std::string&) { return status(400, R"({"error":{"message":"bad image"}})"); });
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_FALSE(outcome.status);
   EXPECT_THAT(outcome.status.error().message, HasSubstr("max_failure_ratio"));
@@ -143,7 +143,7 @@ TEST_F(PipelineTest, AnAnswerCutOffIsSplitAndAskedAgain) {
 }
 
 TEST_F(PipelineTest, AnUnreadableImageFailsItsRecordsOrIsLeftOut) {
-  write_text(folder_ / "b.png", "no picture");
+  write_text(folder_ / "b.png", "no image");
   FakeEndpoint endpoint(good_answer);
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
@@ -251,7 +251,7 @@ TEST_F(PipelineTest, StructuredOutputIsGivenUpOnceWhereItIsRefused) {
   EXPECT_EQ(outcome.report.warnings.size(), 1u);
 }
 
-// One pixel; the smallest picture of a format that some servers refuse.
+// One pixel; the smallest image of a format that some servers refuse.
 std::string tiny_gif() {
   constexpr unsigned char kBytes[] = {0x47, 0x49, 0x46, 0x38, 0x39, 0x61, 0x01, 0x00, 0x01,
                                       0x00, 0x80, 0x00, 0x00, 0xff, 0xff, 0xff, 0x00, 0x00,
@@ -260,7 +260,7 @@ std::string tiny_gif() {
   return {reinterpret_cast<const char*>(kBytes), sizeof kBytes};
 }
 
-TEST_F(PipelineTest, APictureFormatThatIsRefusedIsTranscoded) {
+TEST_F(PipelineTest, AnImageFormatThatIsRefusedIsTranscoded) {
   write_text(folder_ / "d.gif", tiny_gif());
   write_text(folder_ / "e.gif", tiny_gif());
   write_text(folder_ / "in.jsonl", R"({"image_path": "d.gif", "caption": "a cat"}
@@ -281,12 +281,12 @@ TEST_F(PipelineTest, APictureFormatThatIsRefusedIsTranscoded) {
   EXPECT_EQ(outcome.report.done, 3);
   EXPECT_GE(refusals, 1);
   EXPECT_LE(refusals, 3) << "each record's first request at most";
-  EXPECT_EQ(endpoint.requests(), 5) << "three captions, two pictures";
+  EXPECT_EQ(endpoint.requests(), 5) << "three captions, two images";
   ASSERT_EQ(outcome.report.warnings.size(), 1u);
   EXPECT_THAT(outcome.report.warnings[0], HasSubstr("image/gif"));
 }
 
-// The first record is done and gone when the picture has to be made again for the second.
+// The first record is done and gone when the image has to be made again for the second.
 TEST_F(PipelineTest, ARefusedFormatIsTranscodedForTheRecordsThatAreLeft) {
   write_text(folder_ / "d.gif", tiny_gif());
   write_text(folder_ / "in.jsonl", R"({"image_path": "d.gif", "caption": "nothing of note"}
@@ -354,7 +354,7 @@ TEST_F(PipelineTest, BoxesInAnotherScaleAreDoubtedInTheSummary) {
   ASSERT_TRUE(outcome.status);
   const json summary = json::parse(read_text(folder_ / "out" / "summary.json"));
   EXPECT_EQ(summary["coordinates"]["beyond_range"], 30);
-  EXPECT_EQ(summary["coordinates"]["better"], "xyxy_1000") << "pictures of 4x4 pixels";
+  EXPECT_EQ(summary["coordinates"]["better"], "xyxy_1000") << "images of 4x4 pixels";
   EXPECT_THAT(summary["warnings"].dump(), HasSubstr("vlm.coordinates=xyxy_1000"));
 }
 

@@ -10,22 +10,22 @@ namespace {
 // A folder as the stock pipeline leaves it, with three records.
 class StockFolder {
  public:
-  explicit StockFolder(std::filesystem::path root, std::string pictures = "")
-      : dir_{std::move(root)}, pictures_(std::move(pictures)) {
+  explicit StockFolder(std::filesystem::path root, std::string images = "")
+      : dir_{std::move(root)}, images_(std::move(images)) {
     add("a", "a cat", {"cat"});
     add("b", "a dog", {"dog"});
     add("c", "a cat and a dog", {"cat", "dog"});
   }
 
   json make(const json& id, const std::string& caption, const std::vector<std::string>& texts) {
-    json out = {{"image_path", pictures_ + "p.png"},
+    json out = {{"image_path", images_ + "p.png"},
                 {"image_id", id},
                 {"caption", caption},
                 {"cleaned_caption", texts.empty() ? caption : caption + "."},
                 {"expressions", json::array()},
                 {"source", "image_grounding"},
                 {"pipeline_steps", {"step0_expression_extraction"}}};
-    if (id.is_string() && id != "") out["image_path"] = pictures_ + id.get<std::string>() + ".png";
+    if (id.is_string() && id != "") out["image_path"] = images_ + id.get<std::string>() + ".png";
     for (const std::string& text : texts) {
       out["expressions"].push_back({{"text", text},
                                     {"instances", json::array()},
@@ -50,7 +50,7 @@ class StockFolder {
     write_text(file(name), encode_checkpoint({"fingerprint", "model", path, caption},
                                              ExtractionResult{record["cleaned_caption"],
                                                               {{text, {}, text}},
-                                                              PictureSize{4, 4}}));
+                                                              ImageSize{4, 4}}));
   }
   std::filesystem::path file(const std::string& name) const {
     return dir_.checkpoints(Step::kExtraction) / (name + ".json");
@@ -72,7 +72,7 @@ class StockFolder {
 
  private:
   ResultsDir dir_;
-  std::string pictures_;
+  std::string images_;
   int next_id_ = 0;
 };
 
@@ -226,7 +226,7 @@ TEST_F(StockOutputTest, AStockCheckpointThatGaveWayToOursIsFound) {
   EXPECT_TRUE(stock_.is_edited());
 }
 
-// Whole runs on such a folder: in.jsonl has the pictures a, b and c.
+// Whole runs on such a folder: in.jsonl has the images a, b and c.
 class StockFolderRunTest : public PipelineTest {
  protected:
   void SetUp() override {

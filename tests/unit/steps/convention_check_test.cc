@@ -16,7 +16,7 @@ constexpr CoordinateConvention kXyxy100{AxisOrder::kXyxy, 100};
 constexpr CoordinateConvention kXyxy1{AxisOrder::kXyxy, 1};
 constexpr CoordinateConvention kYxyxPixels{AxisOrder::kYxyx, 0};
 
-// Boxes all over a picture, relative to its sides: 64 of them, a quarter of the sides long.
+// Boxes all over an image, relative to its sides: 64 of them, a quarter of the sides long.
 std::vector<std::array<double, 4>> spread_boxes() {
   std::vector<std::array<double, 4>> out;
   for (int i = 0; i < 8; ++i) {
@@ -29,7 +29,7 @@ std::vector<std::array<double, 4>> spread_boxes() {
 }
 
 parse::RawBox written(const std::array<double, 4>& relative, const CoordinateConvention& convention,
-                      const PictureSize& sent) {
+                      const ImageSize& sent) {
   const double w = convention.range > 0 ? convention.range : sent.width;
   const double h = convention.range > 0 ? convention.range : sent.height;
   parse::RawBox box;
@@ -42,7 +42,7 @@ parse::RawBox written(const std::array<double, 4>& relative, const CoordinateCon
 
 ConventionEvidence evidence_of(const std::vector<std::array<double, 4>>& boxes,
                                const CoordinateConvention& asked,
-                               const CoordinateConvention& answered, const PictureSize& sent) {
+                               const CoordinateConvention& answered, const ImageSize& sent) {
   ConventionEvidence evidence;
   for (const auto& box : boxes) {
     add_evidence(written(box, answered, sent), asked, sent, evidence);
@@ -54,10 +54,10 @@ TEST(ConventionCheckTest, NamesTheConventionThatFitsBetter) {
   struct Case {
     CoordinateConvention asked;
     CoordinateConvention answered;
-    PictureSize sent;
+    ImageSize sent;
     std::optional<CoordinateConvention> better;  // none: no doubt
   };
-  const PictureSize vga{640, 480}, photo{4000, 3000}, square{512, 512};
+  const ImageSize vga{640, 480}, photo{4000, 3000}, square{512, 512};
   for (const Case& c : {
            Case{kPixels, kPixels, vga, {}},
            Case{kPixels, kPixels, photo, {}},
@@ -94,7 +94,7 @@ TEST(ConventionCheckTest, NamesTheConventionThatFitsBetter) {
 }
 
 TEST(ConventionCheckTest, OddBoxesAreDoubtedWithoutABetterConvention) {
-  const PictureSize sent{640, 480};
+  const ImageSize sent{640, 480};
   std::vector<std::array<double, 4>> tiny, full;
   for (int i = 0; i < 30; ++i) {
     tiny.push_back({i / 30.0, i / 30.0, i / 30.0 + 0.005, i / 30.0 + 0.005});
@@ -108,7 +108,7 @@ TEST(ConventionCheckTest, OddBoxesAreDoubtedWithoutABetterConvention) {
   const auto full_doubt =
       doubt_convention(evidence_of(full, kXyxy1000, kXyxy1000, sent), kXyxy1000);
   ASSERT_TRUE(full_doubt);
-  EXPECT_THAT(full_doubt->reason, HasSubstr("cover the whole picture"));
+  EXPECT_THAT(full_doubt->reason, HasSubstr("cover the whole image"));
 }
 
 TEST(ConventionCheckTest, AFewBoxesProveNothing) {
@@ -117,10 +117,10 @@ TEST(ConventionCheckTest, AFewBoxesProveNothing) {
   EXPECT_FALSE(doubt_convention(evidence_of(boxes, kXyxy1000, kXyxy1, {640, 480}), kXyxy1000));
 }
 
-TEST(ConventionCheckTest, ObjectsInTheMiddleOfThePictureAreNoDoubt) {
+TEST(ConventionCheckTest, ObjectsInTheMiddleOfTheImageAreNoDoubt) {
   const std::vector<std::array<double, 4>> middle(200, {0.2, 0.2, 0.8, 0.8});
   for (const int side : {640, 1000, 1200, 1400, 3000}) {
-    const PictureSize sent{side, side};
+    const ImageSize sent{side, side};
     EXPECT_FALSE(doubt_convention(evidence_of(middle, kPixels, kPixels, sent), kPixels)) << side;
   }
 }
@@ -145,7 +145,7 @@ TEST(ConventionCheckTest, NamedAxesHaveNoOrder) {
 }
 
 TEST(ConventionCheckTest, SumsUp) {
-  const PictureSize sent{640, 480};
+  const ImageSize sent{640, 480};
   ConventionEvidence one = evidence_of(spread_boxes(), kPixels, kXyxy1000, sent);
   ConventionEvidence sum = one;
   sum += one;

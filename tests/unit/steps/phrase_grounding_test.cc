@@ -160,7 +160,7 @@ TEST(PhraseGroundingTest, AnAnswerAboutSomethingElseIsUnusable) {
   EXPECT_EQ(counts.expressions_unanswered, 2);
 }
 
-TEST(PhraseGroundingTest, ConvertsToThePixelsOfTheUprightPicture) {
+TEST(PhraseGroundingTest, ConvertsToThePixelsOfTheUprightImage) {
   LabelCounts counts;
   const GroundingFrame yxyx{{AxisOrder::kYxyx, 1000}, {640, 480}, {4000, 2000}};
   EXPECT_EQ(ground_one({box(100, 200, 300, 400)}, yxyx, counts).at(0).bbox,
@@ -192,7 +192,7 @@ TEST(PhraseGroundingTest, CleansAndCounts) {
   const double infinity = std::numeric_limits<double>::infinity();
   EXPECT_TRUE(ground_one({box(nan, 1, 2, 3), box(0, 0, infinity, 3)}, kPixels, counts).empty());
   EXPECT_TRUE(ground_one({box(0, 0, 1e9, 1e9), box(-1e300, 0, 50, 50)}, kPixels, counts).empty())
-      << "clamped, these would cover the picture";
+      << "clamped, these would cover the image";
   EXPECT_EQ(counts.boxes_dropped, 6);
 }
 

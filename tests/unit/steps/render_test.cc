@@ -9,7 +9,7 @@ Sample sample(const char* line) { return read_input_sample(line, "root").value()
 
 const ExtractionResult kExtraction{"A cat.",
                                    {{"A cat", CharSpan{0, 5}, "cat"}, {"it", std::nullopt, "it"}},
-                                   PictureSize{640, 480}};
+                                   ImageSize{640, 480}};
 
 TEST(RenderTest, ExtractionKeepsTheInputAndAddsWhatItFound) {
   IdCounter ids{7, 0};
@@ -34,7 +34,7 @@ TEST(RenderTest, RightValuesKeepTheirSpelling) {
       kExtraction, std::nullopt, ids);
   EXPECT_EQ(*record.raw("image_id"), "7");
   EXPECT_EQ(*record.raw("width"), "640.0");
-  EXPECT_EQ(*record.raw("height"), "480") << "the picture wins";
+  EXPECT_EQ(*record.raw("height"), "480") << "the image wins";
   EXPECT_EQ(*record.raw("pipeline_steps"), R"(["earlier", "step0_expression_extraction"])");
 }
 

@@ -45,7 +45,7 @@ VlmQuery query() {
   VlmQuery out;
   VlmImage image;
   image.mime_type = "image/png";
-  image.bytes = Base64Bytes{std::make_shared<const std::string>("PICTURE")};
+  image.bytes = Base64Bytes{std::make_shared<const std::string>("IMAGE")};
   out.image = image;
   out.prompt = "Say \"hi\"\n猫";
   out.schema = &extraction_schema();
@@ -53,12 +53,12 @@ VlmQuery query() {
   return out;
 }
 
-// The body as the endpoint sees it, the picture's part replaced by <picture>.
+// The body as the endpoint sees it, the image's part replaced by <image>.
 json body_of(const HttpRequest& request) {
   std::string text;
   for (const BodyPart& part : request.body) {
     const auto* piece = std::get_if<std::string>(&part);
-    text += piece != nullptr ? *piece : "<picture>";
+    text += piece != nullptr ? *piece : "<image>";
   }
   return json::parse(text);
 }
@@ -79,8 +79,8 @@ TEST(GeminiBackendTest, RequestFollowsTheApi) {
   EXPECT_EQ(request.timeout.count(), 1500);
   const json body = body_of(request);
   const json& parts = body.at("contents").at(0).at("parts");
-  EXPECT_EQ(parts.at(0).at("inlineData"), (json{{"mimeType", "image/png"}, {"data", "<picture>"}}));
-  EXPECT_EQ(parts.at(1).at("text"), "Say \"hi\"\n猫") << "the picture first, then the text";
+  EXPECT_EQ(parts.at(0).at("inlineData"), (json{{"mimeType", "image/png"}, {"data", "<image>"}}));
+  EXPECT_EQ(parts.at(1).at("text"), "Say \"hi\"\n猫") << "the image first, then the text";
   const json& generation = body.at("generationConfig");
   EXPECT_EQ(generation.at("temperature"), 0.5);
   EXPECT_EQ(generation.at("maxOutputTokens"), 77);
@@ -89,7 +89,7 @@ TEST(GeminiBackendTest, RequestFollowsTheApi) {
   EXPECT_EQ(generation.at("responseJsonSchema").at("type"), "object");
 }
 
-TEST(GeminiBackendTest, WithoutPictureOrSchema) {
+TEST(GeminiBackendTest, WithoutImageOrSchema) {
   VlmQuery text_only = query();
   text_only.image.reset();
   EndpointQuirks quirks;
@@ -147,7 +147,7 @@ TEST(OpenAiBackendTest, RequestFollowsTheApi) {
   EXPECT_EQ(body.at("chat_template_kwargs").at("enable_thinking"), false);
   EXPECT_EQ(body.at("response_format").at("json_schema").at("name"), "extraction");
   const json& content = body.at("messages").at(0).at("content");
-  EXPECT_EQ(content.at(0).at("image_url").at("url"), "data:image/png;base64,<picture>");
+  EXPECT_EQ(content.at(0).at("image_url").at("url"), "data:image/png;base64,<image>");
   EXPECT_EQ(content.at(1).at("text"), "Say \"hi\"\n猫");
 }
 

@@ -49,23 +49,23 @@ TEST(CoordinatesTest, ASettingOverrulesTheFamily) {
   }
 }
 
-TEST(CoordinatesTest, PicturesAreSentOnTheGridOfTheFamily) {
+TEST(CoordinatesTest, ImagesAreSentOnTheGridOfTheFamily) {
   const CoordinateChoice qwen25 = choose_coordinates("auto", "Qwen2.5-VL-7B");
-  EXPECT_EQ(size_to_send({640, 480}, qwen25, 0), (PictureSize{644, 476}));
-  EXPECT_EQ(size_to_send({10, 10}, qwen25, 0), (PictureSize{56, 56}));
-  EXPECT_EQ(size_to_send({42, 1400}, qwen25, 0), (PictureSize{56, 1400}))
+  EXPECT_EQ(size_to_send({640, 480}, qwen25, 0), (ImageSize{644, 476}));
+  EXPECT_EQ(size_to_send({10, 10}, qwen25, 0), (ImageSize{56, 56}));
+  EXPECT_EQ(size_to_send({42, 1400}, qwen25, 0), (ImageSize{56, 1400}))
       << "42 / 28 is halfway: rounded to even, as Python rounds";
-  const PictureSize huge = size_to_send({8000, 6000}, qwen25, 0);
-  EXPECT_EQ(huge, (PictureSize{4116, 3080}));
+  const ImageSize huge = size_to_send({8000, 6000}, qwen25, 0);
+  EXPECT_EQ(huge, (ImageSize{4116, 3080}));
   EXPECT_LE(static_cast<double>(huge.width) * huge.height, 12845056);
-  EXPECT_EQ(size_to_send({4000, 3000}, qwen25, 1000), (PictureSize{980, 756})) << "never up";
+  EXPECT_EQ(size_to_send({4000, 3000}, qwen25, 1000), (ImageSize{980, 756})) << "never up";
   const CoordinateChoice gpt = choose_coordinates("auto", "gpt-4o");
-  EXPECT_EQ(size_to_send({4096, 1024}, gpt, 0), (PictureSize{2048, 512}));
+  EXPECT_EQ(size_to_send({4096, 1024}, gpt, 0), (ImageSize{2048, 512}));
   const CoordinateChoice gemini = choose_coordinates("auto", "gemini-3");
-  EXPECT_EQ(size_to_send({8000, 6000}, gemini, 0), (PictureSize{8000, 6000}));
-  EXPECT_EQ(size_to_send({8000, 6000}, gemini, 512), (PictureSize{512, 384}));
-  EXPECT_EQ(size_to_send({100, 50}, gemini, 512), (PictureSize{100, 50})) << "never up";
-  EXPECT_EQ(size_to_send({5000, 1}, gemini, 512), (PictureSize{512, 1}));
+  EXPECT_EQ(size_to_send({8000, 6000}, gemini, 0), (ImageSize{8000, 6000}));
+  EXPECT_EQ(size_to_send({8000, 6000}, gemini, 512), (ImageSize{512, 384}));
+  EXPECT_EQ(size_to_send({100, 50}, gemini, 512), (ImageSize{100, 50})) << "never up";
+  EXPECT_EQ(size_to_send({5000, 1}, gemini, 512), (ImageSize{512, 1}));
 }
 
 TEST(CoordinatesTest, ConvertsEveryForm) {

@@ -1,4 +1,4 @@
-#include "picture.h"
+#include "image.h"
 
 #include <iterator>
 #include <stdexcept>
@@ -15,7 +15,7 @@ namespace {
 constexpr int kQuality = 95;
 
 // An APP1 segment whose only field is Orientation (0x0112) = 6: row 0 of the file is the right-hand
-// side of the picture. Big-endian TIFF; layout by the EXIF 2.3 and TIFF 6.0 specifications.
+// side of the image. Big-endian TIFF; layout by the EXIF 2.3 and TIFF 6.0 specifications.
 constexpr unsigned char kOrientationSixSegment[] = {
     0xFF, 0xE1, 0x00, 0x22,                          // APP1, 34 bytes with the length itself
     'E',  'x',  'i',  'f',  0x00, 0x00,              // identifier
@@ -53,7 +53,7 @@ const char* extension(Format format) {
   return ".jpg";
 }
 
-void write_picture(const std::filesystem::path& path, const cv::Mat& upright, Format format) {
+void write_image(const std::filesystem::path& path, const cv::Mat& upright, Format format) {
   cv::Mat stored = upright;
   if (format == Format::kRotatedJpeg) cv::rotate(upright, stored, cv::ROTATE_90_COUNTERCLOCKWISE);
   std::vector<unsigned char> bytes = encode(stored, format);

@@ -1,4 +1,4 @@
-#include "auto_label_image_grounding/run/picture.h"
+#include "auto_label_image_grounding/run/sent_image.h"
 
 #include <filesystem>
 #include <set>
@@ -38,11 +38,11 @@ std::string file_url(const std::string& path) {
 
 }  // namespace
 
-Result<Picture> make_picture(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
+Result<SentImage> make_sent_image(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
                              const CoordinateChoice& choice, const std::set<std::string>& refused) {
-  Picture picture;
-  picture.upright = {info.width, info.height};
-  const PictureSize wanted = size_to_send(picture.upright, choice, spec.max_image_side);
+  SentImage image;
+  image.upright = {info.width, info.height};
+  const ImageSize wanted = size_to_send(image.upright, choice, spec.max_image_side);
   const bool by_url =
       spec.backend == Backend::kOpenAi && spec.openai.image_transport == ImageTransport::kFileUrl;
   ImagePreparation preparation;
@@ -50,7 +50,7 @@ Result<Picture> make_picture(const std::string& path, const ImageInfo& info, con
   std::erase_if(preparation.accepted,
                 [&](ImageFormat format) { return refused.contains(mime_type(format)); });
   preparation.max_bytes = by_url ? 0 : kMaxInlineBytes;
-  if (wanted != picture.upright) preparation.size = ImageSize{wanted.width, wanted.height};
+  if (wanted != image.upright) preparation.size = ImageSize{wanted.width, wanted.height};
 
   auto prepared = prepare_image(path, info, preparation);
   if (!prepared) return tl::unexpected(prepared.error());
@@ -59,23 +59,23 @@ Result<Picture> make_picture(const std::string& path, const ImageInfo& info, con
   if (prepared->original) {
     image.bytes = Base64File{path, info.file_size};
     if (by_url) image.file_url = file_url(path);
-    picture.seen = picture.upright;
+    image.seen = image.upright;
   } else {
     image.bytes = Base64Bytes{prepared->bytes};
-    // What the limit for inline pictures made smaller may have left the family's grid.
-    picture.seen = size_to_send({prepared->size.width, prepared->size.height}, choice, 0);
+    // What the limit for inline images made smaller may have left the family's grid.
+    image.seen = size_to_send({prepared->size.width, prepared->size.height}, choice, 0);
   }
-  image.tokens = estimate_image_tokens(*choice.family, picture.seen);
-  picture.downscaled_for_limit = prepared->downscaled_for_limit;
-  picture.image = std::move(image);
-  return picture;
+  image.tokens = estimate_image_tokens(*choice.family, image.seen);
+  image.downscaled_for_limit = prepared->downscaled_for_limit;
+  image.content = std::move(image);
+  return image;
 }
 
-Picture text_only_picture(const std::optional<PictureSize>& declared) {
-  constexpr PictureSize kStockSize{1920, 1080};
-  Picture picture;
-  picture.upright = picture.seen = declared.value_or(kStockSize);
-  return picture;
+SentImage text_only_image(const std::optional<ImageSize>& declared) {
+  constexpr ImageSize kStockSize{1920, 1080};
+  SentImage image;
+  image.upright = image.seen = declared.value_or(kStockSize);
+  return image;
 }
 
 }  // namespace alig

@@ -1,4 +1,4 @@
-// The picture of a record, made ready for the endpoint.
+// The image of a record, made ready for the endpoint.
 #pragma once
 
 #include <functional>
@@ -15,21 +15,21 @@
 
 namespace alig {
 
-struct Picture {
+struct SentImage {
   std::optional<VlmImage> image;  // absent: text only
-  PictureSize upright;            // the space of the boxes
-  PictureSize seen;               // by the model, after every resize: of pixel conventions
+  ImageSize upright;            // the space of the boxes
+  ImageSize seen;               // by the model, after every resize: of pixel conventions
   bool downscaled_for_limit = false;
 };
 
 // `info` is the header of the file at `path`. Decodes nothing where the file can go as it is.
-// Pictures of the MIME types in `refused` are transcoded.
-Result<Picture> make_picture(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
+// Images of the MIME types in `refused` are transcoded.
+Result<SentImage> make_sent_image(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
                              const CoordinateChoice& choice,
                              const std::set<std::string>& refused = {});
 
 // For records without a readable file under data.on_missing_image = text_only: the record's size,
 // else 1920x1080, as the stock pipeline takes it.
-Picture text_only_picture(const std::optional<PictureSize>& declared);
+SentImage text_only_image(const std::optional<ImageSize>& declared);
 
 }  // namespace alig
