@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <string>
 
-#include <CLI/CLI.hpp>
-
 namespace alig {
 
 struct EvaluateOptions {
@@ -15,9 +13,6 @@ struct EvaluateOptions {
   bool json = false;
   bool strict = false;
 };
-
-// `options` is filled while the command line is parsed, and must outlive `app`.
-CLI::App* add_evaluate_command(CLI::App& app, EvaluateOptions& options);
 
 // Prints the evaluation; the exit status.
 int run_evaluate(const EvaluateOptions& options);

@@ -7,35 +7,19 @@
 #include <vector>
 
 #include <fmt/core.h>
-#include <CLI/CLI.hpp>
 
 #include "auto_label_image_grounding/base/log.h"
 #include "auto_label_image_grounding/base/text.h"
-#include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/run/dry_run.h"
 #include "auto_label_image_grounding/run/pipeline.h"
 #include "auto_label_image_grounding/spec/spec.h"
+#include "command_line.h"
 #include "evaluate_command.h"
 #include "progress_line.h"
 #include "stop_signals.h"
 
 namespace alig {
 namespace {
-
-constexpr const char* kAbout =
-    R"(Turns (image, caption) pairs into grounded annotations with a vision-language model.
-
-Begin with five to ten images and look at the result:
-  auto-label-image-grounding default_specs results_dir=specs
-  export GOOGLE_API_KEY=…
-  auto-label-image-grounding generate -e specs/experiment.yaml results_dir=out \
-      image_grounding.data.input_jsonl=captions.jsonl image_grounding.data.image_root=images
-
-Results: out/annotations.jsonl, out/summary.json, out/failures.jsonl. The same command again goes on
-where it stopped and asks nothing twice.)";
-
-constexpr const char* kOverrides =
-    "Values that replace the spec's, e.g. image_grounding.workflow.max_workers=64";
 
 int fail_with(const Error& error) {
   std::fputs(fmt::format("error: {}\n", error.message).c_str(), stderr);
@@ -66,18 +50,18 @@ int show_dry_run(const Spec& spec, const RunHooks& hooks) {
   return EXIT_SUCCESS;
 }
 
-int generate(const std::string& spec_path, const std::vector<std::string>& overrides, bool dry) {
-  auto spec = load_spec_file(spec_path, overrides);
+int generate(const GenerateOptions& options) {
+  auto spec = load_spec_file(options.spec_path, options.overrides);
   if (!spec) return fail_with(spec.error());
   const auto environment = [](const char* name) -> const char* { return std::getenv(name); };
   if (auto status = resolve_environment(*spec, environment); !status) {
     return fail_with(status.error());
   }
-  if (!dry) catch_stop_signals();
+  if (!options.dry_run) catch_stop_signals();
   const auto logger = make_stderr_logger();
   RunHooks hooks;
   hooks.logger = logger.get();
-  if (dry) return show_dry_run(*spec, hooks);
+  if (options.dry_run) return show_dry_run(*spec, hooks);
   hooks.interrupt = [&logger] { return received_interrupt(*logger); };
   RunOutcome outcome;
   {
@@ -129,36 +113,19 @@ void hide_keys(int argc, char** argv) {
 }
 
 int main_of(int argc, char** argv) {
-  CLI::App app(kAbout, "auto-label-image-grounding");
-  app.set_version_flag("--version", std::string("auto-label-image-grounding ") + kVersion);
-  app.require_subcommand(1);
-
-  std::string spec_path;
-  std::vector<std::string> overrides;
-  CLI::App* run = app.add_subcommand("generate", "Label a dataset, or go on where a run stopped");
-  run->add_option("-e,--experiment_spec_file", spec_path, "The spec (YAML)")->required();
-  bool dry = false;
-  run->add_flag("--dry-run", dry,
-                "Check spec, input, images, endpoint, key and model; say what a run would ask. "
-                "Writes nothing, costs nothing");
-  run->add_option("overrides", overrides, kOverrides)->type_name("KEY=VALUE");
-
-  std::vector<std::string> arguments;
-  CLI::App* specs = app.add_subcommand(
-      "default_specs", "Write DIR/experiment.yaml: every key with its default and its meaning");
-  specs->add_option("arguments", arguments, "results_dir=DIR")->type_name("KEY=VALUE");
-
-  EvaluateOptions evaluation;
-  CLI::App* evaluate = add_evaluate_command(app, evaluation);
-
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  const CommandLine line = parse_command_line(argc, argv);
+  if (line.command != CommandLine::Command::kEvaluate) hide_keys(argc, argv);
+  switch (line.command) {
+    case CommandLine::Command::kGenerate:
+      return generate(line.generate);
+    case CommandLine::Command::kDefaultSpecs:
+      return default_specs(line.default_specs_arguments);
+    case CommandLine::Command::kEvaluate:
+      return run_evaluate(line.evaluate);
+    case CommandLine::Command::kNone:
+      break;
   }
-  if (evaluate->parsed()) return run_evaluate(evaluation);
-  hide_keys(argc, argv);
-  return run->parsed() ? generate(spec_path, overrides, dry) : default_specs(arguments);
+  return line.exit_status;
 }
 
 }  // namespace

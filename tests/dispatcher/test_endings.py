@@ -69,13 +69,19 @@ def check_child_ends(environment, job, number, **top):
     assert last["status"] == "FAILURE" and "image_grounding: stopped" in last["message"]
 
 
-def test_ctrl_c_at_the_terminal(tao, job):
-    """It reaches parent and child alike. The parent says PASS, as it does for its own types."""
+def start_and_signal_child(environment, job, number):
+    """The parent of a run whose child got the signal while its first request was in flight."""
     job.teacher.hold()
-    parent = start(tao, job)
+    parent = start(environment, job)
     assert job.teacher.arrived.wait(SECONDS)
     for child in workers(job):
-        os.kill(child, signal.SIGINT)
+        os.kill(child, number)
+    return parent
+
+
+def test_ctrl_c_at_the_terminal(tao, job):
+    """It reaches parent and child alike. The parent says PASS, as it does for its own types."""
+    parent = start_and_signal_child(tao, job, signal.SIGINT)
     parent.send_signal(signal.SIGINT)
     job.teacher.release()
     out, _ = parent.communicate(timeout=SECONDS)
@@ -87,11 +93,7 @@ def test_ctrl_c_at_the_terminal(tao, job):
 
 
 def test_a_terminated_child_does_not_pass_for_a_good_one(tao, job):
-    job.teacher.hold()
-    parent = start(tao, job)
-    assert job.teacher.arrived.wait(SECONDS)
-    for child in workers(job):
-        os.kill(child, signal.SIGTERM)
+    parent = start_and_signal_child(tao, job, signal.SIGTERM)
     job.teacher.release()
     out, _ = parent.communicate(timeout=SECONDS)
     assert "Execution status: FAIL" in out
