@@ -37,7 +37,7 @@ struct Expression {
 
 // Why a record has no result for a step.
 struct RecordError {
-  std::string step;  // "0" or "1"
+  Step step = Step::kExtraction;
   std::string kind;  // e.g. "image", "refused", "rate_limited": counted in summary.json
   std::string message;
   int http_status = 0;  // of the last answer; 0 = none
@@ -55,7 +55,7 @@ struct GroundingResult {                         // step 1
   std::vector<std::vector<Instance>> instances;  // one list per expression, in their order
   std::optional<ImageSize> size;
   std::uint64_t image_bytes = 0;  // size of the file that was looked at; 0: not known
-  bool text_only = false;           // guessed without the image, which could not be read
+  bool text_only = false;         // guessed without the image, which could not be read
 };
 
 }  // namespace alig

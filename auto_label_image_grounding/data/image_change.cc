@@ -306,8 +306,7 @@ ImageSize scaled(ImageSize size, double factor) {
 }
 
 // Always from the full image: repeated resizing would blur it.
-Try<Encoded> downscale_until_it_fits(const cv::Mat& image, Encoded last,
-                                     std::uint64_t max_bytes) {
+Try<Encoded> downscale_until_it_fits(const cv::Mat& image, Encoded last, std::uint64_t max_bytes) {
   constexpr int kSmallestSide = 32;  // nothing can be grounded in less
   const ImageSize full{image.cols, image.rows};
   double factor = 1;
@@ -400,9 +399,8 @@ Result<PreparedImage> change_image(const std::filesystem::path& path, const Imag
   if (!changed) {
     return fail(
         ErrorKind::kData,
-        fmt::format(
-            "{}: cannot prepare this {} image: {}; convert it to an 8-bit RGB JPEG or PNG",
-            path.string(), mime_type(info.format), changed.error()));
+        fmt::format("{}: cannot prepare this {} image: {}; convert it to an 8-bit RGB JPEG or PNG",
+                    path.string(), mime_type(info.format), changed.error()));
   }
   return PreparedImage{changed->format, changed->size, false,
                        std::make_shared<const std::string>(std::move(changed->bytes)),

@@ -145,8 +145,8 @@ tl::expected<ImageInfo, std::string> read_info(ByteSource& source, const ImageLi
   const Head head(reinterpret_cast<const char*>(first.data()), count);
   const auto format = sniff(head);
   if (!format) {
-    return tl::unexpected(fmt::format("not a usable image: {}; convert it to JPEG or PNG",
-                                      describe_stranger(head)));
+    return tl::unexpected(
+        fmt::format("not a usable image: {}; convert it to JPEG or PNG", describe_stranger(head)));
   }
   const auto facts = read_header(*format, source);
   if (!facts) {

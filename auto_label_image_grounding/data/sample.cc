@@ -98,7 +98,8 @@ std::optional<RecordError> error_of(const json& error) {
     const json value = error.is_object() ? error.value(key, json()) : json();
     return value.is_string() ? value.get<std::string>() : std::string(otherwise);
   };
-  return RecordError{text("step", "0"), text("kind", "unknown"),
+  const auto step = step_named(text("step", name_of(Step::kExtraction)));
+  return RecordError{step.value_or(Step::kExtraction), text("kind", "unknown"),
                      text("message", "failed in an earlier step"), 0, 0};
 }
 

@@ -64,7 +64,6 @@ class StepSet {
   }
 
   constexpr void insert(Step step) { bits_ |= bit(step); }
-  constexpr void erase(Step step) { bits_ &= ~bit(step); }
   constexpr bool contains(Step step) const { return (bits_ & bit(step)) != 0; }
   constexpr bool empty() const { return bits_ == 0; }
   constexpr bool operator==(const StepSet&) const = default;
@@ -90,7 +89,6 @@ class StepSet {
   constexpr Iterator begin() const { return {bits_, 0}; }
   constexpr Iterator end() const { return {bits_, kStepCount}; }
   // Precondition: !empty().
-  constexpr Step first() const { return *begin(); }
   constexpr Step last() const {
     std::size_t index = kStepCount - 1;
     while ((bits_ >> index & 1U) == 0) --index;

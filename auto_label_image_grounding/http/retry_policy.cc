@@ -317,9 +317,10 @@ Duration delay_after(const Failure& failure, const RetrySettings& settings, int 
   return hint + scaled(spread, random01);
 }
 
-Decision give_up(std::string reason) {
+Decision give_up(StopReason reason) {
   Decision decision;
-  decision.reason = std::move(reason);
+  decision.verdict = reason == StopReason::kFatal ? Verdict::kFatal : Verdict::kGiveUp;
+  decision.reason = reason;
   return decision;
 }
 
@@ -330,8 +331,6 @@ Decision retry_after(Duration delay) {
   return decision;
 }
 
-double in_seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 bool waits_for_progress(const Failure& failure) {
   return failure.kind == FailureKind::kRateLimited ||
          (failure.http_status == 503 && failure.wait_hint.has_value());
@@ -341,10 +340,7 @@ Decision decide_uncounted(const Failure& failure, AttemptState& state,
                           const RetrySettings& settings, Duration since_last_progress,
                           double random01) {
   if (since_last_progress >= settings.rate_limit_patience) {
-    return give_up(
-        fmt::format("exhausted: rate-limited {}, and no record of the run was "
-                    "finished for {:.0f} s (vlm.rate_limit_patience)",
-                    count_of(state.rate_limited + 1, "time"), in_seconds(since_last_progress)));
+    return give_up(StopReason::kPatienceUsedUp);
   }
   Decision decision = retry_after(delay_after(failure, settings, state.rate_limited, random01));
   decision.waits_for_progress = true;
@@ -356,11 +352,10 @@ Decision decide_counted(const Failure& failure, AttemptState& state, const Retry
                         double random01) {
   if (failure.kind == FailureKind::kUnusableAnswer &&
       state.unusable_answers++ >= settings.max_unusable_answers) {
-    return give_up("exhausted: " + count_of(state.unusable_answers, "unusable answer"));
+    return give_up(StopReason::kAnswersUsedUp);
   }
   if (state.counted_retries >= settings.max_retries) {
-    return give_up(
-        fmt::format("exhausted: {} (vlm.max_retries)", count_of(state.counted_retries, "retry")));
+    return give_up(StopReason::kRetriesUsedUp);
   }
   Decision decision =
       retry_after(delay_after(failure, settings, state.counted_retries++, random01));
@@ -371,15 +366,11 @@ Decision decide_counted(const Failure& failure, AttemptState& state, const Retry
 
 Decision decide_verdict(const Failure& failure, AttemptState& state, const RetrySettings& settings,
                         Duration since_last_progress, double random01) {
-  if (failure.kind == FailureKind::kCancelled) return give_up("cancelled");
-  if (failure.named_by_provider) {
-    Decision decision = give_up(fmt::format("fatal: {}", name_of(failure.kind)));
-    decision.verdict = Verdict::kFatal;
-    return decision;
-  }
-  if (failure.should_retry == false) return give_up("permanent: the server says not to retry");
+  if (failure.kind == FailureKind::kCancelled) return give_up(StopReason::kCancelled);
+  if (failure.named_by_provider) return give_up(StopReason::kFatal);
+  if (failure.should_retry == false) return give_up(StopReason::kServerForbids);
   if (!row_of(failure.kind).retryable && failure.should_retry != true) {
-    return give_up(fmt::format("permanent: {}", name_of(failure.kind)));
+    return give_up(StopReason::kPermanent);
   }
   if (waits_for_progress(failure)) {
     return decide_uncounted(failure, state, settings, since_last_progress, random01);
@@ -395,6 +386,33 @@ bool means_overload(const Failure& failure) {
 }  // namespace
 
 const char* name_of(FailureKind kind) { return row_of(kind).name; }
+
+const char* name_of(StopReason reason) {
+  switch (reason) {
+    case StopReason::kNone:
+      return "sent again";
+    case StopReason::kCancelled:
+      return "cancelled";
+    case StopReason::kFatal:
+      return "fatal";
+    case StopReason::kPermanent:
+      return "permanent";
+    case StopReason::kServerForbids:
+      return "permanent (x-should-retry)";
+    case StopReason::kRetriesUsedUp:
+      return "retries used up (vlm.max_retries)";
+    case StopReason::kAnswersUsedUp:
+      return "unusable answers used up";
+    case StopReason::kPatienceUsedUp:
+      return "patience used up (vlm.rate_limit_patience)";
+  }
+  return "";
+}
+
+bool is_exhausted(StopReason reason) {
+  return reason == StopReason::kRetriesUsedUp || reason == StopReason::kAnswersUsedUp ||
+         reason == StopReason::kPatienceUsedUp;
+}
 
 std::optional<Duration> time_to_reset(const HttpResponse& response) {
   std::optional<Duration> longest;

@@ -68,6 +68,22 @@ struct AttemptState {
 
 enum class Verdict { kRetry, kGiveUp, kFatal };
 
+// Why a request is not sent again.
+enum class StopReason {
+  kNone,  // it is
+  kCancelled,
+  kFatal,           // the failure ends the run
+  kPermanent,       // this request will never be taken
+  kServerForbids,   // by x-should-retry
+  kRetriesUsedUp,   // RetrySettings::max_retries
+  kAnswersUsedUp,   // RetrySettings::max_unusable_answers
+  kPatienceUsedUp,  // RetrySettings::rate_limit_patience
+};
+// For people: "permanent", "retries used up (vlm.max_retries)", …
+const char* name_of(StopReason reason);
+// Whether the request might have been taken, had it been sent more often.
+bool is_exhausted(StopReason reason);
+
 struct Decision {
   Verdict verdict = Verdict::kGiveUp;
   Duration delay{};        // before the next attempt; a waiting request should hold no slot
@@ -75,7 +91,7 @@ struct Decision {
   // The wait is bounded by the run's progress, not by max_retries. A hint may be longer than the
   // patience: whoever waits should give up once the run has made no progress for that long.
   bool waits_for_progress = false;
-  std::string reason{};  // why it ends: "permanent: …", "exhausted: …", "cancelled", "fatal: …"
+  StopReason reason = StopReason::kNone;
 };
 
 // Updates `state` for this failure. `since_last_progress` is the time since the last finished

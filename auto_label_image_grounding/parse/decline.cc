@@ -50,7 +50,7 @@ bool speaks_of_a_missing_image(std::string_view rest) {
   static constexpr std::array<std::string_view, 6> kArticles = {"the ", "an ",   "any ",
                                                                 "a ",   "your ", "this "};
   static constexpr std::array<std::string_view, 6> kImageWords = {"image",  "picture",    "photo",
-                                                                "visual", "attachment", "file"};
+                                                                  "visual", "attachment", "file"};
   rest = rest.substr(std::min(rest.find_first_not_of(' '), rest.size()));
   rest.remove_prefix(longest_prefix(rest, kArticles));
   return longest_prefix(rest, kImageWords) > 0;

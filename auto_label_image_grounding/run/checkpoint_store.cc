@@ -53,7 +53,7 @@ std::string checkpoint_name(const SampleName& name) {
   return name.shared ? name.sample_id + suffix_of(name) : name.sample_id;
 }
 
-Status CheckpointStore::prepare(const std::vector<Step>& steps) const {
+Status CheckpointStore::prepare(StepSet steps) const {
   for (const Step step : steps) {
     if (auto status = make_directories(dir_.checkpoints(step)); !status) return status;
   }
@@ -66,7 +66,7 @@ bool CheckpointStore::holds_any(Step step) const {
   return code ? code != std::errc::no_such_file_or_directory : first != fs::directory_iterator();
 }
 
-Status CheckpointStore::discard(const std::vector<Step>& steps) const {
+Status CheckpointStore::discard(StepSet steps) const {
   std::string marker;
   for (const Step step : steps) marker += name_of(step);
   auto status = write_file_atomically(dir_.state_dir() / kDiscardMarker, marker, Sync::kYes,
@@ -76,7 +76,7 @@ Status CheckpointStore::discard(const std::vector<Step>& steps) const {
 
 Status CheckpointStore::finish_discard() const {
   const fs::path marker = dir_.state_dir() / kDiscardMarker;
-  for (const Step step : {Step::kExtraction, Step::kGrounding}) {
+  for (const Step step : StepSet::all()) {
     const auto wanted = is_discarding(step);
     if (!wanted) return tl::unexpected(wanted.error());
     if (!*wanted) continue;

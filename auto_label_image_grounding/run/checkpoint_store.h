@@ -38,13 +38,13 @@ class CheckpointStore {
   explicit CheckpointStore(ResultsDir dir) : dir_(std::move(dir)) {}
 
   // Creates the folders of the steps. kIo.
-  Status prepare(const std::vector<Step>& steps) const;
+  Status prepare(StepSet steps) const;
   // False where the step's folder is empty or not there, so that looking for a sample is in vain.
   bool holds_any(Step step) const;
 
   // Throws all checkpoints of the steps away. Survives being killed half-way: the next call of
   // finish_discard() completes it.
-  Status discard(const std::vector<Step>& steps) const;
+  Status discard(StepSet steps) const;
   Status finish_discard() const;
   // Whether finish_discard() will throw the step's checkpoints away. kIo.
   Result<bool> is_discarding(Step step) const;

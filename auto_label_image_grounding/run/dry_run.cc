@@ -1,9 +1,7 @@
 #include "auto_label_image_grounding/run/dry_run.h"
 
 #include <algorithm>
-#include <array>
 #include <future>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -12,13 +10,11 @@
 #include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/text.h"
-#include "auto_label_image_grounding/base/version.h"
-#include "auto_label_image_grounding/data/image_info.h"
-#include "auto_label_image_grounding/http/curl_transport.h"
 #include "auto_label_image_grounding/http/redact.h"
+#include "auto_label_image_grounding/run/failure_verdict.h"
 #include "auto_label_image_grounding/run/image_job.h"
 #include "auto_label_image_grounding/run/published_files.h"
-#include "auto_label_image_grounding/run/run_inputs.h"
+#include "auto_label_image_grounding/run/run_plan.h"
 #include "auto_label_image_grounding/run/thread_pool.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"
@@ -35,78 +31,76 @@ struct ImageNeed {
   double prompt_characters = 0;
 };
 
-void count_finished(const RecordJob& record, bool readable, DryRun& counts) {
-  const bool extracted = record.extraction && (readable || record.extraction->size);
+void count_finished(const RecordFacts& record, const Need& need, bool readable, DryRun& counts) {
+  // One that waits for the image's size cannot be finished without it.
+  const bool stuck = need == Need{Action::kResize, Step::kExtraction} && !readable;
+  const bool extracted = record.steps[Step::kExtraction].has_result && !stuck;
   counts.finished_extractions += extracted ? 1 : 0;
-  counts.finished_groundings += record.grounding ? 1 : 0;
-  counts.earlier_failures += record.earlier_error ? 1 : 0;
+  counts.finished_groundings += record.steps[Step::kGrounding].has_result ? 1 : 0;
 }
 
 void add_need(const RunContext& context, const RecordJob& record, ImageNeed& need) {
-  const bool extracts = context.extracts() && !record.extraction;
-  const bool has_caption = !trim(record.sample.caption).empty();
-  if (extracts && has_caption) {
+  const StepSet asked = requests_ahead(facts_of(record, context), context.rules());
+  if (asked.contains(Step::kExtraction)) {
     ++need.extractions;
     need.prompt_characters += static_cast<double>(
-        fill_extraction_prompt(context.extraction_prompt, record.sample.caption).size());
+        fill_extraction_prompt(context.plan.prompts.extraction, record.sample.caption).size());
   }
-  const bool has_expressions = extracts ? has_caption : !record.texts.empty();
-  if (context.grounds() && !record.grounding && has_expressions) need.grounding = true;
+  if (asked.contains(Step::kGrounding)) need.grounding = true;
 }
 
-// What the records still need of an image whose header is `info`; complains where it cannot be
-// read and any of them needs it.
-ImageNeed needs_of(const RunContext& context, const Result<ImageInfo>& info,
-                   std::vector<RecordJob>& records, DryRun& counts) {
-  ImageNeed need;
+// What the records still need; complains where the image cannot be read and any of them needs it.
+Result<ImageNeed> needs_of(const RunContext& context, LoadedImage& loaded, DryRun& counts) {
+  const bool readable = loaded.info.has_value();
+  ImageNeed out;
   std::int64_t affected = 0;
-  for (RecordJob& record : records) {
+  RunCounts ignored;
+  for (RecordJob& record : loaded.records) {
+    counts.earlier_failures += record.earlier_error ? 1 : 0;
     // Whether an image with a header can be decoded is not found out here.
-    drop_stale(context, record, image_state(record, info, info.has_value()));
-    count_finished(record, info.has_value(), counts);
-    if (is_settled(context, record)) continue;
-    affected += info ? 0 : 1;
-    if (info || context.guesses()) add_need(context, record, need);
+    const auto need =
+        check_results(context, record, image_state(record, loaded.info, readable), ignored);
+    if (!need) return tl::unexpected(need.error());
+    count_finished(facts_of(record, context), *need, readable, counts);
+    if (need->action == Action::kNone) continue;
+    affected += readable ? 0 : 1;
+    if (readable || context.rules().guesses) add_need(context, record, out);
   }
   if (affected > 0) {
     ++counts.unreadable_images;
     counts.affected_records += affected;
-    counts.complaints.push_back(info.error().message);
+    counts.complaints.push_back(loaded.info.error().message);
   }
-  return need;
+  return out;
 }
 
-void add_image(const RunContext& context, const std::string& path, std::vector<RecordJob>& records,
-               DryRun& counts) {
+Status add_image(const RunContext& context, LoadedImage& loaded, DryRun& counts) {
   ++counts.images;
-  const auto info = read_image_info(path, {context.spec.data.max_image_pixels});
-  const ImageNeed need = needs_of(context, info, records, counts);
-  const std::int64_t requests = need.extractions + (need.grounding ? 1 : 0);
-  if (requests == 0) return;
-  if (info) {
-    const ImageSize sent = size_to_send({info->width, info->height}, context.coordinates,
-                                          context.spec.vlm.max_image_side);
+  const auto need = needs_of(context, loaded, counts);
+  if (!need) return tl::unexpected(need.error());
+  const std::int64_t requests = need->extractions + (need->grounding ? 1 : 0);
+  if (requests == 0) return {};
+  const CoordinateChoice& coordinates = context.plan.coordinates;
+  if (loaded.info) {
+    const ImageSize sent = size_to_send({loaded.info->width, loaded.info->height}, coordinates,
+                                        context.plan.spec.vlm.max_image_side);
     counts.image_tokens +=
-        static_cast<double>(requests) * estimate_image_tokens(*context.coordinates.family, sent);
+        static_cast<double>(requests) * estimate_image_tokens(*coordinates.family, sent);
   }
-  counts.extraction_requests += need.extractions;
-  counts.grounding_requests += need.grounding ? 1 : 0;
+  counts.extraction_requests += need->extractions;
+  counts.grounding_requests += need->grounding ? 1 : 0;
   const double template_size =
-      need.grounding ? static_cast<double>(context.grounding_prompt.text.size()) : 0;
-  counts.prompt_tokens += estimate_text_tokens(need.prompt_characters + template_size);
+      need->grounding ? static_cast<double>(context.plan.prompts.grounding.text.size()) : 0;
+  counts.prompt_tokens += estimate_text_tokens(need->prompt_characters + template_size);
+  return {};
 }
 
 Status add_group(const RunContext& context, std::size_t group, DryRun& counts) {
-  std::map<std::string, std::vector<RecordJob>> by_path;  // as plain_path() spells it
-  RunReport ignored;
-  for (const std::uint32_t index : context.dataset.group(group)) {
-    auto record = load_record(context, index, ignored);
-    if (!record) return tl::unexpected(record.error());
-    std::vector<RecordJob>& of_image = by_path[plain_path(record->sample.image_path)];
-    of_image.push_back(std::move(*record));
-  }
-  for (auto& [key, records] : by_path) {
-    add_image(context, records.front().sample.image_path, records, counts);
+  RunCounts ignored;
+  auto images = load_group(context, group, ignored);
+  if (!images) return tl::unexpected(images.error());
+  for (LoadedImage& image : *images) {
+    if (auto status = add_image(context, image, counts); !status) return status;
   }
   return {};
 }
@@ -135,11 +129,11 @@ Status look_at_images(const RunContext& context, unsigned threads, DryRun& total
   Status status;
   {
     ThreadPool pool(threads);
-    for (std::size_t begin = 0; begin < context.dataset.groups(); begin += kStretch) {
+    for (std::size_t begin = 0; begin < context.plan.dataset.groups(); begin += kStretch) {
       pool.submit([&, begin] {
         DryRun counts;
         Status found;
-        const std::size_t end = std::min(begin + kStretch, context.dataset.groups());
+        const std::size_t end = std::min(begin + kStretch, context.plan.dataset.groups());
         for (std::size_t i = begin; i < end && found; ++i) found = add_group(context, i, counts);
         const std::lock_guard lock(mutex);
         add_counts(total, counts);
@@ -182,65 +176,46 @@ Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
 }
 
 Status judge_records(const RunContext& context, const DryRun& dry) {
-  const Spec& spec = context.spec;
-  const std::int64_t over_image = context.guesses() ? 0 : dry.affected_records;
+  const WorkflowSpec& workflow = context.plan.spec.workflow;
+  const std::int64_t over_image = context.rules().guesses ? 0 : dry.affected_records;
   const std::int64_t bad = over_image + dry.bad_lines + dry.earlier_failures;
   const std::int64_t all = dry.records + dry.bad_lines;
-  if (static_cast<double>(bad) <= spec.workflow.max_failure_ratio * static_cast<double>(all)) {
-    return {};
-  }
-  const std::string reason = spec.workflow.extract ? "line or image" : "line, image or step 0";
+  if (!are_too_many(bad, all, workflow)) return {};
+  const std::string reason =
+      workflow.steps.contains(Step::kExtraction) ? "line or image" : "line, image or step 0";
   return fail(ErrorKind::kUnavailable,
               fmt::format("{} of {} would fail over {}, more than workflow.max_failure_ratio ({}) "
                           "allows{}",
-                          bad, count_of(all, "record"), reason, spec.workflow.max_failure_ratio,
+                          bad, count_of(all, "record"), reason, workflow.max_failure_ratio,
                           dry.complaints.empty() ? "" : ". The first: " + dry.complaints.front()));
 }
 
 // What would end a run before its first request.
 Status check_usable(const Spec& spec, const ResultsDir& dir, const RunHooks& hooks) {
-  const std::vector<Step> steps = selected_steps(spec);
   if (auto status = RunLock::check(dir); !status) return status;
-  if (auto status = check_writable(dir, steps); !status) return status;
+  if (auto status = check_writable(dir, spec.workflow.steps); !status) return status;
   if (spec.workflow.force_reprocess) return {};
-  return refuse_edited_outputs(dir, steps, [&] { return check_interrupt(hooks); });
+  return refuse_edited_outputs(dir, spec.workflow.steps, [&] { return check_interrupt(hooks); });
 }
 
-}  // namespace
-
-Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment) {
-  const ResultsDir dir{spec.results_dir};
-  if (auto status = check_usable(spec, dir, hooks); !status) return tl::unexpected(status.error());
-  auto prompts = load_prompts(spec.prompts);
-  if (!prompts) return tl::unexpected(prompts.error());
-  auto dataset = open_dataset(spec, dir, [&] { return check_interrupt(hooks); });
-  if (!dataset) return tl::unexpected(dataset.error());
-  const auto earlier = open_earlier_failures(spec, dir);
-  if (!earlier) return tl::unexpected(earlier.error());
-
-  const auto backend = make_backend(spec.vlm);
-  const CheckpointStore store(dir);
-  std::array<bool, 2> resumes{};
-  for (const Step step : {Step::kExtraction, Step::kGrounding}) {
+Result<PerStep<bool>> resumable_steps(const RunPlan& plan, const CheckpointStore& store) {
+  PerStep<bool> out;
+  for (const Step step : StepSet::all()) {
     const auto discarding = store.is_discarding(step);
     if (!discarding) return tl::unexpected(discarding.error());
-    resumes[static_cast<std::size_t>(step)] = !spec.workflow.force_reprocess && !*discarding;
+    out[step] = !plan.spec.workflow.force_reprocess && !*discarding;
   }
-  const RunContext context{spec,
-                           store,
-                           *dataset,
-                           choose_coordinates(spec.vlm.coordinates, backend->model()),
-                           prompts->extraction,
-                           prompts->grounding,
-                           backend->model(),
-                           resumes};
-  for (const std::string& doubt : doubts_about(*prompts, context.coordinates.convention)) {
-    hooks.logger->warning("{}", doubt);
-  }
+  return out;
+}
+
+// Counts what can be counted without the endpoint.
+Result<DryRun> look_at_input(const RunContext& context, const RunEnvironment& environment) {
+  const Dataset& dataset = context.plan.dataset;
   DryRun dry;
-  dry.records = static_cast<std::int64_t>(dataset->size());
-  dry.bad_lines = static_cast<std::int64_t>(dataset->bad_lines().size() + earlier->bad_lines());
-  for (const BadLine& bad : dataset->bad_lines()) {
+  dry.records = static_cast<std::int64_t>(dataset.size());
+  dry.bad_lines =
+      static_cast<std::int64_t>(dataset.bad_lines().size() + context.plan.earlier.bad_lines());
+  for (const BadLine& bad : dataset.bad_lines()) {
     if (dry.complaints.size() >= kShownComplaints) break;
     dry.complaints.push_back(fmt::format("input line {}: {}", bad.number, bad.message));
   }
@@ -249,18 +224,32 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
   if (auto status = look_at_images(context, threads, dry); !status) {
     return tl::unexpected(status.error());
   }
-  for (const std::string& complaint : dry.complaints) hooks.logger->warning("{}", complaint);
-  if (auto status = judge_records(context, dry); !status) return tl::unexpected(status.error());
+  return dry;
+}
 
-  std::unique_ptr<HttpTransport> transport = std::move(environment.transport);
-  if (!transport) {
-    CurlTransportOptions options;
-    options.user_agent = fmt::format("auto-label-image-grounding/{}", kVersion);
-    transport = make_curl_transport(options);
-  }
-  auto endpoint = ask_endpoint(spec, *backend, *transport);
+}  // namespace
+
+Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment) {
+  const ResultsDir dir{spec.results_dir};
+  if (auto status = check_usable(spec, dir, hooks); !status) return tl::unexpected(status.error());
+  const auto plan =
+      make_run_plan(spec, dir, choose_model(spec.vlm), [&] { return check_interrupt(hooks); });
+  if (!plan) return tl::unexpected(plan.error());
+  const CheckpointStore store(dir);
+  const auto resumes = resumable_steps(*plan, store);
+  if (!resumes) return tl::unexpected(resumes.error());
+  const RunContext context{*plan, store, *resumes};
+  for (const std::string& doubt : prompt_warnings(*plan)) hooks.logger->warning("{}", doubt);
+  auto dry = look_at_input(context, environment);
+  if (!dry) return dry;
+  for (const std::string& complaint : dry->complaints) hooks.logger->warning("{}", complaint);
+  if (auto status = judge_records(context, *dry); !status) return tl::unexpected(status.error());
+
+  auto transport = std::move(environment.transport);
+  if (!transport) transport = open_transport(spec);
+  auto endpoint = ask_endpoint(spec, *plan->backend, *transport);
   if (!endpoint) return tl::unexpected(endpoint.error());
-  dry.endpoint = std::move(*endpoint);
+  dry->endpoint = std::move(*endpoint);
   return dry;
 }
 

@@ -26,8 +26,8 @@ struct DryRun {
   std::int64_t grounding_requests = 0;
   std::int64_t finished_extractions = 0;  // taken from checkpoints
   std::int64_t finished_groundings = 0;
-  double image_tokens = 0;  // of all these requests, estimated from the sizes as sent
-  double prompt_tokens = 0;   // of all these requests, estimated from their lengths
+  double image_tokens = 0;   // of all these requests, estimated from the sizes as sent
+  double prompt_tokens = 0;  // of all these requests, estimated from their lengths
 
   std::string endpoint;  // what is known about it, for people
 };

@@ -34,8 +34,7 @@ void count_repairs(const std::vector<std::string>& repairs, LabelCounts& counts)
 }
 
 RecordError to_record_error(Step step, const CallFailure& failure) {
-  return {name_of(step), name_of(failure.kind), failure.message, failure.http_status,
-          failure.attempts};
+  return {step, name_of(failure.kind), failure.message, failure.http_status, failure.attempts};
 }
 
 FinishedRecord to_finished(RecordJob& record, std::uint32_t line) {
@@ -58,17 +57,18 @@ JobRunner::JobRunner(Parts parts, int max_output_tokens, std::function<void(Erro
       end_run_(std::move(end_run)) {
   // Enough images to keep every slot busy while others are loaded; no more, for memory's sake.
   constexpr std::size_t kSpare = 8;
-  max_active_ = 2 * static_cast<std::size_t>(parts_.context.spec.workflow.max_workers) + kSpare;
+  max_active_ =
+      2 * static_cast<std::size_t>(parts_.context.plan.spec.workflow.max_workers) + kSpare;
 }
 
-void JobRunner::in_pool(std::function<Status(RunReport&)> work, std::function<void()> then,
+void JobRunner::in_pool(std::function<Status(RunCounts&)> work, std::function<void()> then,
                         ThreadPool::Priority priority) {
   auto task = [this, work = std::move(work), then = std::move(then)]() mutable {
-    auto counts = std::make_shared<RunReport>();
+    auto counts = std::make_shared<RunCounts>();
     Status status = without_exceptions([&] { return work(*counts); });
     // What the work holds (a slot, perhaps) is let go on the loop's thread.
     parts_.loop.post([this, counts, status, work = std::move(work), then = std::move(then)] {
-      add_counts(parts_.report, *counts);
+      counts_ += *counts;
       if (!status) return end_run_(status.error());
       then();
     });
@@ -79,8 +79,8 @@ void JobRunner::in_pool(std::function<Status(RunReport&)> work, std::function<vo
 // Several groups at a time: to hand one to another thread costs as much as to load it, where its
 // checkpoints hold all of it.
 void JobRunner::load_more() {
-  while (!stopped_ && next_group_ < parts_.context.dataset.groups()) {
-    const std::size_t left = parts_.context.dataset.groups() - next_group_;
+  while (!stopped_ && next_group_ < parts_.context.plan.dataset.groups()) {
+    const std::size_t left = parts_.context.plan.dataset.groups() - next_group_;
     const std::size_t count = std::min(left, max_active_ / kBatches);
     if (active_ + count > max_active_) return;
     active_ += count;
@@ -96,7 +96,7 @@ void JobRunner::load(GroupRange groups) {
   };
   auto loaded = std::make_shared<Loaded>(Loaded{groups, {}});
   in_pool(
-      [this, loaded](RunReport& counts) -> Status {
+      [this, loaded](RunCounts& counts) -> Status {
         // Images that must be decoded take their time: answers must not wait for a whole batch.
         constexpr auto kLongest = std::chrono::milliseconds(1);
         const auto begin = std::chrono::steady_clock::now();
@@ -115,19 +115,22 @@ void JobRunner::load(GroupRange groups) {
         active_ += loaded->jobs.size();
         active_ -= loaded->rest.begin - groups.begin;  // the groups themselves
         for (const Job& job : loaded->jobs) {
-          ++parts_.report.images;
+          ++counts_.images;
           start_extraction(job);
         }
       },
       ThreadPool::Priority::kNormal);
 }
 
+bool JobRunner::is_ahead(const RecordJob& record, Step step) const {
+  const RunContext& context = parts_.context;
+  return requests_ahead(facts_of(record, context), context.rules()).contains(step);
+}
+
 void JobRunner::start_extraction(const Job& job) {
   std::vector<std::size_t> wanted;
   for (std::size_t i = 0; i < job->records.size(); ++i) {
-    const RecordJob& record = job->records[i];
-    const bool needed = parts_.context.extracts() && !record.extraction && !record.error;
-    if (needed) wanted.push_back(i);
+    if (is_ahead(job->records[i], Step::kExtraction)) wanted.push_back(i);
   }
   job->pending = wanted.size();
   if (wanted.empty()) return start_grounding(job);
@@ -135,14 +138,14 @@ void JobRunner::start_extraction(const Job& job) {
 }
 
 void JobRunner::with_accepted_image(const Job& job, Step step, std::function<void()> ask,
-                                      std::function<void(RecordError)> give_up) {
+                                    std::function<void(RecordError)> give_up) {
   const auto& refused = parts_.caller.refused_image_types();
   const auto& image = job->image->content;
   if (!image || !refused.contains(image->mime_type)) return ask();
   // Several calls of the job may do this at once; each comes to the same image.
   auto remade = std::make_shared<std::optional<Result<SentImage>>>();
   in_pool(
-      [this, job, refused, remade](RunReport&) -> Status {
+      [this, job, refused, remade](RunCounts&) -> Status {
         *remade = remake_image(parts_.context, *job, refused);
         return {};
       },
@@ -169,10 +172,10 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   call->step = Step::kExtraction;
   call->query.image = job->image->content;
   call->query.prompt =
-      fill_extraction_prompt(context.extraction_prompt, job->records[index].sample.caption);
+      fill_extraction_prompt(context.plan.prompts.extraction, job->records[index].sample.caption);
   call->query.schema = &extraction_schema();
   call->query.schema_name = "extraction";
-  auto counts = std::make_shared<RunReport>();
+  auto counts = std::make_shared<RunCounts>();
   // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
   call->judge = [&context, job, index, counts,
                  image = image_state(*job)](const VlmReply& reply) -> Status {
@@ -180,13 +183,10 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     auto answer = parse::read_extraction_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
     if (answer->truncated) return fail(ErrorKind::kData, "the answer breaks off");
-    *counts = RunReport();
+    *counts = RunCounts();
     count_repairs(answer->repairs, counts->labels);
     ExtractionResult result = apply_extraction(record.sample.caption, *answer, counts->labels);
-    set_size(result, image);
-    set_extraction(record, std::move(result));
-    if (auto status = save_extraction(context, record); !status) return status;
-    return begin_grounding(context, record, image, *counts);
+    return take_extraction(context, record, std::move(result), image, *counts);
   };
   call->done = [this, job, index, counts](const std::optional<CallFailure>& failure,
                                           const std::shared_ptr<Slot>&) {
@@ -194,7 +194,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
     RecordJob& record = job->records[index];
     if (failure) record.error = to_record_error(Step::kExtraction, *failure);
     if (!failure) {
-      add_counts(parts_.report, *counts);
+      counts_ += *counts;
       parts_.caller.note_progress();
     }
     on_extracted(job);
@@ -207,12 +207,11 @@ void JobRunner::on_extracted(const Job& job) {
 }
 
 void JobRunner::start_grounding(const Job& job) {
-  if (!parts_.context.grounds()) return finish(job);
   report_finished(job);
   Texts texts;  // each question once, in the order of the records
   std::set<std::string> seen;
   for (const RecordJob& record : job->records) {
-    if (record.reported) continue;
+    if (!is_ahead(record, Step::kGrounding)) continue;
     for (const std::string& text : record.texts) {
       if (seen.insert(question_of(text)).second) texts.push_back(text);
     }
@@ -245,8 +244,8 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
   call->step = Step::kGrounding;
   call->split_when_truncated = true;
   call->query.image = image.content;
-  call->query.prompt = fill_grounding_prompt(context.grounding_prompt, texts,
-                                             context.coordinates.convention, image.seen);
+  call->query.prompt = fill_grounding_prompt(context.plan.prompts.grounding, texts,
+                                             context.plan.coordinates.convention, image.seen);
   call->query.schema = &grounding_schema();
   call->query.schema_name = "grounding";
 
@@ -263,10 +262,11 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
       job->found[question_of(texts[i])] = std::move(result->instances[i]);
     }
   };
-  const GroundingFrame frame{context.coordinates.convention, image.seen, image.upright};
-  GroundingRules rules{context.spec.workflow.merge_iou, 0};
+  const GroundingFrame frame{context.plan.coordinates.convention, image.seen, image.upright};
+  GroundingRules rules{context.plan.spec.workflow.merge_iou, 0};
   // The limit belongs to our prompt; a prompt of the user's need not have one.
-  if (context.grounding_prompt.custom_sha256.empty()) rules.max_instances = kMaxInstancesAsked;
+  if (context.plan.prompts.grounding.custom_sha256.empty())
+    rules.max_instances = kMaxInstancesAsked;
   call->judge = [&context, job, texts, result, frame, rules, only_call,
                  keep](const VlmReply& reply) -> Status {
     auto answer = parse::read_grounding_answer(reply.text);
@@ -279,12 +279,12 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
     result->instances = std::move(*instances);
     if (!only_call) return {};
     keep();
-    return save_groundings(context, *job, take_answers(*job));
+    return save_groundings(context, *job, take_answers(context, *job));
   };
   call->done = [this, job, texts, result, only_call, keep](
                    const std::optional<CallFailure>& failure, const std::shared_ptr<Slot>& slot) {
     if (!failure) {
-      parts_.report.labels += result->counts;
+      counts_.labels += result->counts;
       if (!only_call) keep();
     }
     on_grounded(job, texts, failure, slot);
@@ -297,7 +297,7 @@ void JobRunner::on_grounded(const Job& job, const Texts& texts,
                             const std::shared_ptr<Slot>& slot) {
   if (failure && failure->kind == FailureKind::kImageFormat) return ground(job, texts);
   if (failure && failure->kind == FailureKind::kTruncated && texts.size() > 1) {
-    ++parts_.report.labels.calls_split;
+    ++counts_.labels.calls_split;
     ++job->pending;  // one call became two
     const auto middle = texts.begin() + static_cast<std::ptrdiff_t>(texts.size() / 2);
     ground(job, Texts(texts.begin(), middle));
@@ -319,32 +319,31 @@ void JobRunner::fail_texts(const Job& job, const Texts& texts, const RecordError
 // Records whose last missing expression has just been answered are saved at once, while the slot of
 // that answer is still held.
 void JobRunner::settle_grounded(const Job& job, const std::shared_ptr<Slot>& slot) {
-  const auto complete = take_answers(*job);
-  const auto mark = [job, complete](bool saving) {
-    for (const std::size_t i : complete) job->records[i].saving = saving;
+  const auto complete = take_answers(parts_.context, *job);
+  const auto mark = [job, complete](RecordJob::Stage stage) {
+    for (const std::size_t i : complete) job->records[i].stage = stage;
   };
   const auto settled = [this, job, mark] {
-    mark(false);
+    mark(RecordJob::Stage::kOpen);
     report_finished(job);
     if (--job->pending == 0) finish(job);
   };
   if (complete.empty()) return settled();
-  mark(true);
+  mark(RecordJob::Stage::kSaving);
   in_pool([this, job, complete,
-           slot](RunReport&) { return save_groundings(parts_.context, *job, complete); },
+           slot](RunCounts&) { return save_groundings(parts_.context, *job, complete); },
           settled);
 }
 
 void JobRunner::report_finished(const Job& job) {
   for (RecordJob& record : job->records) {
-    const bool finished = record.error || record.earlier_error || record.grounding ||
-                          (!parts_.context.grounds() && record.extraction);
-    if (record.reported || record.saving || !finished) continue;
-    record.reported = true;
+    const bool finished = is_finished(facts_of(record, parts_.context), parts_.context.rules());
+    if (record.stage != RecordJob::Stage::kOpen || !finished) continue;
+    record.stage = RecordJob::Stage::kHandedOver;
     if (!record.error && !record.earlier_error) parts_.caller.note_progress();
     const std::size_t index = record.index;
-    auto status =
-        parts_.writer.put(index, to_finished(record, parts_.context.dataset.line_number(index)));
+    auto status = parts_.writer.put(
+        index, to_finished(record, parts_.context.plan.dataset.line_number(index)));
     if (!status) return end_run_(status.error());
   }
 }

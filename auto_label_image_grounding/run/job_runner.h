@@ -28,7 +28,6 @@ class JobRunner {
     ThreadPool& pool;
     VlmCaller& caller;
     OutputWriter& writer;
-    RunReport& report;
   };
   // `end_run` as for VlmCaller: the disk is full, the input changed, …
   JobRunner(Parts parts, int max_output_tokens, std::function<void(Error)> end_run);
@@ -37,6 +36,9 @@ class JobRunner {
   void start() { load_more(); }
   // Any thread may be at work; what is only queued does nothing any more.
   void stop() { stopped_ = true; }
+
+  // What the records and their images gave to count so far.
+  const RunCounts& counts() const { return counts_; }
 
  private:
   using Job = std::shared_ptr<ImageJob>;
@@ -48,6 +50,8 @@ class JobRunner {
   void load_more();
   void load(GroupRange groups);
 
+  // Whether the model is still to be asked for it.
+  bool is_ahead(const RecordJob& record, Step step) const;
   void start_extraction(const Job& job);
   void extract(const Job& job, std::size_t record);
   void ask_extraction(const Job& job, std::size_t record);
@@ -64,16 +68,17 @@ class JobRunner {
   // Calls `ask` once the job's image is in a format that the endpoint takes, or `give_up` where
   // it cannot be had in one.
   void with_accepted_image(const Job& job, Step step, std::function<void()> ask,
-                             std::function<void(RecordError)> give_up);
+                           std::function<void(RecordError)> give_up);
 
   void report_finished(const Job& job);
   void finish(const Job& job);
   // Runs `work` on the pool and `then` on the loop. An error of `work`, or an exception, ends the
   // run.
-  void in_pool(std::function<Status(RunReport&)> work, std::function<void()> then,
+  void in_pool(std::function<Status(RunCounts&)> work, std::function<void()> then,
                ThreadPool::Priority priority = ThreadPool::Priority::kFirst);
 
   Parts parts_;
+  RunCounts counts_;
   std::size_t max_expressions_;  // per call, so that the answer fits the token limit
   std::function<void(Error)> end_run_;
   std::size_t max_active_;

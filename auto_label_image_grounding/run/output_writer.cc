@@ -28,20 +28,15 @@ std::string to_line(const Json& failure) { return json_text(failure) + "\n"; }
 
 }  // namespace
 
-OutputWriter::OutputWriter(Settings settings, std::size_t records, RunReport& report, Reload reload)
+OutputWriter::OutputWriter(Settings settings, std::size_t records, Reload reload)
     : settings_(std::move(settings)),
-      report_(&report),
       reload_(std::move(reload)),
       states_(records, State::kPending),
       extracted_ids_(settings_.first_expression_id) {}
 
-Result<OutputWriter> OutputWriter::create(Settings settings, std::size_t records, RunReport& report,
-                                          Reload reload) {
-  OutputWriter writer(std::move(settings), records, report, std::move(reload));
-  for (const Step step : {Step::kExtraction, Step::kGrounding}) {
-    const bool wanted =
-        step == Step::kExtraction ? writer.settings_.extract : writer.settings_.ground;
-    if (!wanted) continue;
+Result<OutputWriter> OutputWriter::create(Settings settings, std::size_t records, Reload reload) {
+  OutputWriter writer(std::move(settings), records, std::move(reload));
+  for (const Step step : writer.settings_.steps) {
     if (auto status = writer.open(step); !status) return tl::unexpected(status.error());
   }
   if (auto status = writer.open_failures(); !status) return tl::unexpected(status.error());
@@ -63,7 +58,7 @@ Status OutputWriter::open_failures() {
 Status OutputWriter::open(Step step) {
   auto file = AtomicFile::create(settings_.dir.step_annotations(step), settings_.dir.temporaries());
   if (!file) return tl::unexpected(file.error());
-  outputs_[static_cast<int>(step)].emplace(Output{std::move(*file), Sha256()});
+  outputs_[step].emplace(Output{std::move(*file), Sha256()});
   return {};
 }
 
@@ -99,22 +94,21 @@ Status OutputWriter::write_ready() {
 
 Status OutputWriter::write(const FinishedRecord& finished) {
   if (auto status = write_failure(finished); !status) return status;
-  const bool failed_in_extraction =
-      finished.error && finished.error->step == name_of(Step::kExtraction);
+  const bool failed_in_extraction = finished.error && finished.error->step == Step::kExtraction;
   Record record = finished.sample.record;
-  if (settings_.extract) {
+  if (settings_.steps.contains(Step::kExtraction)) {
     record = render_extraction(finished.sample, finished.extraction,
                                failed_in_extraction ? finished.error : std::nullopt, ids_);
     if (auto status = append(Step::kExtraction, record); !status) return status;
-    report_->expressions += static_cast<std::int64_t>(finished.extraction.expressions.size());
+    counts_.expressions += static_cast<std::int64_t>(finished.extraction.expressions.size());
   }
-  if (!settings_.ground) return {};
-  if (!settings_.extract && !finished.earlier_error) {
-    check_corrections(record, extracted_ids_, report_->labels);
-    report_->expressions += static_cast<std::int64_t>(finished.grounding.instances.size());
+  if (!settings_.steps.contains(Step::kGrounding)) return {};
+  if (!settings_.steps.contains(Step::kExtraction) && !finished.earlier_error) {
+    check_corrections(record, extracted_ids_, counts_.labels);
+    counts_.expressions += static_cast<std::int64_t>(finished.grounding.instances.size());
   }
   for (const auto& instances : finished.grounding.instances) {
-    report_->boxes += static_cast<std::int64_t>(instances.size());
+    counts_.boxes += static_cast<std::int64_t>(instances.size());
   }
   return append(Step::kGrounding,
                 render_grounding(std::move(record), finished.grounding,
@@ -122,7 +116,7 @@ Status OutputWriter::write(const FinishedRecord& finished) {
 }
 
 Status OutputWriter::append(Step step, const Record& record) {
-  Output& output = *outputs_[static_cast<int>(step)];
+  Output& output = *outputs_[step];
   const std::string line = record.dump() + "\n";
   output.hash.add(line);
   return output.file.append(line);
@@ -131,12 +125,12 @@ Status OutputWriter::append(Step step, const Record& record) {
 void OutputWriter::count(const FinishedRecord& finished) {
   const RecordError* error = failure_of(finished);
   if (error == nullptr) {
-    ++report_->done;
+    ++counts_.done;
     return;
   }
-  ++report_->failed;
-  ++report_->step[error->step == name_of(Step::kExtraction) ? 0 : 1].failed;
-  ++report_->failures_by_kind[error->kind];
+  ++counts_.failed;
+  ++counts_.steps[error->step].failed;
+  ++counts_.failures_by_kind[error->kind];
 }
 
 Status OutputWriter::write_failure(const FinishedRecord& finished) {
@@ -158,7 +152,7 @@ Result<std::string> OutputWriter::failure_line(const FinishedRecord& finished,
                   {"file", settings_.input},
                   {"sample_id", finished.sample_id},
                   {"image_path", finished.sample.image_path},
-                  {"step", error.step},
+                  {"step", name_of(error.step)},
                   {"kind", error.kind},
                   {"http_status", error.http_status == 0 ? Json() : Json(error.http_status)},
                   {"attempts", error.attempts},
@@ -171,15 +165,16 @@ Status OutputWriter::write_bad_lines(std::uint32_t before) {
   for (; next_bad_line_ < settings_.bad_lines.size(); ++next_bad_line_) {
     const BadLine& bad = settings_.bad_lines[next_bad_line_];
     if (bad.number >= before) return {};
-    const std::string line = to_line({{"line", bad.number},
-                                      {"file", settings_.input},
-                                      {"sample_id", nullptr},
-                                      {"image_path", nullptr},
-                                      {"step", settings_.extract ? Json() : Json("1")},
-                                      {"kind", "bad_line"},
-                                      {"http_status", nullptr},
-                                      {"attempts", 0},
-                                      {"message", bad.message}});
+    const std::string line =
+        to_line({{"line", bad.number},
+                 {"file", settings_.input},
+                 {"sample_id", nullptr},
+                 {"image_path", nullptr},
+                 {"step", settings_.steps.contains(Step::kExtraction) ? Json() : Json("1")},
+                 {"kind", "bad_line"},
+                 {"http_status", nullptr},
+                 {"attempts", 0},
+                 {"message", bad.message}});
     bad_lines_hash_.add(line);
     if (auto status = failures_->append(line); !status) return status;
   }
@@ -189,22 +184,20 @@ Status OutputWriter::write_bad_lines(std::uint32_t before) {
 Status OutputWriter::publish() {
   auto rest = write_bad_lines(std::numeric_limits<std::uint32_t>::max());
   if (!rest) return rest;
-  std::vector<Step> steps;
+  const StepSet steps = settings_.steps;
   std::string sha256;
-  for (const Step step : {Step::kExtraction, Step::kGrounding}) {
-    if (!outputs_[static_cast<int>(step)]) continue;
+  for (const Step step : steps) {
     auto published = publish_step(step);
     if (!published) return tl::unexpected(published.error());
     sha256 = std::move(*published);
-    steps.push_back(step);
   }
-  if (auto status = publish_copy(steps.back(), sha256); !status) return status;
+  if (auto status = publish_copy(steps.last(), sha256); !status) return status;
   if (auto status = settle_published(settings_.dir, steps); !status) return status;
   return failures_->commit();
 }
 
 Result<std::string> OutputWriter::publish_step(Step step) {
-  Output& output = *outputs_[static_cast<int>(step)];
+  Output& output = *outputs_[step];
   auto kept = keep_unknown(settings_.dir, step);
   if (!kept) return tl::unexpected(kept.error());
   if (*kept) kept_files_.push_back({settings_.dir.step_annotations(step), **kept});

@@ -18,7 +18,7 @@
 #include "auto_label_image_grounding/run/dataset.h"
 #include "auto_label_image_grounding/run/earlier_failures.h"
 #include "auto_label_image_grounding/run/results_dir.h"
-#include "auto_label_image_grounding/run/run_report.h"
+#include "auto_label_image_grounding/run/run_counts.h"
 #include "auto_label_image_grounding/steps/corrections.h"
 #include "auto_label_image_grounding/steps/render.h"
 
@@ -39,23 +39,24 @@ class OutputWriter {
  public:
   struct Settings {
     ResultsDir dir;
-    bool extract = true;
-    bool ground = true;
+    StepSet steps = StepSet::all();
     std::int64_t first_expression_id = 0;  // for expressions without an id (step 1 alone)
     std::span<const BadLine> bad_lines{};  // ascending; must outlive the writer
     std::string input{};                   // the file whose lines are counted
-    EarlierFailures earlier{};             // step 1 alone: what is to stay in failures.jsonl
+    const EarlierFailures& earlier;        // step 1 alone: what is to stay in failures.jsonl
   };
   // Reads a finished record again from its checkpoints, for records that were dropped from memory.
   using Reload = std::function<Result<FinishedRecord>(std::size_t)>;
 
   // Opens the temporary files. kIo.
-  static Result<OutputWriter> create(Settings settings, std::size_t records, RunReport& report,
-                                     Reload reload);
+  static Result<OutputWriter> create(Settings settings, std::size_t records, Reload reload);
 
   // Each record once, in any order. After an error nothing is taken any more: the same error again.
   Status put(std::size_t record, FinishedRecord finished);
   bool complete() const { return next_ == states_.size(); }
+
+  // Of the records put so far: done, failed and why; of those written: expressions, boxes.
+  const RunCounts& counts() const { return counts_; }
 
   // Replaces annotations.jsonl of each step, the copy of the last one, and failures.jsonl.
   // Precondition: complete(). A step's file that was edited is replaced all the same: whoever runs
@@ -74,7 +75,7 @@ class OutputWriter {
     AtomicFile file;
     Sha256 hash;
   };
-  OutputWriter(Settings settings, std::size_t records, RunReport& report, Reload reload);
+  OutputWriter(Settings settings, std::size_t records, Reload reload);
   Status open(Step step);
   Status open_failures();
   Status write_ready();
@@ -89,13 +90,13 @@ class OutputWriter {
   Status write_bad_lines(std::uint32_t before);
 
   Settings settings_;
-  RunReport* report_;
   Reload reload_;
+  RunCounts counts_;
   Status broken_;  // the first error
   std::vector<State> states_;
   std::unordered_map<std::size_t, FinishedRecord> in_memory_;
   std::size_t next_ = 0;
-  std::optional<Output> outputs_[2];
+  PerStep<std::optional<Output>> outputs_;
   IdCounter ids_;
   ExpressionIds extracted_ids_;  // step 1 alone: those that step 0's lines have
   std::optional<AtomicFile> failures_;

@@ -19,7 +19,6 @@ using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
 constexpr const char* kBadLines = "bad_lines_sha256";
-constexpr std::array kSteps = {Step::kExtraction, Step::kGrounding};
 
 // `file`: an annotations.jsonl.
 fs::path digest_path(const fs::path& file) { return file.parent_path() / ".published.json"; }
@@ -88,7 +87,7 @@ Result<bool> edited_since_published(const ResultsDir& dir, Step step,
   return find_content(contents_in(published), *digest) == nullptr;
 }
 
-Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps,
+Status refuse_edited_outputs(const ResultsDir& dir, StepSet steps,
                              const std::function<Status()>& may_go_on) {
   for (const Step step : steps) {
     auto edited = edited_since_published(dir, step, may_go_on);
@@ -134,7 +133,7 @@ Status announce_copy(const ResultsDir& dir, const std::string& sha256) {
   return announce_digest(dir, dir.annotations(), {{"sha256", sha256}});
 }
 
-Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps) {
+Status settle_published(const ResultsDir& dir, StepSet steps) {
   for (const Step step : steps) {
     if (auto status = settle_digest(dir, dir.step_annotations(step)); !status) return status;
   }
@@ -159,7 +158,8 @@ Result<std::optional<fs::path>> keep_unknown_copy(const ResultsDir& dir) {
   const fs::path path = dir.annotations();
   if (!is_there(path)) return std::nullopt;
   std::vector<Json> ours = contents_in(read_digest(path));
-  for (const Step step : kSteps) {  // where the file at the top was moved without its digest
+  for (const Step step :
+       StepSet::all()) {  // where the file at the top was moved without its digest
     for (Json& content : contents_in(read_digest(dir.step_annotations(step)))) {
       ours.push_back(std::move(content));
     }

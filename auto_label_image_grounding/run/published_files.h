@@ -28,7 +28,7 @@ Result<bool> edited_since_published(const ResultsDir& dir, Step step,
 
 // kInvalidArgument where a run of these steps would replace an edited file; says what to do. Else
 // as above.
-Status refuse_edited_outputs(const ResultsDir& dir, const std::vector<Step>& steps,
+Status refuse_edited_outputs(const ResultsDir& dir, StepSet steps,
                              const std::function<Status()>& may_go_on = {});
 
 // The step's annotations.jsonl as it stands, edited or not, may be replaced from now on; also by a
@@ -48,7 +48,7 @@ struct Published {
 Status announce(const ResultsDir& dir, Step step, const Published& published);
 Status announce_copy(const ResultsDir& dir, const std::string& sha256);
 // After all files are in place.
-Status settle_published(const ResultsDir& dir, const std::vector<Step>& steps);
+Status settle_published(const ResultsDir& dir, StepSet steps);
 
 // To be called before a file is replaced. Where it is not known to be an output of this program
 // (the copy at the top was edited, or another program wrote the file), it stays beside the new one

@@ -59,10 +59,8 @@ std::filesystem::path first_existing(const std::filesystem::path& path) {
 
 }  // namespace
 
-const char* name_of(Step step) { return step == Step::kExtraction ? "0" : "1"; }
-
 std::filesystem::path ResultsDir::step_dir(Step step) const {
-  return root / (step == Step::kExtraction ? "step_0_expression_extraction" : "step_1_grounding");
+  return root / traits_of(step).folder;
 }
 std::filesystem::path ResultsDir::step_annotations(Step step) const {
   return step_dir(step) / "annotations.jsonl";
@@ -75,7 +73,7 @@ Status ResultsDir::clean_temporaries() const {
   return make_directories(temporaries());
 }
 
-Status check_writable(const ResultsDir& dir, const std::vector<Step>& steps) {
+Status check_writable(const ResultsDir& dir, StepSet steps) {
   std::vector<std::filesystem::path> folders = {dir.root, dir.temporaries()};
   for (const Step step : steps) {
     folders.push_back(dir.step_dir(step));

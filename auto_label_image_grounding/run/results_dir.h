@@ -6,13 +6,9 @@
 #include <vector>
 
 #include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/step.h"
 
 namespace alig {
-
-enum class Step { kExtraction = 0, kGrounding = 1 };
-
-// "0" or "1", as in workflow.steps.
-const char* name_of(Step step);
 
 struct ResultsDir {
   std::filesystem::path root;
@@ -34,7 +30,7 @@ struct ResultsDir {
 
 // Whether a run of these steps could write there, found out without writing: asked of each folder
 // that it would write into, or of the first one on the way to it that exists. kIo.
-Status check_writable(const ResultsDir& dir, const std::vector<Step>& steps);
+Status check_writable(const ResultsDir& dir, StepSet steps);
 
 // Held for the length of a run. A kernel lock (flock) on a file: a dead holder frees it, and it
 // works between containers that share the file system.

@@ -21,7 +21,7 @@ Json to_json(const TokenUsage& tokens) {
           {"cached", tokens.cached}};
 }
 
-Json to_json(const StepReport& step) {
+Json to_json(const StepCounts& step) {
   return {{"from_checkpoint", step.from_checkpoint},
           {"failed", step.failed},
           {"requests", step.requests},
@@ -32,7 +32,7 @@ Json to_json(const StepReport& step) {
 
 // What the boxes of this run's answers say about the convention.
 Json coordinates_json(const RunReport& report) {
-  const ConventionEvidence& evidence = report.labels.convention;
+  const ConventionEvidence& evidence = report.counts.labels.convention;
   Json out = {{"setting", report.coordinates_setting},
               {"convention", report.coordinates},
               {"model_family", report.model_family},
@@ -51,54 +51,48 @@ Json coordinates_json(const RunReport& report) {
 
 }  // namespace
 
-TokenUsage RunReport::tokens() const {
-  TokenUsage sum = step[0].tokens;
-  sum += step[1].tokens;
-  return sum;
-}
-
 std::vector<std::string> warnings_of(const RunReport& report) {
+  const RunCounts& counts = report.counts;
   std::vector<std::string> out;
-  if (report.size_mismatches > 0) {
+  if (counts.size_mismatches > 0) {
     out.push_back(
         fmt::format("{} with a width or height that is not the image's: the image's was taken",
-                    count_of(report.size_mismatches, "record")));
+                    count_of(counts.size_mismatches, "record")));
   }
-  if (report.text_only > 0) {
+  if (counts.text_only > 0) {
     out.push_back(
         fmt::format("{} without a readable image, asked without it "
                     "(data.on_missing_image: text_only)",
-                    count_of(report.text_only, "record")));
+                    count_of(counts.text_only, "record")));
   }
-  if (report.changed_images > 0) {
+  if (counts.changed_images > 0) {
     out.push_back(
         fmt::format("{} with boxes of an image that has another size now, or could not be read "
                     "then: asked again",
-                    count_of(report.changed_images, "record")));
+                    count_of(counts.changed_images, "record")));
   }
-  if (report.replaced_images > 0) {
+  if (counts.replaced_images > 0) {
     out.push_back(
         fmt::format("{} with boxes of another image file of the same width and height (its "
                     "size in bytes differs): kept; if it shows something else now, label it "
                     "anew with image_grounding.workflow.force_reprocess=true",
-                    count_of(report.replaced_images, "record")));
+                    count_of(counts.replaced_images, "record")));
   }
-  if (report.other_model > 0) {
+  if (counts.other_model > 0) {
     out.push_back(fmt::format("{} made by another model than {}",
-                              count_of(report.other_model, "checkpoint"), report.model));
+                              count_of(counts.other_model, "checkpoint"), report.model));
   }
-  if (report.images_downscaled > 0) {
+  if (counts.images_downscaled > 0) {
     out.push_back(fmt::format("{} downscaled to fit the endpoint's limit for inline images",
-                              count_of(report.images_downscaled, "image")));
+                              count_of(counts.images_downscaled, "image")));
   }
   return out;
 }
 
 std::string to_json_text(const RunReport& report, int indent) {
   Json steps = Json::object();
-  for (const std::string& name : report.steps) {
-    steps[name] = to_json(report.step[name == "0" ? 0 : 1]);
-  }
+  const RunCounts& counts = report.counts;
+  for (const Step step : report.steps) steps[name_of(step)] = to_json(counts.steps[step]);
   const Json out = {
       {"status", report.status},
       {"message", report.message},
@@ -107,30 +101,30 @@ std::string to_json_text(const RunReport& report, int indent) {
       {"model", report.model},
       {"coordinates", coordinates_json(report)},
       {"records",
-       {{"total", report.records},
-        {"done", report.done},
-        {"failed", report.failed},
-        {"bad_lines", report.bad_lines}}},
-      {"images", report.images},
-      {"expressions", report.expressions},
-      {"boxes", report.boxes},
+       {{"total", counts.records},
+        {"done", counts.done},
+        {"failed", counts.failed},
+        {"bad_lines", counts.bad_lines}}},
+      {"images", counts.images},
+      {"expressions", counts.expressions},
+      {"boxes", counts.boxes},
       {"requests",
-       {{"sent", report.requests()},
-        {"retries", report.retries()},
+       {{"sent", counts.requests()},
+        {"retries", counts.retries()},
         {"lowest_concurrency", report.lowest_concurrency}}},
-      {"tokens", to_json(report.tokens())},
+      {"tokens", to_json(counts.tokens())},
       {"steps", steps},
-      {"failures_by_kind", report.failures_by_kind},
-      {"labels", report.labels.named()},
-      {"answer_repairs", report.labels.repairs},
+      {"failures_by_kind", counts.failures_by_kind},
+      {"labels", counts.labels.named()},
+      {"answer_repairs", counts.labels.repairs},
       {"pictures",
-       {{"size_mismatches", report.size_mismatches},
-        {"changed", report.changed_images},
-        {"replaced", report.replaced_images},
-        {"text_only", report.text_only},
-        {"downscaled_for_limit", report.images_downscaled}}},
+       {{"size_mismatches", counts.size_mismatches},
+        {"changed", counts.changed_images},
+        {"replaced", counts.replaced_images},
+        {"text_only", counts.text_only},
+        {"downscaled_for_limit", counts.images_downscaled}}},
       {"checkpoints",
-       {{"from_other_model", report.other_model}, {"from_stock", report.stock_checkpoints}}},
+       {{"from_other_model", counts.other_model}, {"from_stock", counts.stock_checkpoints}}},
       {"warnings", report.warnings},
       {"timing",
        {{"started_at", report.started_at}, {"seconds", std::round(report.seconds * 1000) / 1000}}},

@@ -1,7 +1,6 @@
 #include "auto_label_image_grounding/run/sent_image.h"
 
 #include <filesystem>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -12,18 +11,6 @@
 
 namespace alig {
 namespace {
-
-// https://ai.google.dev/gemini-api/docs/image-understanding names PNG, JPEG, WebP (and HEIC);
-// OpenAI-compatible servers take GIF too.
-std::set<ImageFormat> accepted_formats(Backend backend) {
-  std::set<ImageFormat> formats = {ImageFormat::kJpeg, ImageFormat::kPng, ImageFormat::kWebp};
-  if (backend == Backend::kOpenAi) formats.insert(ImageFormat::kGif);
-  return formats;
-}
-
-// Encoded bytes before base64 (which adds a third), below the smaller of the inline limits:
-// 20 MB for a whole Gemini request.
-constexpr std::uint64_t kMaxInlineBytes = 14'000'000;
 
 // RFC 8089, percent-encoded as RFC 3986 asks. ".." stays: what it means depends on links.
 std::string file_url(const std::string& path) {
@@ -38,37 +25,37 @@ std::string file_url(const std::string& path) {
 
 }  // namespace
 
-Result<SentImage> make_sent_image(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
-                             const CoordinateChoice& choice, const std::set<std::string>& refused) {
-  SentImage image;
-  image.upright = {info.width, info.height};
-  const ImageSize wanted = size_to_send(image.upright, choice, spec.max_image_side);
-  const bool by_url =
-      spec.backend == Backend::kOpenAi && spec.openai.image_transport == ImageTransport::kFileUrl;
+Result<SentImage> make_sent_image(const std::string& path, const ImageInfo& info,
+                                  const ImageRules& rules, int max_side,
+                                  const CoordinateChoice& choice,
+                                  const std::set<std::string>& refused) {
+  SentImage out;
+  out.upright = {info.width, info.height};
   ImagePreparation preparation;
-  preparation.accepted = accepted_formats(spec.backend);
+  preparation.accepted = rules.accepted;
   std::erase_if(preparation.accepted,
                 [&](ImageFormat format) { return refused.contains(mime_type(format)); });
-  preparation.max_bytes = by_url ? 0 : kMaxInlineBytes;
-  if (wanted != image.upright) preparation.size = ImageSize{wanted.width, wanted.height};
+  preparation.max_bytes = rules.max_inline_bytes;
+  const ImageSize wanted = size_to_send(out.upright, choice, max_side);
+  if (wanted != out.upright) preparation.size = wanted;
 
   auto prepared = prepare_image(path, info, preparation);
   if (!prepared) return tl::unexpected(prepared.error());
-  VlmImage image;
-  image.mime_type = mime_type(prepared->format);
+  VlmImage content;
+  content.mime_type = mime_type(prepared->format);
   if (prepared->original) {
-    image.bytes = Base64File{path, info.file_size};
-    if (by_url) image.file_url = file_url(path);
-    image.seen = image.upright;
+    content.bytes = Base64File{path, info.file_size};
+    if (rules.by_file_url) content.file_url = file_url(path);
+    out.seen = out.upright;
   } else {
-    image.bytes = Base64Bytes{prepared->bytes};
+    content.bytes = Base64Bytes{prepared->bytes};
     // What the limit for inline images made smaller may have left the family's grid.
-    image.seen = size_to_send({prepared->size.width, prepared->size.height}, choice, 0);
+    out.seen = size_to_send(prepared->size, choice, 0);
   }
-  image.tokens = estimate_image_tokens(*choice.family, image.seen);
-  image.downscaled_for_limit = prepared->downscaled_for_limit;
-  image.content = std::move(image);
-  return image;
+  content.tokens = estimate_image_tokens(*choice.family, out.seen);
+  out.downscaled_for_limit = prepared->downscaled_for_limit;
+  out.content = std::move(content);
+  return out;
 }
 
 SentImage text_only_image(const std::optional<ImageSize>& declared) {

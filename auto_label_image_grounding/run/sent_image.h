@@ -1,32 +1,31 @@
 // The image of a record, made ready for the endpoint.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "auto_label_image_grounding/base/status.h"
-#include "auto_label_image_grounding/data/annotation.h"
 #include "auto_label_image_grounding/data/image_info.h"
-#include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/data/image_size.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 #include "auto_label_image_grounding/vlm/coordinates.h"
 
 namespace alig {
 
 struct SentImage {
-  std::optional<VlmImage> image;  // absent: text only
-  ImageSize upright;            // the space of the boxes
-  ImageSize seen;               // by the model, after every resize: of pixel conventions
+  std::optional<VlmImage> content;  // absent: text only
+  ImageSize upright;                // the space of the boxes
+  ImageSize seen;                   // by the model, after every resize: of pixel conventions
   bool downscaled_for_limit = false;
 };
 
 // `info` is the header of the file at `path`. Decodes nothing where the file can go as it is.
-// Images of the MIME types in `refused` are transcoded.
-Result<SentImage> make_sent_image(const std::string& path, const ImageInfo& info, const VlmSpec& spec,
-                             const CoordinateChoice& choice,
-                             const std::set<std::string>& refused = {});
+// `max_side`: vlm.max_image_side. Images of the MIME types in `refused` are transcoded.
+Result<SentImage> make_sent_image(const std::string& path, const ImageInfo& info,
+                                  const ImageRules& rules, int max_side,
+                                  const CoordinateChoice& choice,
+                                  const std::set<std::string>& refused = {});
 
 // For records without a readable file under data.on_missing_image = text_only: the record's size,
 // else 1920x1080, as the stock pipeline takes it.

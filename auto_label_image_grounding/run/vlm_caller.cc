@@ -36,7 +36,7 @@ std::uint64_t random_seed() {
 
 Slot::~Slot() { caller_->release(ticket_, outcome_); }
 
-VlmCaller::VlmCaller(Parts parts, CallerLimits limits, std::function<void(Error)> end_run)
+VlmCaller::VlmCaller(Parts parts, CallerLimits limits, std::function<void(RunEnd)> end_run)
     : parts_(std::move(parts)),
       limits_(std::move(limits)),
       end_run_(std::move(end_run)),
@@ -57,7 +57,7 @@ void VlmCaller::submit(std::shared_ptr<Call> call) {
 
 void VlmCaller::stop() {
   stopped_ = true;
-  for (auto& queue : ready_) queue.clear();
+  for (auto& queue : ready_.values) queue.clear();
 }
 
 void VlmCaller::release(ConcurrencyLimiter::Ticket ticket, Outcome outcome) {
@@ -92,13 +92,12 @@ bool VlmCaller::paced(const Call& call) {
 }
 
 std::deque<std::shared_ptr<Call>>& VlmCaller::queue_of(const Call& call) {
-  return ready_[static_cast<std::size_t>(call.step)];
+  return ready_[call.step];
 }
 
 std::deque<std::shared_ptr<Call>>* VlmCaller::next_queue() {
-  for (const Step step : {Step::kGrounding, Step::kExtraction}) {
-    auto& queue = ready_[static_cast<std::size_t>(step)];
-    if (!queue.empty()) return &queue;
+  for (auto queue = ready_.values.rbegin(); queue != ready_.values.rend(); ++queue) {
+    if (!queue->empty()) return &*queue;
   }
   return nullptr;
 }
@@ -107,8 +106,8 @@ void VlmCaller::pump() {
   while (!stopped_) {
     auto* queue = next_queue();
     if (queue == nullptr) return;
-    if (limits_.max_requests > 0 && parts_.report.requests() >= limits_.max_requests) {
-      end_run_({ErrorKind::kUnavailable,
+    if (limits_.max_requests > 0 && counts_.requests() >= limits_.max_requests) {
+      end_run_({RunEnd::Reason::kMaxRequests,
                 fmt::format("stopped after {} requests (workflow.max_requests): nothing is lost, "
                             "run again to go on",
                             limits_.max_requests)});
@@ -126,14 +125,10 @@ void VlmCaller::pump() {
   }
 }
 
-StepReport& VlmCaller::step_report(const Call& call) {
-  return parts_.report.step[static_cast<std::size_t>(call.step)];
-}
-
 void VlmCaller::send(std::shared_ptr<Call> call, ConcurrencyLimiter::Ticket ticket) {
   ++call->attempts;
-  ++step_report(*call).requests;
-  if (call->attempts > 1) ++step_report(*call).retries;
+  ++step_counts(*call).requests;
+  if (call->attempts > 1) ++step_counts(*call).retries;
   HttpRequest request = parts_.backend.make_request(call->query, quirks_);
   // The slot is handed on to the loop's events, so that it is freed on the loop's thread.
   auto slot = std::make_shared<Slot>(*this, ticket);
@@ -178,7 +173,7 @@ bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& res
   learn(*taught);
   constexpr int kMaxAdaptations = 3;
   if (quirks_ == before && call->attempts > kMaxAdaptations) return false;
-  ++step_report(*call).failed_attempts;
+  ++step_counts(*call).failed_attempts;
   if (!taught->refused_image_types.empty()) {
     call->done(CallFailure{FailureKind::kImageFormat, "the endpoint does not take " + image_type,
                            response.status, call->attempts},
@@ -190,12 +185,8 @@ bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& res
 }
 
 void VlmCaller::learn(const EndpointQuirks& taught) {
-  const auto warn = [&](std::string text) {
-    parts_.logger.warning("{}", text);
-    parts_.report.warnings.push_back(std::move(text));
-  };
   if (quirks_.structured_output && !taught.structured_output) {
-    warn(
+    parts_.warnings.add(
         "the endpoint refuses structured output: asked without it from then on "
         "(vlm.structured_output)");
   }
@@ -203,7 +194,8 @@ void VlmCaller::learn(const EndpointQuirks& taught) {
   quirks_.max_completion_tokens = quirks_.max_completion_tokens || taught.max_completion_tokens;
   for (const std::string& type : taught.refused_image_types) {
     if (quirks_.refused_image_types.insert(type).second) {
-      warn("the endpoint refuses " + type + ": such images are transcoded from then on");
+      parts_.warnings.add("the endpoint refuses " + type +
+                          ": such images are transcoded from then on");
     }
   }
 }
@@ -242,7 +234,7 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
   fatal_tracker_.on_success();
   Failure failure;
   if (reply) {
-    step_report(*call).tokens += reply->usage;
+    step_counts(*call).tokens += reply->usage;
     const TokenUsage& used = reply->usage;
     const auto tokens = static_cast<double>(used.input + used.output + used.thinking);
     if (tokens > 0) token_bucket_.correct(tokens - estimated_tokens(call->query));
@@ -250,7 +242,7 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
       failure.kind = FailureKind::kRefused;
       failure.message = "the endpoint declined: " + reply->detail;
     } else if (reply->finish == Finish::kTokenLimit) {
-      ++parts_.report.labels.answers_truncated;
+      ++counts_.labels.answers_truncated;
       failure.kind =
           call->split_when_truncated ? FailureKind::kTruncated : FailureKind::kUnusableAnswer;
       failure.message = fmt::format(
@@ -260,7 +252,7 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
     }
   }
   if (!verdict && verdict.error().kind != ErrorKind::kData) {
-    end_run_(verdict.error());
+    end_run_(RunEnd::fault(verdict.error()));
     return;
   }
   if (!verdict) {
@@ -278,7 +270,7 @@ void VlmCaller::on_judged(const std::shared_ptr<Call>& call, std::shared_ptr<Slo
 
 void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::shared_ptr<Slot>& slot,
                                Failure failure) {
-  if (failure.kind != FailureKind::kCancelled) ++step_report(*call).failed_attempts;
+  if (failure.kind != FailureKind::kCancelled) ++step_counts(*call).failed_attempts;
   if (failure.kind == FailureKind::kUnusableAnswer) {
     call->query.raise_temperature += kTemperatureStep;  // not to be asked again unchanged
   }
@@ -287,8 +279,8 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::sha
   const Decision decision =
       decide(failure, call->retry_state, limits_.retry, since_progress(), chance);
   if (decision.slow_down) slot->set_outcome(Outcome::kOverload);
-  parts_.logger.debug("attempt {}: {} ({}), {}", call->attempts, failure.message,
-                      name_of(failure.kind), decision.reason);
+  parts_.warnings.logger().debug("attempt {}: {} ({}), {}", call->attempts, failure.message,
+                                 name_of(failure.kind), name_of(decision.reason));
   if (decision.verdict == Verdict::kRetry) {
     refused_since_progress_ = refused_since_progress_ || decision.waits_for_progress;
     retry_later(call, failure, parts_.clock.now() + decision.delay, decision.waits_for_progress);
@@ -296,7 +288,7 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::sha
   }
   const bool fatal = decision.verdict == Verdict::kFatal || fatal_tracker_.on_failure(failure);
   if (fatal && !stopped_) {
-    end_run_({ErrorKind::kEndpoint, with_advice(failure)});
+    end_run_({RunEnd::Reason::kEndpoint, with_advice(failure)});
     return;
   }
   const bool unreachable = !answered_once_ && (failure.kind == FailureKind::kTransport ||
@@ -305,7 +297,7 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::sha
   if (unreachable && !stopped_) {
     const char* what = failure.kind == FailureKind::kTimeout ? "has not answered once after"
                                                              : "cannot be reached after";
-    end_run_({ErrorKind::kEndpoint,
+    end_run_({RunEnd::Reason::kEndpoint,
               fmt::format("the endpoint {} {}: {}", what, count_of(call->attempts, "attempt"),
                           with_advice(failure))});
     return;
@@ -314,11 +306,10 @@ void VlmCaller::handle_failure(const std::shared_ptr<Call>& call, const std::sha
 }
 
 void VlmCaller::give_up(const std::shared_ptr<Call>& call, const Failure& failure,
-                        const std::string& reason) {
+                        StopReason reason) {
   if (failure.kind == FailureKind::kCancelled) return;
   std::string message = failure.message;
-  if (reason.rfind("exhausted", 0) == 0)
-    message += fmt::format(" ({})", count_of(call->attempts, "attempt"));
+  if (is_exhausted(reason)) message += fmt::format(" ({})", count_of(call->attempts, "attempt"));
   call->done(CallFailure{failure.kind, message, failure.http_status, call->attempts}, nullptr);
 }
 
@@ -348,7 +339,7 @@ void VlmCaller::retry_later(const std::shared_ptr<Call>& call, const Failure& fa
         "; it asks for a longer wait, and nothing of the run has progressed for {:.0f} s "
         "(vlm.rate_limit_patience)",
         std::chrono::duration<double>(since_progress()).count());
-    give_up(call, last, "exhausted");
+    give_up(call, last, StopReason::kPatienceUsedUp);
   });
 }
 

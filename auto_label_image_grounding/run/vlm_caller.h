@@ -4,7 +4,6 @@
 // that an answer takes to it (the transport's thread).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -22,9 +21,10 @@
 #include "auto_label_image_grounding/http/retry_policy.h"
 #include "auto_label_image_grounding/http/transport.h"
 #include "auto_label_image_grounding/run/event_loop.h"
-#include "auto_label_image_grounding/run/results_dir.h"
-#include "auto_label_image_grounding/run/run_report.h"
+#include "auto_label_image_grounding/run/run_counts.h"
+#include "auto_label_image_grounding/run/run_end.h"
 #include "auto_label_image_grounding/run/thread_pool.h"
+#include "auto_label_image_grounding/run/warnings.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 
@@ -89,12 +89,11 @@ class VlmCaller {
     const Clock& clock;
     HttpTransport& transport;
     const VlmBackend& backend;
-    Logger& logger;
-    RunReport& report;
+    Warnings& warnings;
     std::vector<std::string> secrets;  // hidden in every message
   };
-  // `end_run` is called when going on is pointless: a fatal answer, a full disk, max_requests.
-  VlmCaller(Parts parts, CallerLimits limits, std::function<void(Error)> end_run);
+  // `end_run` is called when going on is pointless.
+  VlmCaller(Parts parts, CallerLimits limits, std::function<void(RunEnd)> end_run);
 
   // Step-1 calls go before waiting step-0 calls: an image that was begun is finished while the
   // server still has it in its prefix cache.
@@ -111,6 +110,8 @@ class VlmCaller {
   // kImageFormat; it can be submitted again with another.
   const std::set<std::string>& refused_image_types() const { return quirks_.refused_image_types; }
 
+  // Requests, retries, tokens and what the answers' ends gave to count so far.
+  const RunCounts& counts() const { return counts_; }
   int lowest_concurrency() const { return limiter_.lowest_limit(); }
   int in_flight() const { return limiter_.in_flight(); }
 
@@ -130,26 +131,26 @@ class VlmCaller {
                       Failure failure);
   void retry_later(const std::shared_ptr<Call>& call, const Failure& failure, TimePoint ready_at,
                    bool waits_for_progress);
-  void give_up(const std::shared_ptr<Call>& call, const Failure& failure,
-               const std::string& reason);
+  void give_up(const std::shared_ptr<Call>& call, const Failure& failure, StopReason reason);
   bool adapt(const std::shared_ptr<Call>& call, const HttpResponse& response);
   void learn(const EndpointQuirks& taught);
   void note_limits(const std::optional<Duration>& pause);
   Duration since_progress() const { return parts_.clock.now() - last_progress_; }
-  StepReport& step_report(const Call& call);
+  StepCounts& step_counts(const Call& call) { return counts_.steps[call.step]; }
   std::string with_advice(const Failure& failure) const;
   std::string endpoint_advice(FailureKind kind) const;
 
   Parts parts_;
+  RunCounts counts_;
   CallerLimits limits_;
-  std::function<void(Error)> end_run_;
+  std::function<void(RunEnd)> end_run_;
   ConcurrencyLimiter limiter_;
   TokenBucket request_bucket_;
   TokenBucket token_bucket_;
   FatalTracker fatal_tracker_;
   EndpointQuirks quirks_;
   // By step, each in the order of submission; calls that are sent again stand before the others.
-  std::array<std::deque<std::shared_ptr<Call>>, 2> ready_;
+  PerStep<std::deque<std::shared_ptr<Call>>> ready_;
   TimePoint last_progress_;
   bool refused_since_progress_ = false;  // a call waits, as the endpoint asked
   TimePoint paused_until_;               // the endpoint said that nothing is left until then

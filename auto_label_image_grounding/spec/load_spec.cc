@@ -292,11 +292,11 @@ class SpecLoader {
     };
     const auto at = [](const char* key) { return fmt::format("{}.{}", kBlock, key); };
     if (spec_.results_dir.empty()) return missing("results_dir", ": the folder for the results");
-    if (!spec_.workflow.extract && !spec_.workflow.ground) {
+    if (spec_.workflow.steps.empty()) {
       return fail(ErrorKind::kInvalidArgument,
                   at("workflow.steps") + " is empty: [\"0\", \"1\"] or one of them");
     }
-    if (spec_.workflow.extract && spec_.data.input_jsonl.empty()) {
+    if (spec_.workflow.steps.contains(Step::kExtraction) && spec_.data.input_jsonl.empty()) {
       return missing(at("data.input_jsonl"), ": the JSONL file with image_path and caption");
     }
     if (spec_.output.report) return not_available(at("output.report"), "false");

@@ -14,6 +14,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/step.h"
 
 namespace alig {
 
@@ -53,8 +54,7 @@ struct VlmSpec {
 };
 
 struct WorkflowSpec {
-  bool extract = true;  // steps holds "0"
-  bool ground = true;   // steps holds "1"
+  StepSet steps = StepSet::all();
   int max_workers = 1;
   bool force_reprocess = false;
   double max_failure_ratio = 0;

@@ -25,8 +25,10 @@ std::function<void(Spec&, const SpecJson&)> choose(std::vector<std::pair<std::st
 }
 
 void store_steps(Spec& spec, const SpecJson& value) {
-  spec.workflow.extract = std::find(value.begin(), value.end(), "0") != value.end();
-  spec.workflow.ground = std::find(value.begin(), value.end(), "1") != value.end();
+  spec.workflow.steps = {};
+  for (const SpecJson& name : value) {
+    if (const auto step = step_named(name.get<std::string>())) spec.workflow.steps.insert(*step);
+  }
 }
 
 // `suffix`: what the requests append themselves, and people leave in.

@@ -10,8 +10,6 @@ namespace alig {
 namespace {
 
 constexpr const char* kSource = "image_grounding";
-constexpr const char* kExtractionStep = "step0_expression_extraction";
-constexpr const char* kGroundingStep = "step1_grounding";
 
 void set_size(Record& record, const std::optional<ImageSize>& size) {
   if (!size) return;
@@ -23,20 +21,20 @@ void set_size(Record& record, const std::optional<ImageSize>& size) {
   set("height", size->height);
 }
 
-void append_step(Record& record, const char* step) {
+void append_step(Record& record, Step step) {
   const std::string* given = record.raw("pipeline_steps");
   std::vector<std::string> steps;
   if (given != nullptr && given->front() == '[') steps = split_raw_array(*given);
-  steps.push_back(json_string(step));
+  steps.push_back(json_string(traits_of(step).pipeline_step));
   record.set("pipeline_steps", fmt::format("[{}]", fmt::join(steps, ", ")));
 }
 
 void set_error(Record& record, const std::optional<RecordError>& error) {
   record.erase("error");
   if (!error) return;
-  record.set("error",
-             fmt::format(R"({{"step": {}, "kind": {}, "message": {}}})", json_string(error->step),
-                         json_string(error->kind), json_string(error->message)));
+  record.set("error", fmt::format(R"({{"step": {}, "kind": {}, "message": {}}})",
+                                  json_string(name_of(error->step)), json_string(error->kind),
+                                  json_string(error->message)));
 }
 
 std::string render_expression(const Expression& expression, IdCounter& ids) {
@@ -78,7 +76,7 @@ Record render_extraction(const Sample& sample, const ExtractionResult& result,
   }
   out.set("expressions", fmt::format("[{}]", fmt::join(expressions, ", ")));
   out.set_string("source", kSource);
-  if (!error) append_step(out, kExtractionStep);
+  if (!error) append_step(out, Step::kExtraction);
   set_error(out, error);
   return out;
 }
@@ -100,7 +98,7 @@ Record render_grounding(Record extracted, const GroundingResult& result,
     expressions[i] = expression.dump();
   }
   extracted.set("expressions", fmt::format("[{}]", fmt::join(expressions, ", ")));
-  if (!error) append_step(extracted, kGroundingStep);
+  if (!error) append_step(extracted, Step::kGrounding);
   set_error(extracted, error);
   return extracted;
 }

@@ -13,6 +13,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/image_info.h"
 #include "auto_label_image_grounding/http/retry_policy.h"
 #include "auto_label_image_grounding/http/transport.h"
 #include "auto_label_image_grounding/spec/spec.h"
@@ -66,10 +67,19 @@ struct VlmReply {
   TokenUsage usage;
 };
 
+// What the endpoint asks of images.
+struct ImageRules {
+  std::set<ImageFormat> accepted;
+  // Of the encoded image, before base64 (which adds a third); 0: no limit.
+  std::uint64_t max_inline_bytes = 0;
+  bool by_file_url = false;  // an untouched file is named, not sent
+};
+
 class VlmBackend {
  public:
   virtual ~VlmBackend() = default;
   virtual const std::string& model() const = 0;
+  virtual ImageRules image_rules() const = 0;
   virtual HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const = 0;
   // For answers with status 2xx. kData where the body is not what the API promises.
   virtual Result<VlmReply> read_reply(std::string_view body) const = 0;

@@ -17,6 +17,10 @@ namespace alig {
 std::unique_ptr<VlmBackend> make_gemini_backend(const VlmSpec& spec);
 std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec);
 
+// Encoded bytes of an image before base64 (which adds a third), below the smaller of the inline
+// limits: 20 MB for a whole Gemini request.
+constexpr std::uint64_t kMaxInlineBytes = 14'000'000;
+
 // `object`'s text with the last brace cut off, so that a member with a streamed image can follow.
 std::string open_object(const nlohmann::ordered_json& object);
 

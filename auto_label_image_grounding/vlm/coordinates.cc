@@ -81,7 +81,7 @@ ImageSize on_grid(const ImageSize& size, const ResizeGrid& grid) {
   const double w = size.width;
   const double h = size.height;
   ImageSize out{std::max(grid.factor, round_to_multiple(w, grid.factor)),
-                  std::max(grid.factor, round_to_multiple(h, grid.factor))};
+                std::max(grid.factor, round_to_multiple(h, grid.factor))};
   const double area = static_cast<double>(out.width) * out.height;
   const auto scaled = [&](double side, double scale, auto whole) {
     return std::max(grid.factor, static_cast<int>(whole(side * scale / grid.factor)) * grid.factor);
@@ -113,8 +113,7 @@ struct Range {
   double y;
 };
 
-Range range_of(parse::BoxForm form, const CoordinateConvention& convention,
-               const ImageSize& sent) {
+Range range_of(parse::BoxForm form, const CoordinateConvention& convention, const ImageSize& sent) {
   if (form == parse::BoxForm::kLocation1024) return {1024, 1024};
   if (form == parse::BoxForm::kLocation1000) return {1000, 1000};
   if (form == parse::BoxForm::kPatch32) return {32, 32};
@@ -157,7 +156,7 @@ std::string name_of(const CoordinateConvention& convention) {
 }
 
 ImageSize size_to_send(const ImageSize& upright, const CoordinateChoice& choice,
-                         int max_image_side) {
+                       int max_image_side) {
   ImageSize size = within_side(upright, max_image_side);
   if (choice.convention.range > 0) return size;
   size = within_side(size, choice.family->max_side);

@@ -59,7 +59,7 @@ std::string name_of(const CoordinateConvention& convention);
 
 // The size at which an image must be sent. `max_image_side` is the user's limit; 0 = none.
 ImageSize size_to_send(const ImageSize& upright, const CoordinateChoice& choice,
-                         int max_image_side);
+                       int max_image_side);
 
 // What the prompt says about the convention, with an example: one paragraph.
 std::string describe(const CoordinateConvention& convention, const ImageSize& sent);

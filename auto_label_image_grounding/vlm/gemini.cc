@@ -44,6 +44,10 @@ class GeminiBackend final : public VlmBackend {
       : spec_(spec.gemini), structured_(spec.structured_output != StructuredOutput::kOff) {}
 
   const std::string& model() const override { return spec_.model; }
+  // https://ai.google.dev/gemini-api/docs/image-understanding (and HEIC, which we do not read).
+  ImageRules image_rules() const override {
+    return {{ImageFormat::kJpeg, ImageFormat::kPng, ImageFormat::kWebp}, kMaxInlineBytes, false};
+  }
   int max_output_tokens() const override { return spec_.max_output_tokens; }
 
   HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const override {

@@ -65,6 +65,12 @@ class OpenAiBackend final : public VlmBackend {
       : spec_(spec.openai), structured_(spec.structured_output != StructuredOutput::kOff) {}
 
   const std::string& model() const override { return spec_.model_name; }
+  ImageRules image_rules() const override {
+    const bool by_file_url = spec_.image_transport == ImageTransport::kFileUrl;
+    return {{ImageFormat::kJpeg, ImageFormat::kPng, ImageFormat::kWebp, ImageFormat::kGif},
+            by_file_url ? 0 : kMaxInlineBytes,
+            by_file_url};
+  }
   int max_output_tokens() const override { return spec_.max_tokens; }
 
   HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const override {

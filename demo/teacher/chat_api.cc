@@ -95,7 +95,7 @@ std::vector<Finding> find_all(const Json& expressions, const cv::Mat& image, Eye
 struct Question {
   std::string model;
   std::string prompt;
-  cv::Mat image;        // empty: text only
+  cv::Mat image;          // empty: text only
   std::string mime_type;  // of the image, as the request says
   bool json_only = false;
 };
@@ -117,8 +117,8 @@ Answer ground(const Question& question, const Json& expressions, const Teaching&
                 {"grid", {grid.width, grid.height}},
                 {"bins", family.bins}};
   answer.log["expressions"] = expressions;
-  answer.text = write_answer(find_all(expressions, question.image, teaching.eyes), family,
-                             received, question.json_only);
+  answer.text = write_answer(find_all(expressions, question.image, teaching.eyes), family, received,
+                             question.json_only);
   return answer;
 }
 

@@ -43,10 +43,9 @@ CLI::App* add_generate(CLI::App& app, GenerateOptions& options) {
       app.add_subcommand("generate", "Label a dataset, or go on where a run stopped");
   command->add_option("-e,--experiment_spec_file", options.spec_path, "The spec (YAML)")
       ->required();
-  command->add_flag(
-      "--dry-run", options.dry_run,
-      "Check spec, input, images, endpoint, key and model; say what a run would ask. "
-      "Writes nothing, costs nothing");
+  command->add_flag("--dry-run", options.dry_run,
+                    "Check spec, input, images, endpoint, key and model; say what a run would ask. "
+                    "Writes nothing, costs nothing");
   command->add_option("overrides", options.overrides, kOverrides)->type_name("KEY=VALUE");
   return command;
 }

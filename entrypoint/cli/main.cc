@@ -27,17 +27,18 @@ int fail_with(const Error& error) {
 }
 
 void print_outcome(const RunReport& report, const std::string& results_dir) {
+  const RunCounts& counts = report.counts;
   const std::string bad_lines =
-      report.bad_lines == 0
+      counts.bad_lines == 0
           ? ""
-          : fmt::format(", {} without a record", count_of(report.bad_lines, "line"));
+          : fmt::format(", {} without a record", count_of(counts.bad_lines, "line"));
   std::fputs(
       fmt::format("{}: {} done, {} failed{}; {}, {}; {} ({}), {} tokens in, {} out; {:.1f} s\n"
                   "results: {}/annotations.jsonl\n",
-                  count_of(report.records, "record"), report.done, report.failed, bad_lines,
-                  count_of(report.expressions, "expression"), count_of(report.boxes, "box"),
-                  count_of(report.requests(), "request"), count_of(report.retries(), "retry"),
-                  report.tokens().input, report.tokens().output + report.tokens().thinking,
+                  count_of(counts.records, "record"), counts.done, counts.failed, bad_lines,
+                  count_of(counts.expressions, "expression"), count_of(counts.boxes, "box"),
+                  count_of(counts.requests(), "request"), count_of(counts.retries(), "retry"),
+                  counts.tokens().input, counts.tokens().output + counts.tokens().thinking,
                   report.seconds, results_dir)
           .c_str(),
       stdout);

@@ -8,9 +8,8 @@ namespace {
 const CheckpointHeader kHeader{"f00d", "some-model", "root/a.jpg", "A cat on 猫 \"mat\""};
 
 ExtractionResult extraction() {
-  return {"A cat.",
-          {{"A cat", CharSpan{0, 5}, "cat"}, {"unseen", std::nullopt, ""}},
-          ImageSize{4, 3}};
+  return {
+      "A cat.", {{"A cat", CharSpan{0, 5}, "cat"}, {"unseen", std::nullopt, ""}}, ImageSize{4, 3}};
 }
 
 TEST(CheckpointTest, ExtractionGoesThereAndBack) {

@@ -142,8 +142,7 @@ TEST_F(ImageCodecFormats, PutsTransparencyOnWhiteForAJpeg) {
   cv::Mat expected(64, 64, CV_8UC3, cv::Scalar(0, 200, 0));
   expected.colRange(32, 64).setTo(cv::Scalar::all(255));
   for (const char* extension : {".png", ".tiff"}) {
-    const Outcome outcome =
-        change(encoded(half_transparent_image(), extension), {{}, {kJpeg}, 0});
+    const Outcome outcome = change(encoded(half_transparent_image(), extension), {{}, {kJpeg}, 0});
     EXPECT_LT(mean_difference(outcome.pixels, expected), 2) << extension;
   }
 }

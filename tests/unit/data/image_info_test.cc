@@ -172,8 +172,7 @@ TEST(ImageInfo, FindsTheFrameHeaderBehindMegabytesOfMetadata) {
 
 TEST(ImageInfo, ReadsAnOrientationBehindAnXmpSegmentAndFillBytes) {
   const std::string xmp = jpeg_segment(0xE1, "http://ns.adobe.com/xap/1.0/");
-  const std::string jpeg =
-      jpeg_with(jpeg_header_image({}), xmp + "\xFF\xFF\xFF" + exif_segment(5));
+  const std::string jpeg = jpeg_with(jpeg_header_image({}), xmp + "\xFF\xFF\xFF" + exif_segment(5));
   EXPECT_EQ(to_text(read_exact(jpeg)), "image/jpeg 40x30 o5 30x40 plain lossy");
 }
 

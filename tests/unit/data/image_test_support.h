@@ -38,7 +38,7 @@ struct HeaderImage {
   ByteOrder order = ByteOrder::kLittle;
 };
 std::string jpeg_header_image(const HeaderImage& p, int sof = 0xC0, int precision = 8,
-                                int components = 3);
+                              int components = 3);
 std::string png_header_image(const HeaderImage& p, int bits = 8, int colour_type = 2);
 std::string vp8_header_image(const HeaderImage& p);
 std::string vp8l_header_image(const HeaderImage& p);

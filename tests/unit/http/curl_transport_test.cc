@@ -91,8 +91,8 @@ TEST(CurlTransport, SendsTheBodyByteForByte) {
     }
   });
   HttpRequest request = post(server.url("/v1/x?y=1"));
-  request.body = {"{\"a\":\"", Base64File{folder.write("p", image), image.size()},
-                  "\",\"b\":\"", Base64Bytes{std::make_shared<const std::string>(other)}, "\"}"};
+  request.body = {"{\"a\":\"", Base64File{folder.write("p", image), image.size()}, "\",\"b\":\"",
+                  Base64Bytes{std::make_shared<const std::string>(other)}, "\"}"};
   request.headers.emplace_back("Authorization", "Bearer k");
   request.headers.emplace_back("X-Empty", "");
   const auto transport = transport_with(2);

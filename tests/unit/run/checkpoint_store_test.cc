@@ -117,8 +117,8 @@ TEST_F(CheckpointStoreTest, AStockCheckpointOfTheSampleIsReplaced) {
              R"({"image_path": "a.jpg", "caption": "x", "cleaned_caption": "X.",
                  "expressions": []})");
   ASSERT_TRUE(store_.find_extraction(sample, ours).value());
-  ASSERT_TRUE(store_.save(Step::kExtraction, sample,
-                          encode_checkpoint(ours, {"X.", {}, ImageSize{1, 1}})));
+  ASSERT_TRUE(
+      store_.save(Step::kExtraction, sample, encode_checkpoint(ours, {"X.", {}, ImageSize{1, 1}})));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
   EXPECT_FALSE(store_.find_extraction(sample, ours).value()->foreign);
 }

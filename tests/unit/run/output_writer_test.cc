@@ -23,7 +23,7 @@ class OutputWriterTest : public ::testing::Test {
   }
   // A writer of one record, ready to publish.
   OutputWriter writer_of(const std::string& caption) {
-    auto writer = OutputWriter::create({dir_, true, false, 0, {}}, 1, report_, {});
+    auto writer = OutputWriter::create({dir_, {Step::kExtraction}, 0, {}, "", no_failures_}, 1, {});
     EXPECT_TRUE(writer);
     FinishedRecord finished;
     finished.sample =
@@ -36,7 +36,7 @@ class OutputWriterTest : public ::testing::Test {
 
   TemporaryFolder folder_;
   ResultsDir dir_{folder_.path()};
-  RunReport report_;
+  EarlierFailures no_failures_;
 };
 
 // What a process leaves that dies after the new digest is written and before the file is replaced.
@@ -155,14 +155,14 @@ TEST_F(OutputWriterTest, AnEditIsSeenInACopyOfTheFolder) {
 TEST_F(OutputWriterTest, ListsFailuresAndBadLinesInTheOrderOfTheInput) {
   const std::vector<BadLine> bad_lines = {{1, "no JSON"}, {3, "no JSON"}, {6, "no JSON"}};
   const std::uint32_t lines[] = {2, 4, 5};  // of the records
-  auto writer = OutputWriter::create({dir_, true, false, 0, bad_lines}, 3, report_, {});
+  auto writer = OutputWriter::create({dir_, {Step::kExtraction}, 0, bad_lines, "", no_failures_}, 3, {});
   ASSERT_TRUE(writer);
   for (const std::size_t record : {2U, 1U, 0U}) {
     FinishedRecord finished;
     finished.line = lines[record];
     finished.sample = *read_input_sample(R"({"image_path": "a.png", "caption": "c"})", "");
     finished.extraction = {"c", {}, ImageSize{1, 1}};
-    if (record != 1) finished.error = RecordError{name_of(Step::kExtraction), "image", "why", 0, 0};
+    if (record != 1) finished.error = RecordError{Step::kExtraction, "image", "why", 0, 0};
     ASSERT_TRUE(writer->put(record, std::move(finished)));
   }
   ASSERT_TRUE(writer->publish());
@@ -174,14 +174,14 @@ TEST_F(OutputWriterTest, ListsFailuresAndBadLinesInTheOrderOfTheInput) {
   }
   EXPECT_EQ(found, (std::vector<std::string>{"1 bad_line", "2 image", "3 bad_line", "5 image",
                                              "6 bad_line"}));
-  EXPECT_EQ(report_.failed, 2);
-  EXPECT_EQ(report_.done, 1);
+  EXPECT_EQ(writer->counts().failed, 2);
+  EXPECT_EQ(writer->counts().done, 1);
 }
 
 // A limit on the size of files stands for a full disk.
 TEST_F(OutputWriterTest, AfterAnErrorNothingIsTakenAnyMore) {
   constexpr int kRecords = 5;
-  auto writer = OutputWriter::create({dir_, true, false, 0, {}}, kRecords, report_, {});
+  auto writer = OutputWriter::create({dir_, {Step::kExtraction}, 0, {}, "", no_failures_}, kRecords, {});
   ASSERT_TRUE(writer);
   rlimit before{};
   ::getrlimit(RLIMIT_FSIZE, &before);

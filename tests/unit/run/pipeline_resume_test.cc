@@ -14,8 +14,8 @@ TEST_F(PipelineResumeTest, ASecondRunAsksNothingAndWritesTheSame) {
   ASSERT_TRUE(again.status);
   EXPECT_EQ(endpoint.requests(), 5);
   EXPECT_EQ(output(), first);
-  EXPECT_EQ(again.report.step[0].from_checkpoint, 4);
-  EXPECT_EQ(again.report.step[1].from_checkpoint, 4);
+  EXPECT_EQ(again.report.counts.steps[Step::kExtraction].from_checkpoint, 4);
+  EXPECT_EQ(again.report.counts.steps[Step::kGrounding].from_checkpoint, 4);
 }
 
 TEST_F(PipelineResumeTest, MaxRequestsStopsResumably) {
@@ -26,7 +26,7 @@ TEST_F(PipelineResumeTest, MaxRequestsStopsResumably) {
   const RunOutcome outcome = run(limited, endpoint);
   ASSERT_FALSE(outcome.status);
   EXPECT_THAT(outcome.status.error().message, HasSubstr("max_requests"));
-  EXPECT_EQ(outcome.report.requests(), 2);
+  EXPECT_EQ(outcome.report.counts.requests(), 2);
   EXPECT_EQ(output("limited"), "") << "nothing is published before it is whole";
   limited.workflow.max_requests = 0;
   const int before = endpoint.requests();
@@ -71,12 +71,12 @@ TEST_F(PipelineResumeTest, AnInterruptedForceReprocessGoesOnOverAnEditedOutput) 
 TEST_F(PipelineResumeTest, ACheckpointKeepsTheNameOfItsModel) {
   FakeEndpoint endpoint(good_answer);
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   ASSERT_TRUE(run(first, endpoint).status);
   Spec second = spec();
   second.vlm.openai.model_name = "another";
-  EXPECT_EQ(run(second, endpoint).report.other_model, 4);
-  EXPECT_EQ(run(second, endpoint).report.other_model, 4) << "and once more";
+  EXPECT_EQ(run(second, endpoint).report.counts.other_model, 4);
+  EXPECT_EQ(run(second, endpoint).report.counts.other_model, 4) << "and once more";
 }
 
 TEST_F(PipelineResumeTest, WithoutAImageEachRecordHasItsOwnSize) {
@@ -89,7 +89,7 @@ TEST_F(PipelineResumeTest, WithoutAImageEachRecordHasItsOwnSize) {
   text_only.data.on_missing_image = OnMissingImage::kTextOnly;
   const RunOutcome outcome = run(text_only, endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.text_only, 2);
+  EXPECT_EQ(outcome.report.counts.text_only, 2);
   EXPECT_EQ(records()[0]["width"], 100);
   EXPECT_EQ(records()[1]["width"], 1000);
   EXPECT_EQ(records()[1]["height"], 800);
@@ -106,12 +106,12 @@ TEST_F(PipelineResumeTest, AnUndecodableImageThatIsLeftOutIsCounted) {
   text_only.vlm.max_image_side = 2;  // so that it has to be decoded
   const RunOutcome outcome = run(text_only, endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.text_only, 1);
+  EXPECT_EQ(outcome.report.counts.text_only, 1);
   const int before = endpoint.requests();
   ASSERT_TRUE(run(text_only, endpoint).status);
   EXPECT_EQ(endpoint.requests(), before) << "left out again: nothing new to ask";
   text_only.vlm.max_image_side = 0;  // its bytes can go as they are
-  EXPECT_EQ(run(text_only, endpoint).report.changed_images, 1);
+  EXPECT_EQ(run(text_only, endpoint).report.counts.changed_images, 1);
   EXPECT_EQ(endpoint.requests(), before + 1);
 }
 
@@ -133,7 +133,7 @@ TEST_F(PipelineResumeTest, BoxesGuessedWithoutTheImageAreAskedForAgainOnceItIsTh
   Spec strict = spec();
   strict.workflow.max_failure_ratio = 1;
   const RunOutcome missing = run(strict, endpoint);
-  EXPECT_EQ(missing.report.failures_by_kind.at("image"), 1) << "a guess is no label here";
+  EXPECT_EQ(missing.report.counts.failures_by_kind.at("image"), 1) << "a guess is no label here";
   EXPECT_EQ(records()[0]["error"]["step"], "1");
   EXPECT_EQ(endpoint.requests(), guessed);
 
@@ -141,9 +141,9 @@ TEST_F(PipelineResumeTest, BoxesGuessedWithoutTheImageAreAskedForAgainOnceItIsTh
   const RunOutcome there = run(text_only, endpoint);
   ASSERT_TRUE(there.status);
   EXPECT_EQ(endpoint.requests(), guessed + 1) << "its boxes";
-  EXPECT_EQ(there.report.changed_images, 1);
+  EXPECT_EQ(there.report.counts.changed_images, 1);
   EXPECT_THAT(there.report.warnings.front(), HasSubstr("could not be read then: asked again"));
-  EXPECT_EQ(run(strict, endpoint).report.changed_images, 0);
+  EXPECT_EQ(run(strict, endpoint).report.counts.changed_images, 0);
   EXPECT_EQ(endpoint.requests(), guessed + 1) << "once";
 }
 
@@ -165,8 +165,8 @@ TEST_F(PipelineResumeTest, AnImageThatComesAndGoesLeavesWhatItShowed) {
   for (const Spec& again : {text_only, spec()}) {
     const RunOutcome outcome = run(again, endpoint);
     ASSERT_TRUE(outcome.status);
-    EXPECT_EQ(outcome.report.done, 1);
-    EXPECT_EQ(outcome.report.text_only, 0);
+    EXPECT_EQ(outcome.report.counts.done, 1);
+    EXPECT_EQ(outcome.report.counts.text_only, 0);
     EXPECT_EQ(output(), labels);
     EXPECT_EQ(endpoint.requests(), before);
     const auto extracted =
@@ -191,7 +191,7 @@ TEST_F(PipelineResumeTest, AGuessForAnotherSizeIsMadeAnew) {
   ASSERT_TRUE(run(text_only, endpoint).status);
   EXPECT_EQ(records()[0]["width"], 640);
   EXPECT_EQ(endpoint.requests(), 3) << "its boxes, not its expressions";
-  text_only.workflow.ground = false;
+  text_only.workflow.steps = {Step::kExtraction};
   input(320);
   ASSERT_TRUE(run(text_only, endpoint).status);
   EXPECT_EQ(records()[0]["width"], 320);
@@ -201,7 +201,7 @@ TEST_F(PipelineResumeTest, AGuessForAnotherSizeIsMadeAnew) {
 TEST_F(PipelineResumeTest, AnImageThatVanishesBeforeStepOneKeepsWhatStepZeroFound) {
   FakeEndpoint endpoint(good_answer);
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   ASSERT_TRUE(run(first, endpoint).status);
   std::filesystem::remove(folder_ / "b.png");
   ASSERT_TRUE(run(spec(), endpoint).status);
@@ -218,7 +218,7 @@ TEST_F(PipelineResumeTest, OneImageByTwoSpellingsIsAskedOnce) {
   FakeEndpoint endpoint(good_answer);
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.images, 1);
+  EXPECT_EQ(outcome.report.counts.images, 1);
   EXPECT_EQ(endpoint.requests(), 3) << "two captions, one image";
   const std::string path = records()[1]["image_path"];
   EXPECT_THAT(path, HasSubstr(".//a.png")) << "each record keeps its own spelling";
@@ -236,30 +236,30 @@ TEST_F(PipelineResumeTest, AnImageThatWasReplacedIsGroundedAnew) {
   write_text(folder_ / "d.png", wider);
   const int before = endpoint.requests();
   Spec only_extraction = spec();
-  only_extraction.workflow.ground = false;
+  only_extraction.workflow.steps = {Step::kExtraction};
   ASSERT_TRUE(run(only_extraction, endpoint).status);
   EXPECT_EQ(records()[0]["width"], 8);
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
   EXPECT_EQ(endpoint.requests() - before, 1) << "its boxes, not its expressions";
-  EXPECT_EQ(outcome.report.changed_images, 1);
+  EXPECT_EQ(outcome.report.counts.changed_images, 1);
   EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("another size"));
   EXPECT_EQ(records()[0]["width"], 8);
-  EXPECT_EQ(outcome.report.step[1].from_checkpoint, 1);
-  EXPECT_EQ(run(spec(), endpoint).report.changed_images, 0) << "done once";
+  EXPECT_EQ(outcome.report.counts.steps[Step::kGrounding].from_checkpoint, 1);
+  EXPECT_EQ(run(spec(), endpoint).report.counts.changed_images, 0) << "done once";
   std::filesystem::remove(folder_ / "d.png");
   const RunOutcome gone = run(spec(), endpoint);
-  EXPECT_EQ(gone.report.done, 2) << "what is labelled stays, with or without its image";
+  EXPECT_EQ(gone.report.counts.done, 2) << "what is labelled stays, with or without its image";
   EXPECT_EQ(endpoint.requests() - before, 1);
 }
 
 TEST_F(PipelineResumeTest, AnotherFileOfTheSameSizeIsDoubted) {
   FakeEndpoint endpoint(good_answer);
   ASSERT_TRUE(run(spec(), endpoint).status);
-  EXPECT_EQ(run(spec(), endpoint).report.replaced_images, 0);
+  EXPECT_EQ(run(spec(), endpoint).report.counts.replaced_images, 0);
   write_text(folder_ / "a.png", tiny_png() + " ");
   const RunOutcome outcome = run(spec(), endpoint);
-  EXPECT_EQ(outcome.report.replaced_images, 2) << "both records of the image";
+  EXPECT_EQ(outcome.report.counts.replaced_images, 2) << "both records of the image";
   EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("size in bytes differs"));
   EXPECT_EQ(endpoint.requests(), 5) << "an image that was only saved anew costs nothing";
 }
@@ -272,8 +272,8 @@ TEST_F(PipelineResumeTest, ASecondRunCountsTheSameOddities) {
   FakeEndpoint endpoint(good_answer);
   for (const char* time : {"first", "second"}) {
     const RunReport report = run(spec(), endpoint).report;
-    EXPECT_EQ(report.size_mismatches, 1) << time;
-    EXPECT_EQ(report.labels.empty_captions, 1) << time;
+    EXPECT_EQ(report.counts.size_mismatches, 1) << time;
+    EXPECT_EQ(report.counts.labels.empty_captions, 1) << time;
   }
 }
 

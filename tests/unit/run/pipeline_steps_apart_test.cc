@@ -11,10 +11,9 @@ TEST_F(PipelineStepsApartTest, StepsRunApartGiveTheSameBytes) {
   FakeEndpoint endpoint(good_answer);
   ASSERT_TRUE(run(spec("together"), endpoint).status);
   Spec apart = spec("apart");
-  apart.workflow.ground = false;
+  apart.workflow.steps = {Step::kExtraction};
   ASSERT_TRUE(run(apart, endpoint).status);
-  apart.workflow.ground = true;
-  apart.workflow.extract = false;
+  apart.workflow.steps = {Step::kGrounding};
   ASSERT_TRUE(run(apart, endpoint).status);
   for (const char* file : {"annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
                            "step_1_grounding/annotations.jsonl"}) {
@@ -25,18 +24,17 @@ TEST_F(PipelineStepsApartTest, StepsRunApartGiveTheSameBytes) {
 // a.png is the image of two records, whose derived ids are equal.
 TEST_F(PipelineStepsApartTest, UniqueIdsAreTheSameWhicheverStepMakesThem) {
   FakeEndpoint endpoint(good_answer);
-  const auto run_steps = [&](const char* folder, bool extract, bool ground, bool unique) {
+  const auto run_steps = [&](const char* folder, StepSet steps, bool unique) {
     Spec wanted = spec(folder);
-    wanted.workflow.extract = extract;
-    wanted.workflow.ground = ground;
+    wanted.workflow.steps = steps;
     wanted.data.unique_image_ids = unique;
     ASSERT_TRUE(run(wanted, endpoint).status);
   };
-  run_steps("together", true, true, true);
-  run_steps("apart", true, false, true);
-  run_steps("apart", false, true, true);
-  run_steps("late", true, false, false);
-  run_steps("late", false, true, true);
+  run_steps("together", StepSet::all(), true);
+  run_steps("apart", {Step::kExtraction}, true);
+  run_steps("apart", {Step::kGrounding}, true);
+  run_steps("late", {Step::kExtraction}, false);
+  run_steps("late", {Step::kGrounding}, true);
   const std::string ours = output("together");
   EXPECT_EQ(output("apart"), ours);
   EXPECT_EQ(output("late"), ours);
@@ -46,10 +44,10 @@ TEST_F(PipelineStepsApartTest, UniqueIdsAreTheSameWhicheverStepMakesThem) {
   EXPECT_EQ(written[1]["image_id"], "b");
 
   const int asked = endpoint.requests();
-  run_steps("apart", true, true, true);
-  run_steps("together", true, true, false);
+  run_steps("apart", StepSet::all(), true);
+  run_steps("together", StepSet::all(), false);
   EXPECT_EQ(records("together")[0]["image_id"], "a");
-  run_steps("together", true, true, true);
+  run_steps("together", StepSet::all(), true);
   EXPECT_EQ(output("together"), ours);
   EXPECT_EQ(endpoint.requests(), asked) << "checkpoints go by the input's ids";
 }
@@ -65,7 +63,7 @@ TEST_F(PipelineStepsApartTest, HandMadeCorrectionsAreNotOverwritten) {
   ASSERT_FALSE(refused.status);
   EXPECT_THAT(refused.status.error().message, HasSubstr("steps=[\"1\"]"));
   Spec only_grounding = spec();
-  only_grounding.workflow.extract = false;
+  only_grounding.workflow.steps = {Step::kGrounding};
   ASSERT_TRUE(run(only_grounding, endpoint).status);
   EXPECT_EQ(records()[0]["expressions"][0]["text"], "dog");
   EXPECT_EQ(records()[0]["expressions"][0]["instances"][0]["bbox"], (json{1, 1, 4, 4}));
@@ -78,7 +76,7 @@ TEST_F(PipelineStepsApartTest, HandMadeCorrectionsAreNotOverwritten) {
 TEST_F(PipelineStepsApartTest, StepOneAloneNeedsStepZero) {
   FakeEndpoint endpoint(good_answer);
   Spec only_grounding = spec();
-  only_grounding.workflow.extract = false;
+  only_grounding.workflow.steps = {Step::kGrounding};
   const RunOutcome outcome = run(only_grounding, endpoint);
   ASSERT_FALSE(outcome.status);
   EXPECT_EQ(outcome.status.error().kind, ErrorKind::kNotFound);
@@ -91,12 +89,12 @@ TEST_F(PipelineStepsApartTest, WhatFailedInStepZeroIsListedByStepOneAlone) {
     return line_of(prompt, "Caption: ") == "\"a dog\"" ? status(400) : good_answer(prompt);
   });
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   EXPECT_TRUE(run(first, endpoint).status);
   Spec second = spec();
-  second.workflow.extract = false;
+  second.workflow.steps = {Step::kGrounding};
   const RunOutcome outcome = run(second, endpoint);
-  EXPECT_EQ(outcome.report.failures_by_kind.at("client_error"), 1);
+  EXPECT_EQ(outcome.report.counts.failures_by_kind.at("client_error"), 1);
   const json listed = json::parse(read_text(folder_ / "out" / "failures.jsonl"));
   EXPECT_EQ(listed["line"], 2);
   EXPECT_EQ(listed["step"], "0");
@@ -109,18 +107,18 @@ TEST_F(PipelineStepsApartTest, StepOneAloneKeepsWhatStepZeroListed) {
     return line_of(prompt, "Caption: ") == "\"a dog\"" ? status(400) : good_answer(prompt);
   });
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   EXPECT_TRUE(run(first, endpoint).status);
   const std::string listed = read_text(folder_ / "out" / "failures.jsonl");
   ASSERT_THAT(listed, HasSubstr("\"line\":1"));
   ASSERT_THAT(listed, HasSubstr("\"line\":4"));
   Spec second = spec();
-  second.workflow.extract = false;
+  second.workflow.steps = {Step::kGrounding};
   for (const char* time : {"once", "and again"}) {
     const RunOutcome outcome = run(second, endpoint);
     ASSERT_TRUE(outcome.status);
     EXPECT_EQ(read_text(folder_ / "out" / "failures.jsonl"), listed) << time;
-    EXPECT_EQ(outcome.report.bad_lines, 1);
+    EXPECT_EQ(outcome.report.counts.bad_lines, 1);
     EXPECT_THAT(outcome.report.warnings.back(), HasSubstr("steps=[\"0\",\"1\"]"));
   }
 }
@@ -128,18 +126,18 @@ TEST_F(PipelineStepsApartTest, StepOneAloneKeepsWhatStepZeroListed) {
 TEST_F(PipelineStepsApartTest, ABadLineOfAnEditedStepZeroIsToldFromTheInputs) {
   FakeEndpoint endpoint(good_answer);
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   ASSERT_TRUE(run(first, endpoint).status);
   const auto path = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
   std::string text = read_text(path);
   text.replace(text.find("\"text\": \"cat\""), 13, "\"text\": \" \"");
   write_text(path, text);
   Spec second = spec();
-  second.workflow.extract = false;
+  second.workflow.steps = {Step::kGrounding};
   for (int i = 0; i < 2; ++i) {
     const RunOutcome outcome = run(second, endpoint);
     ASSERT_TRUE(outcome.status);
-    EXPECT_EQ(outcome.report.bad_lines, 1) << "not carried over as the input's";
+    EXPECT_EQ(outcome.report.counts.bad_lines, 1) << "not carried over as the input's";
     const json failure = json::parse(read_text(folder_ / "out" / "failures.jsonl"));
     EXPECT_EQ(failure["line"], 1);
     EXPECT_EQ(failure["file"], path.string());
@@ -151,7 +149,7 @@ TEST_F(PipelineStepsApartTest, ABadLineOfAnEditedStepZeroIsToldFromTheInputs) {
 TEST_F(PipelineStepsApartTest, CorrectionsAreMadeTrueBeforeTheyAreGrounded) {
   FakeEndpoint endpoint(good_answer);
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   ASSERT_TRUE(run(first, endpoint).status);
   const auto path = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
   std::string text = read_text(path);
@@ -160,10 +158,10 @@ TEST_F(PipelineStepsApartTest, CorrectionsAreMadeTrueBeforeTheyAreGrounded) {
   text.replace(text.find("\"text\": \"cat\"", third), 13, "\"text\": \"and\"");
   write_text(path, text);
   Spec second = spec();
-  second.workflow.extract = false;
+  second.workflow.steps = {Step::kGrounding};
   const RunOutcome outcome = run(second, endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.labels.spans_corrected, 1);
+  EXPECT_EQ(outcome.report.counts.labels.spans_corrected, 1);
   EXPECT_EQ(records()[2]["expressions"][0]["char_span"], (json{6, 9}));
 }
 
@@ -172,15 +170,15 @@ TEST_F(PipelineStepsApartTest, TheAdviceForAnEditedStepZeroIsOneThatWorks) {
     return line_of(prompt, "Caption: ") == "\"a dog\"" ? status(400) : good_answer(prompt);
   });
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   ASSERT_TRUE(run(first, endpoint).status);
   const auto path = folder_ / "out" / "step_0_expression_extraction" / "annotations.jsonl";
   write_text(path, read_text(path) + "\n");
   Spec second = spec();
-  second.workflow.extract = false;
+  second.workflow.steps = {Step::kGrounding};
   const RunOutcome outcome = run(second, endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.failed, 1);
+  EXPECT_EQ(outcome.report.counts.failed, 1);
   EXPECT_THAT(outcome.report.warnings.back(), HasSubstr("in another results_dir"));
   EXPECT_FALSE(run(spec(), endpoint).status) << "steps 0 and 1 refuse";
 }
@@ -190,20 +188,20 @@ TEST_F(PipelineStepsApartTest, BadLinesOfAnotherRunAreNotCarriedOn) {
   const std::string input = read_text(folder_ / "in.jsonl");
   FakeEndpoint endpoint(good_answer);
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   const auto failures = folder_ / "out" / "failures.jsonl";
   write_text(folder_ / "in.jsonl", "nonsense\n" + input);
   ASSERT_TRUE(run(first, endpoint).status);
   const std::string old = read_text(failures);
   Spec second = spec();
-  second.workflow.extract = false;
+  second.workflow.steps = {Step::kGrounding};
   for (const char* other : {"", "more\nnonsense\n"}) {
     write_text(folder_ / "in.jsonl", other + input);
     ASSERT_TRUE(run(first, endpoint).status);
     write_text(failures, old);
     const RunOutcome outcome = run(second, endpoint);
     ASSERT_TRUE(outcome.status);
-    EXPECT_EQ(outcome.report.bad_lines, 0) << other;
+    EXPECT_EQ(outcome.report.counts.bad_lines, 0) << other;
     EXPECT_EQ(read_text(failures), "") << other;
     EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("is not of the run that wrote"));
   }
@@ -217,7 +215,7 @@ TEST_F(PipelineStepsApartTest, AFailureOfAnotherRunIsNotTakenForTheRecords) {
     return line_of(prompt, "Caption: ") == "\"a dog\"" ? status(code) : good_answer(prompt);
   });
   Spec first = spec();
-  first.workflow.ground = false;
+  first.workflow.steps = {Step::kExtraction};
   const auto failures = folder_ / "out" / "failures.jsonl";
   ASSERT_TRUE(run(first, endpoint).status);
   const std::string old = read_text(failures);
@@ -225,7 +223,7 @@ TEST_F(PipelineStepsApartTest, AFailureOfAnotherRunIsNotTakenForTheRecords) {
   ASSERT_TRUE(run(first, endpoint).status);
   write_text(failures, old);
   Spec second = spec();
-  second.workflow.extract = false;
+  second.workflow.steps = {Step::kGrounding};
   ASSERT_TRUE(run(second, endpoint).status);
   const json listed = json::parse(read_text(failures));
   EXPECT_THAT(listed["message"].get<std::string>(), HasSubstr("422"));

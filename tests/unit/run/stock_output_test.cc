@@ -239,10 +239,9 @@ class StockFolderRunTest : public PipelineTest {
     stock_.write();
     original_ = file();
   }
-  Spec steps(bool extract, bool ground, bool force = false) {
+  Spec with_steps(StepSet steps, bool force = false) {
     Spec out = spec();
-    out.workflow.extract = extract;
-    out.workflow.ground = ground;
+    out.workflow.steps = steps;
     out.workflow.force_reprocess = force;
     return out;
   }
@@ -260,10 +259,10 @@ class StockFolderRunTest : public PipelineTest {
 };
 
 TEST_F(StockFolderRunTest, AnUneditedOneIsTakenOver) {
-  const RunOutcome outcome = run(steps(true, false), endpoint_);
+  const RunOutcome outcome = run(with_steps({Step::kExtraction}), endpoint_);
   ASSERT_TRUE(outcome.status) << outcome.status.error().message;
   EXPECT_EQ(endpoint_.requests(), 0);
-  EXPECT_EQ(outcome.report.stock_checkpoints, 3);
+  EXPECT_EQ(outcome.report.counts.stock_checkpoints, 3);
   EXPECT_EQ(file("annotations.previous.jsonl"), original_);
 }
 
@@ -277,11 +276,11 @@ TEST_F(StockFolderRunTest, ACorrectedOneIsRefusedUsedOrDiscarded) {
     EXPECT_THAT(refused.status.error().message, HasSubstr("force_reprocess=true"));
   }
   EXPECT_EQ(endpoint_.requests(), 0);
-  ASSERT_TRUE(run(steps(false, true), endpoint_).status);
+  ASSERT_TRUE(run(with_steps({Step::kGrounding}), endpoint_).status);
   EXPECT_EQ(records()[0]["cleaned_caption"], "One cat.");
   EXPECT_EQ(endpoint_.requests(), 3);
-  EXPECT_FALSE(run(steps(true, true), endpoint_).status) << "it is still the person's";
-  const RunOutcome forced = run(steps(true, true, true), endpoint_);
+  EXPECT_FALSE(run(with_steps(StepSet::all()), endpoint_).status) << "it is still the person's";
+  const RunOutcome forced = run(with_steps(StepSet::all(), true), endpoint_);
   ASSERT_TRUE(forced.status);
   EXPECT_EQ(endpoint_.requests(), 9);
   EXPECT_EQ(records()[0]["cleaned_caption"], "a cat");
@@ -291,12 +290,12 @@ TEST_F(StockFolderRunTest, ACorrectedOneIsRefusedUsedOrDiscarded) {
 
 TEST_F(StockFolderRunTest, AnInterruptedForcedRunGoesOn) {
   correct();
-  Spec limited = steps(true, false, true);
+  Spec limited = with_steps({Step::kExtraction}, true);
   limited.workflow.max_requests = 1;
   limited.workflow.max_workers = 1;
   ASSERT_FALSE(run(limited, endpoint_).status);
   EXPECT_EQ(file(), corrected_) << "nothing is published before it is whole";
-  const RunOutcome outcome = run(steps(true, false), endpoint_);
+  const RunOutcome outcome = run(with_steps({Step::kExtraction}), endpoint_);
   ASSERT_TRUE(outcome.status) << outcome.status.error().message;
   EXPECT_EQ(endpoint_.requests(), 3);
   EXPECT_EQ(file("annotations.previous.jsonl"), corrected_);
@@ -307,11 +306,11 @@ TEST_F(StockFolderRunTest, AnInterruptedTakeOverGoesOn) {
   write_text(folder_ / "in.jsonl", read_text(folder_ / "in.jsonl") +
                                        R"({"image_path": "a.png", "caption": "a dog"})" + "\n" +
                                        R"({"image_path": "b.png", "caption": "a cat"})" + "\n");
-  Spec limited = steps(true, false);
+  Spec limited = with_steps({Step::kExtraction});
   limited.workflow.max_requests = 1;
   limited.workflow.max_workers = 1;
   ASSERT_FALSE(run(limited, endpoint_).status);
-  const RunOutcome outcome = run(steps(true, false), endpoint_);
+  const RunOutcome outcome = run(with_steps({Step::kExtraction}), endpoint_);
   ASSERT_TRUE(outcome.status) << outcome.status.error().message;
   EXPECT_EQ(endpoint_.requests(), 2);
 }

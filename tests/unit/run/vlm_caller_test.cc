@@ -103,8 +103,8 @@ Outcome run_calls(int calls, CallerLimits limits, const SimulatedEndpoint::Scrip
   SimulatedClock clock;
   EventLoop loop(clock);
   Outcome out;
-  RunReport report;
   QuietLogger logger;
+  Warnings warnings(logger);
   VlmSpec spec;
   spec.backend = Backend::kOpenAi;
   spec.openai.model_name = "model";
@@ -112,8 +112,8 @@ Outcome run_calls(int calls, CallerLimits limits, const SimulatedEndpoint::Scrip
   SimulatedEndpoint endpoint(loop, clock, script);
   auto pool = std::make_unique<ThreadPool>(2);
   clock.watch(*pool);
-  const auto end_run = [&](const Error& error) { out.ended = error.message; };
-  VlmCaller caller({loop, *pool, clock, endpoint, *backend, logger, report, {}}, limits, end_run);
+  const auto end_run = [&](const RunEnd& end) { out.ended = end.message; };
+  VlmCaller caller({loop, *pool, clock, endpoint, *backend, warnings, {}}, limits, end_run);
   for (int i = 0; i < calls; ++i) {
     auto call = std::make_shared<Call>();
     call->judge = [](const VlmReply&) -> Status { return {}; };

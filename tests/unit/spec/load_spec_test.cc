@@ -57,7 +57,7 @@ TEST(LoadSpecTest, DefaultsAreTheContracts) {
   EXPECT_EQ(spec.vlm.structured_output, StructuredOutput::kAuto);
   EXPECT_EQ(spec.vlm.max_retries, 5);
   EXPECT_EQ(spec.vlm.rate_limit_patience, 900);
-  EXPECT_TRUE(spec.workflow.extract && spec.workflow.ground);
+  EXPECT_EQ(spec.workflow.steps, StepSet::all());
   EXPECT_EQ(spec.workflow.max_workers, 4);
   EXPECT_FALSE(spec.workflow.force_reprocess);
   EXPECT_EQ(spec.workflow.max_failure_ratio, 0.5);
@@ -219,8 +219,8 @@ TEST(LoadSpecTest, OverridesFollowHydrasGrammar) {
       EXPECT_EQ(good("", {text}).data.image_root, c.wanted) << text;
     }
   }
-  EXPECT_FALSE(good("", {"image_grounding.workflow.steps=[0]"}).workflow.ground);
-  EXPECT_FALSE(good("", {"image_grounding.workflow.steps=[\"1\"]"}).workflow.extract);
+  EXPECT_EQ(good("", {"image_grounding.workflow.steps=[0]"}).workflow.steps, StepSet{Step::kExtraction});
+  EXPECT_EQ(good("", {"image_grounding.workflow.steps=[\"1\"]"}).workflow.steps, StepSet{Step::kGrounding});
   EXPECT_TRUE(good("", {"image_grounding.workflow.force_reprocess=true"}).workflow.force_reprocess);
   EXPECT_EQ(good("", {"image_grounding.vlm.gemini.temperature=1"}).vlm.gemini.temperature, 1);
   const Spec body = good("", {"image_grounding.vlm.openai.extra_body.a.b=false",

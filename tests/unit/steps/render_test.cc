@@ -7,9 +7,8 @@ namespace {
 
 Sample sample(const char* line) { return read_input_sample(line, "root").value(); }
 
-const ExtractionResult kExtraction{"A cat.",
-                                   {{"A cat", CharSpan{0, 5}, "cat"}, {"it", std::nullopt, "it"}},
-                                   ImageSize{640, 480}};
+const ExtractionResult kExtraction{
+    "A cat.", {{"A cat", CharSpan{0, 5}, "cat"}, {"it", std::nullopt, "it"}}, ImageSize{640, 480}};
 
 TEST(RenderTest, ExtractionKeepsTheInputAndAddsWhatItFound) {
   IdCounter ids{7, 0};
@@ -69,7 +68,7 @@ TEST(RenderTest, FailedRecordsStayWithTheirError) {
           R"({"image_path": "a", "caption": "c", "expressions": [{"text": "x", "expression_id": "expr_00000"}]})")
           .value();
   const Record record =
-      render_grounding(extracted, {}, RecordError{"1", "timeout", "late", 0, 6}, ids);
+      render_grounding(extracted, {}, RecordError{Step::kGrounding, "timeout", "late", 0, 6}, ids);
   EXPECT_EQ(*record.raw("expressions"),
             R"([{"text": "x", "expression_id": "expr_00000", "instances": []}])");
   EXPECT_EQ(*record.raw("error"), R"({"step": "1", "kind": "timeout", "message": "late"})");

@@ -1,4 +1,4 @@
-#include "auto_label_image_grounding/run/run_inputs.h"
+#include "auto_label_image_grounding/run/run_plan.h"
 
 #include <string>
 #include <string_view>
@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/version.h"
+#include "auto_label_image_grounding/http/curl_transport.h"
 #include "auto_label_image_grounding/run/published_files.h"
 
 namespace alig {
@@ -18,7 +20,7 @@ Result<PromptTemplate> prompt_for(const std::string& path, const PromptTemplate&
 
 // An error over the input, with what to do.
 Error explain(const Error& error, const Spec& spec, const ResultsDir& dir) {
-  if (spec.workflow.extract) {
+  if (spec.workflow.steps.contains(Step::kExtraction)) {
     return fail_at("image_grounding.data.input_jsonl", error).value();
   }
   if (error.kind != ErrorKind::kNotFound) return error;
@@ -29,23 +31,19 @@ Error explain(const Error& error, const Spec& spec, const ResultsDir& dir) {
                       input_path(spec, dir).string())};
 }
 
-}  // namespace
-
-std::vector<Step> selected_steps(const Spec& spec) {
-  std::vector<Step> steps;
-  if (spec.workflow.extract) steps.push_back(Step::kExtraction);
-  if (spec.workflow.ground) steps.push_back(Step::kGrounding);
-  return steps;
-}
-
-std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir) {
-  return spec.workflow.extract ? std::filesystem::path(spec.data.input_jsonl)
-                               : dir.step_annotations(Step::kExtraction);
+Result<RunPrompts> load_prompts(const PromptsSpec& spec) {
+  auto extraction = prompt_for(spec.expression_extraction, built_in_extraction_prompt(),
+                               extraction_placeholders());
+  if (!extraction) return tl::unexpected(extraction.error());
+  auto grounding =
+      prompt_for(spec.phrase_grounding, built_in_grounding_prompt(), grounding_placeholders());
+  if (!grounding) return tl::unexpected(grounding.error());
+  return RunPrompts{std::move(*extraction), std::move(*grounding)};
 }
 
 Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir,
                              const std::function<Status()>& may_go_on) {
-  const bool extracts = spec.workflow.extract;
+  const bool extracts = spec.workflow.steps.contains(Step::kExtraction);
   auto dataset =
       Dataset::open(input_path(spec, dir), extracts ? InputKind::kCaptions : InputKind::kExtracted,
                     extracts ? spec.data.image_root : "", may_go_on);
@@ -59,10 +57,18 @@ Result<Dataset> open_dataset(const Spec& spec, const ResultsDir& dir,
 }
 
 Result<EarlierFailures> open_earlier_failures(const Spec& spec, const ResultsDir& dir) {
-  if (spec.workflow.extract) return EarlierFailures();
+  if (spec.workflow.steps.contains(Step::kExtraction)) return EarlierFailures();
   const auto bad_lines = published_bad_lines(dir, Step::kExtraction);
   if (!bad_lines) return tl::unexpected(bad_lines.error());
   return EarlierFailures::open(dir.failures(), *bad_lines);
+}
+
+}  // namespace
+
+std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir) {
+  return spec.workflow.steps.contains(Step::kExtraction)
+             ? std::filesystem::path(spec.data.input_jsonl)
+             : dir.step_annotations(Step::kExtraction);
 }
 
 Status check_inputs(const Spec& spec, const ResultsDir& dir) {
@@ -72,18 +78,8 @@ Status check_inputs(const Spec& spec, const ResultsDir& dir) {
   return prompts ? Status() : tl::unexpected(prompts.error());
 }
 
-Result<RunPrompts> load_prompts(const PromptsSpec& spec) {
-  auto extraction = prompt_for(spec.expression_extraction, built_in_extraction_prompt(),
-                               extraction_placeholders());
-  if (!extraction) return tl::unexpected(extraction.error());
-  auto grounding =
-      prompt_for(spec.phrase_grounding, built_in_grounding_prompt(), grounding_placeholders());
-  if (!grounding) return tl::unexpected(grounding.error());
-  return RunPrompts{std::move(*extraction), std::move(*grounding)};
-}
-
-std::vector<std::string> doubts_about(const RunPrompts& prompts,
-                                      const CoordinateConvention& convention) {
+std::vector<std::string> prompt_warnings(const RunPlan& plan) {
+  const RunPrompts& prompts = plan.prompts;
   std::vector<std::string> out;
   const auto check = [&](const char* key, const PromptTemplate& prompt, const auto& placeholders) {
     if (prompt.custom_sha256.empty()) return;
@@ -97,9 +93,40 @@ std::vector<std::string> doubts_about(const RunPrompts& prompts,
     out.push_back(fmt::format(
         "prompts.phrase_grounding has no {{coordinates}}: boxes are read as {} whatever "
         "it asks for",
-        name_of(convention)));
+        name_of(plan.coordinates.convention)));
   }
   return out;
+}
+
+std::unique_ptr<HttpTransport> open_transport(const Spec& spec) {
+  CurlTransportOptions options;
+  options.max_connections = spec.workflow.max_workers;
+  options.user_agent = fmt::format("auto-label-image-grounding/{}", kVersion);
+  return make_curl_transport(options);
+}
+
+ModelChoice choose_model(const VlmSpec& spec) {
+  auto backend = make_backend(spec);
+  const CoordinateChoice coordinates = choose_coordinates(spec.coordinates, backend->model());
+  return {std::move(backend), coordinates};
+}
+
+Result<RunPlan> make_run_plan(const Spec& spec, const ResultsDir& dir, ModelChoice model,
+                              const std::function<Status()>& may_go_on) {
+  auto dataset = open_dataset(spec, dir, may_go_on);
+  if (!dataset) return tl::unexpected(dataset.error());
+  auto earlier = open_earlier_failures(spec, dir);
+  if (!earlier) return tl::unexpected(earlier.error());
+  auto prompts = load_prompts(spec.prompts);
+  if (!prompts) return tl::unexpected(prompts.error());
+  return RunPlan{spec,
+                 dir,
+                 input_path(spec, dir),
+                 std::move(model.backend),
+                 model.coordinates,
+                 std::move(*prompts),
+                 std::move(*dataset),
+                 std::move(*earlier)};
 }
 
 }  // namespace alig

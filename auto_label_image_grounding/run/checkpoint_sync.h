@@ -1,0 +1,34 @@
+#pragma once
+
+#include <future>
+
+#include "auto_label_image_grounding/base/clock.h"
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/run/checkpoint_store.h"
+#include "auto_label_image_grounding/run/warnings.h"
+
+namespace alig {
+
+// Checkpoints survive a crash of the process at once, and a loss of power in batches, which are
+// made durable here: on a thread of its own, for a slow disk must not hold up the work.
+class CheckpointSync {
+ public:
+  // All must outlive it.
+  CheckpointSync(const CheckpointStore& store, const Clock& clock, Warnings& warnings)
+      : store_(store), clock_(clock), warnings_(warnings) {}
+
+  // To be called often; begins a batch every ten seconds.
+  void tick();
+
+ private:
+  void note(const Status& status);
+
+  const CheckpointStore& store_;
+  const Clock& clock_;
+  Warnings& warnings_;
+  std::future<Status> batch_;
+  TimePoint next_ = TimePoint::min();
+  bool failed_ = false;
+};
+
+}  // namespace alig

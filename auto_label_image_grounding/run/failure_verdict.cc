@@ -1,0 +1,61 @@
+#include "auto_label_image_grounding/run/failure_verdict.h"
+
+#include <vector>
+
+#include <fmt/ranges.h>
+
+#include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/run/published_files.h"
+
+namespace alig {
+namespace {
+
+// Step 1 alone does not try again what failed in step 0; and where step 0's output was edited, a
+// run of step 0 would refuse to replace it.
+std::string advice_on(const RunPlan& plan, const RunCounts& counts) {
+  const bool of_step_0 = counts.steps[Step::kExtraction].failed > 0 || counts.bad_lines > 0;
+  if (plan.rules().steps.contains(Step::kExtraction) || !of_step_0) {
+    return "run again to try them again";
+  }
+  const auto edited = edited_since_published(plan.dir, Step::kExtraction);
+  if (edited && !*edited) {
+    return "run again with image_grounding.workflow.steps=[\"0\",\"1\"] to try those of step 0 "
+           "again";
+  }
+  return fmt::format(
+      "{} was edited and stays as it is: label what failed in step 0 from an input of its own in "
+      "another results_dir, without data.image_root (see Resume in the README)",
+      plan.dir.step_annotations(Step::kExtraction).string());
+}
+
+std::string list_of(const std::map<std::string, std::int64_t>& failures_by_kind) {
+  std::vector<std::string> parts;
+  for (const auto& [kind, count] : failures_by_kind) {
+    parts.push_back(fmt::format("{} {}", count, kind));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+}  // namespace
+
+bool are_too_many(std::int64_t bad, std::int64_t all, const WorkflowSpec& workflow) {
+  return static_cast<double>(bad) > workflow.max_failure_ratio * static_cast<double>(all);
+}
+
+FailureVerdict judge_failures(const RunPlan& plan, const RunCounts& counts) {
+  const std::int64_t failed = counts.failed + counts.bad_lines;
+  const std::int64_t all = counts.records + counts.bad_lines;
+  if (failed == 0) return {};
+  const std::string text =
+      fmt::format("{} of {} failed ({}): see {}", failed, count_of(all, "record"),
+                  list_of(counts.failures_by_kind), plan.dir.failures().string());
+  const std::string advice = advice_on(plan, counts);
+  const WorkflowSpec& workflow = plan.spec.workflow;
+  if (!are_too_many(failed, all, workflow)) return {text + "; " + advice, std::nullopt};
+  return {"", RunEnd{RunEnd::Reason::kTooManyFailures,
+                     fmt::format("{}; that is more than workflow.max_failure_ratio ({}) allows. "
+                                 "Finished samples are kept: mend the cause, and {}",
+                                 text, workflow.max_failure_ratio, advice)}};
+}
+
+}  // namespace alig

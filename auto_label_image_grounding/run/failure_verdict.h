@@ -1,0 +1,26 @@
+// Whether a run has failed over its records (workflow.max_failure_ratio), and what to do about
+// them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/run/run_counts.h"
+#include "auto_label_image_grounding/run/run_end.h"
+#include "auto_label_image_grounding/run/run_plan.h"
+
+namespace alig {
+
+// `bad` of `all` records and bad lines.
+bool are_too_many(std::int64_t bad, std::int64_t all, const WorkflowSpec& workflow);
+
+// Of a run that has come to its end.
+struct FailureVerdict {
+  std::string warning;  // there were some, but not too many; "" where there were none
+  std::optional<RunEnd> too_many;
+};
+FailureVerdict judge_failures(const RunPlan& plan, const RunCounts& counts);
+
+}  // namespace alig

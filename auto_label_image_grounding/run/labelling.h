@@ -1,0 +1,69 @@
+// The labelling of a plan's records: the parts that work at the same time, from the first request
+// to the last record, and how they come to an end.
+#pragma once
+
+#include <memory>
+
+#include "auto_label_image_grounding/base/clock.h"
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/http/transport.h"
+#include "auto_label_image_grounding/run/checkpoint_sync.h"
+#include "auto_label_image_grounding/run/convention_watch.h"
+#include "auto_label_image_grounding/run/event_loop.h"
+#include "auto_label_image_grounding/run/job_runner.h"
+#include "auto_label_image_grounding/run/output_writer.h"
+#include "auto_label_image_grounding/run/run_counts.h"
+#include "auto_label_image_grounding/run/run_end.h"
+#include "auto_label_image_grounding/run/run_hooks.h"
+#include "auto_label_image_grounding/run/run_plan.h"
+#include "auto_label_image_grounding/run/thread_pool.h"
+#include "auto_label_image_grounding/run/vlm_caller.h"
+#include "auto_label_image_grounding/run/warnings.h"
+
+namespace alig {
+
+// Belongs to the thread that coordinates the run.
+class Labelling {
+ public:
+  struct Parts {
+    const RunContext& context;
+    const RunHooks& hooks;
+    const Clock& clock;
+    std::unique_ptr<HttpTransport> transport;
+    unsigned pool_threads = 1;
+    OutputWriter& writer;
+    ConventionWatch& convention;
+    Warnings& warnings;
+  };
+  explicit Labelling(Parts parts);
+  // Whoever still works on another thread comes to an end before anything that it uses goes.
+  ~Labelling() { finish(); }
+  Labelling(const Labelling&) = delete;
+  Labelling& operator=(const Labelling&) = delete;
+
+  // Blocks until every record has been put into the writer, or the run is to end before that: why.
+  Status run();
+
+  // Of all parts, those of the writer apart.
+  RunCounts counts() const;
+  // Requests at once, when the endpoint was overloaded most.
+  int lowest_concurrency() const { return caller_.lowest_concurrency(); }
+
+ private:
+  void stop(bool cancel);
+  void finish();
+  void tick();
+  void hear_interrupt();
+  void announce_wait();
+
+  Parts parts_;
+  EventLoop loop_;
+  std::unique_ptr<ThreadPool> pool_;
+  CheckpointSync sync_;
+  RunEnding ending_;
+  VlmCaller caller_;
+  JobRunner runner_;
+  bool wait_announced_ = false;
+};
+
+}  // namespace alig

@@ -1,0 +1,68 @@
+#include "auto_label_image_grounding/run/record_state.h"
+
+namespace alig {
+namespace {
+
+// Whether a result is not of the image as it is now.
+bool is_stale(Step step, const StepFacts& facts, const ImageState& image,
+              const RecordRules& rules) {
+  const bool describes_image = traits_of(step).describes_image;
+  if (!facts.has_result) return false;
+  // The stock pipeline guesses sizes: none is taken from it. Boxes without a size are of an older
+  // version, which noted none.
+  if (!facts.size) return !describes_image;
+  const bool other_size = *facts.size != image.upright;
+  if (!facts.without_image) return other_size && image.readable;
+  const bool image_is_back = describes_image ? image.usable : image.readable;
+  const bool unwanted = describes_image && !rules.guesses;
+  return other_size || image_is_back || unwanted;
+}
+
+}  // namespace
+
+std::optional<Step> next_look_up(const RecordFacts& record, const RecordRules& rules) {
+  if (record.failed) return std::nullopt;
+  for (const Step step : rules.steps) {
+    const StepFacts& facts = record.steps[step];
+    if (facts.input_known && !facts.looked_up) return step;
+  }
+  return std::nullopt;
+}
+
+Need next_need(const RecordFacts& record, const ImageState& image, const RecordRules& rules) {
+  if (record.failed) return {};
+  if (const auto step = next_look_up(record, rules)) return {Action::kLookUp, *step};
+  for (const Step step : rules.steps) {
+    const bool stale = is_stale(step, record.steps[step], image, rules);
+    if (stale && traits_of(step).describes_image) return {Action::kDrop, step};
+  }
+  for (const Step step : rules.steps) {
+    const StepFacts& facts = record.steps[step];
+    if (!facts.has_result) return {facts.nothing_to_ask ? Action::kSettle : Action::kAsk, step};
+    if (is_stale(step, facts, image, rules)) return {Action::kResize, step};
+  }
+  return {};
+}
+
+StepSet requests_ahead(const RecordFacts& record, const RecordRules& rules) {
+  StepSet out;
+  if (record.failed) return out;
+  for (const Step step : rules.steps) {
+    const StepFacts& facts = record.steps[step];
+    if (!out.empty() || (!facts.has_result && !facts.nothing_to_ask)) out.insert(step);
+  }
+  return out;
+}
+
+bool has_all_results(const RecordFacts& record, const RecordRules& rules) {
+  for (const Step step : rules.steps) {
+    if (!record.steps[step].has_result) return false;
+  }
+  return true;
+}
+
+bool is_finished(const RecordFacts& record, const RecordRules& rules) {
+  return record.failed || has_all_results(record, rules);
+}
+
+}  // namespace alig
