@@ -35,6 +35,6 @@ done
 
 echo "sanitize: thread"
 quietly cmake --preset tsan -DALIG_BUILD_DEMO=OFF
-quietly cmake --build --preset tsan --parallel "$jobs" --target http_test run_test
+quietly cmake --build --preset tsan --parallel "$jobs" --target http_test calls_test run_test
 TSAN_OPTIONS="suppressions=$PWD/tools/tsan.supp" \
   ctest --preset tsan --parallel "$jobs" --progress --tests-regex '^(http|run)/'

@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "auto_label_image_grounding/data/image_size.h"
+#include "auto_label_image_grounding/data/bounding_box.h"
 #include "auto_label_image_grounding/data/step.h"
+#include "auto_label_image_grounding/image/image_size.h"
 
 namespace alig {
 
@@ -16,12 +17,6 @@ struct CharSpan {
   std::int64_t begin = 0;
   std::int64_t end = 0;
   bool operator==(const CharSpan&) const = default;
-};
-
-// Pixels of the upright image, xyxy, 0 <= x1 < x2 <= width, 0 <= y1 < y2 <= height.
-struct BoundingBox {
-  int x1 = 0, y1 = 0, x2 = 0, y2 = 0;
-  bool operator==(const BoundingBox&) const = default;
 };
 
 struct Instance {

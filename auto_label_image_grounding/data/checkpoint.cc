@@ -10,6 +10,7 @@
 #include "auto_label_image_grounding/base/hash.h"
 #include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/data/sample_name.h"
 
 namespace alig {
 namespace {
@@ -21,7 +22,7 @@ constexpr std::size_t kFingerprintDigits = 32;
 FieldHasher hash_of(const char* step, const FingerprintInput& input) {
   FieldHasher hasher;
   hasher.add(step)
-      .add(plain_path(input.image_path))
+      .add(lexical_path(input.image_path))
       .add(input.caption)
       .add(input.custom_prompt_sha256);
   return hasher;
@@ -40,8 +41,8 @@ void put_size(Json& out, const std::optional<ImageSize>& size) {
   out["height"] = size->height;
 }
 
-constexpr std::int64_t kMostPixels = std::numeric_limits<int>::max();
-constexpr std::int64_t kMostExact = std::int64_t{1} << 53;  // as a double
+constexpr std::int64_t kMaxPixels = std::numeric_limits<int>::max();
+constexpr std::int64_t kMaxExact = std::int64_t{1} << 53;  // as a double
 
 // The library's own conversion lets numbers overflow.
 std::int64_t get_whole(const Json& in, std::int64_t least, std::int64_t most) {
@@ -55,7 +56,7 @@ std::int64_t get_whole(const Json& in, std::int64_t least, std::int64_t most) {
 std::optional<ImageSize> get_size(const Json& in) {
   if (!in.contains("width") || !in.contains("height")) return std::nullopt;
   const auto side = [&](const char* key) {
-    return static_cast<int>(get_whole(in.at(key), 1, kMostPixels));
+    return static_cast<int>(get_whole(in.at(key), 1, kMaxPixels));
   };
   return ImageSize{side("width"), side("height")};
 }
@@ -76,8 +77,8 @@ Json expression_json(const Expression& expression) {
 
 // Absent where it is none, as models count: the expression itself is good.
 std::optional<CharSpan> get_span(const Json& in) {
-  const CharSpan span{get_whole(in.at(0), -kMostExact, kMostExact),
-                      get_whole(in.at(1), -kMostExact, kMostExact)};
+  const CharSpan span{get_whole(in.at(0), -kMaxExact, kMaxExact),
+                      get_whole(in.at(1), -kMaxExact, kMaxExact)};
   return 0 <= span.begin && span.begin < span.end ? std::optional(span) : std::nullopt;
 }
 
@@ -129,19 +130,6 @@ Result<T> decode(std::string_view text, Read read) {
 }
 
 }  // namespace
-
-std::string plain_path(std::string_view path) {
-  std::string out = path.substr(0, 1) == "/" ? "/" : "";
-  for (std::size_t at = 0; at < path.size();) {
-    const std::size_t end = std::min(path.find('/', at), path.size());
-    const std::string_view part = path.substr(at, end - at);
-    at = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (!out.empty() && out.back() != '/') out += '/';
-    out += part;
-  }
-  return out;
-}
 
 std::string extraction_fingerprint(const FingerprintInput& input) {
   return hash_of("0", input).hex().substr(0, kFingerprintDigits);
@@ -210,10 +198,10 @@ Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text) {
     out.result.size = get_size(in);
     if (in.contains("picture_bytes")) {
       out.result.image_bytes =
-          static_cast<std::uint64_t>(get_whole(in.at("picture_bytes"), 0, kMostExact));
+          static_cast<std::uint64_t>(get_whole(in.at("picture_bytes"), 0, kMaxExact));
     }
     out.result.text_only = in.value("text_only", false);
-    constexpr ImageSize kAnySize{kMostPixels, kMostPixels};
+    constexpr ImageSize kAnySize{kMaxPixels, kMaxPixels};
     const ImageSize image = out.result.size.value_or(kAnySize);
     for (const Json& grounding : in.at("groundings")) {
       std::vector<Instance> instances;

@@ -14,11 +14,6 @@
 
 namespace alig {
 
-// The path without what names the same file twice ("./a.png", "images//a.png"), for digests:
-// another spelling of image_root must not buy the same answers again. Symbolic links and ".." are
-// left alone.
-std::string plain_path(std::string_view path);
-
 // What a checkpoint must fit to be used. A custom prompt counts, a built-in one does not: an
 // upgrade of the program must not throw away paid work.
 struct FingerprintInput {

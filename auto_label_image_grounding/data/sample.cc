@@ -134,19 +134,4 @@ Result<ExtractedSample> read_extracted_record(Record record) {
   return out;
 }
 
-std::string sanitise_id(std::string_view image_id) {
-  std::string out;
-  for (const char32_t c : to_code_points(image_id)) {
-    const bool kept = c == '.' || c == '_' || c == '-' || is_word_code_point(c);
-    out += kept ? to_utf8(c) : "_";
-  }
-  if (out.empty() || out.front() == '.') out.insert(0, "_");
-  constexpr std::size_t kMaxBytes = 120;
-  if (out.size() <= kMaxBytes) return out;
-  constexpr std::size_t kDigits = 16;
-  std::size_t end = kMaxBytes - kDigits - 1;
-  while ((static_cast<unsigned char>(out[end]) & 0xC0) == 0x80) --end;
-  return out.substr(0, end) + "-" + sha256_hex(image_id).substr(0, kDigits);
-}
-
 }  // namespace alig

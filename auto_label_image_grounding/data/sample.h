@@ -36,9 +36,4 @@ Result<ExtractedSample> read_extracted_record(Record record);
 // Joins as Python's os.path.join: an absolute image_path stands for itself.
 std::string resolve_image_path(std::string_view image_root, std::string_view image_path);
 
-// A file name for any image_id: letters, digits, marks of any script and "._-" stay, everything
-// else becomes "_"; at most 120 bytes, never hidden, never empty. Two ids may give the same name:
-// the checkpoint store tells them apart.
-std::string sanitise_id(std::string_view image_id);
-
 }  // namespace alig

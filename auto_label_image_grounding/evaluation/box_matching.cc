@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "auto_label_image_grounding/steps/phrase_grounding.h"
+#include "auto_label_image_grounding/data/bounding_box.h"
 
 namespace alig {
 

@@ -7,7 +7,7 @@
 
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/evaluation/box_matching.h"
-#include "auto_label_image_grounding/steps/phrase_grounding.h"
+#include "auto_label_image_grounding/data/phrase.h"
 
 namespace alig {
 namespace {
@@ -39,8 +39,8 @@ std::vector<std::size_t> pair_phrases(const std::vector<TruthPhrase>& phrases,
     take(i, [&](const PredictedExpression& e) { return e.span == phrases[i].span; });
   }
   for (std::size_t i = 0; i < phrases.size(); ++i) {
-    const std::string words = words_alone(phrases[i].phrase);
-    take(i, [&](const PredictedExpression& e) { return words_alone(e.text) == words; });
+    const std::string words = normalized_phrase(phrases[i].phrase);
+    take(i, [&](const PredictedExpression& e) { return normalized_phrase(e.text) == words; });
   }
   return out;
 }

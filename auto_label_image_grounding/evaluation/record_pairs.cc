@@ -23,14 +23,14 @@ constexpr const char* kTruthForm =
 constexpr const char* kAnnotationForm = "a line of annotations.jsonl of step 1";
 
 // More of a path's end would only cost memory: what is found is compared in full.
-constexpr std::size_t kMostFolders = 4;
+constexpr std::size_t kMaxFolders = 4;
 
 // The ends of a path by whole folders, the shortest first: c.jpg, b/c.jpg, a/b/c.jpg.
 std::vector<std::string_view> path_ends(std::string_view path) {
   std::vector<std::string_view> out;
   for (std::size_t slash = path.rfind('/');; slash = path.rfind('/', slash - 1)) {
     out.push_back(slash == path.npos ? path : path.substr(slash + 1));
-    if (slash == path.npos || slash == 0 || out.size() == kMostFolders) return out;
+    if (slash == path.npos || slash == 0 || out.size() == kMaxFolders) return out;
   }
 }
 

@@ -154,9 +154,9 @@ class TokenReader {
 
   // The text ends inside a tag: "<loc_12", "</bo".
   bool is_cut_tag(std::size_t at) const {
-    constexpr std::size_t kLongestName = 32;
+    constexpr std::size_t kMaxName = 32;
     const std::string_view rest = text_.substr(at + 1);
-    if (rest.size() > kLongestName || rest.find_first_of("<>\n ") != std::string_view::npos) {
+    if (rest.size() > kMaxName || rest.find_first_of("<>\n ") != std::string_view::npos) {
       return false;
     }
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || c == '|' || c == '/'; };

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "auto_label_image_grounding/run/warnings.h"
+#include "auto_label_image_grounding/base/warnings.h"
 #include "auto_label_image_grounding/steps/convention_check.h"
 
 namespace alig {

@@ -5,7 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "auto_label_image_grounding/base/text.h"
-#include "auto_label_image_grounding/run/published_files.h"
+#include "auto_label_image_grounding/results/published_files.h"
 
 namespace alig {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 // Step 1 alone does not try again what failed in step 0; and where step 0's output was edited, a
 // run of step 0 would refuse to replace it.
 std::string advice_on(const RunPlan& plan, const RunCounts& counts) {
-  const bool of_step_0 = counts.steps[Step::kExtraction].failed > 0 || counts.bad_lines > 0;
+  const bool of_step_0 = counts.records.failed_in[Step::kExtraction] > 0 || counts.bad_lines > 0;
   if (plan.rules().steps.contains(Step::kExtraction) || !of_step_0) {
     return "run again to try them again";
   }
@@ -43,12 +43,12 @@ bool are_too_many(std::int64_t bad, std::int64_t all, const WorkflowSpec& workfl
 }
 
 FailureVerdict judge_failures(const RunPlan& plan, const RunCounts& counts) {
-  const std::int64_t failed = counts.failed + counts.bad_lines;
-  const std::int64_t all = counts.records + counts.bad_lines;
+  const std::int64_t failed = counts.records.failed + counts.bad_lines;
+  const std::int64_t all = counts.input_records + counts.bad_lines;
   if (failed == 0) return {};
   const std::string text =
       fmt::format("{} of {} failed ({}): see {}", failed, count_of(all, "record"),
-                  list_of(counts.failures_by_kind), plan.dir.failures().string());
+                  list_of(counts.records.failures_by_kind), plan.dir.failures().string());
   const std::string advice = advice_on(plan, counts);
   const WorkflowSpec& workflow = plan.spec.workflow;
   if (!are_too_many(failed, all, workflow)) return {text + "; " + advice, std::nullopt};

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "auto_label_image_grounding/data/checkpoint.h"
-#include "auto_label_image_grounding/steps/phrase_grounding.h"
+#include "auto_label_image_grounding/data/sample_name.h"
+#include "auto_label_image_grounding/data/phrase.h"
 
 namespace alig {
 namespace {
@@ -145,7 +145,7 @@ std::vector<std::shared_ptr<ImageJob>> split_by_size(const RunContext& context,
 bool has_all(const std::map<std::string, std::vector<Instance>>& found,
              const std::vector<std::string>& texts) {
   return std::all_of(texts.begin(), texts.end(),
-                     [&](const std::string& text) { return found.contains(question_of(text)); });
+                     [&](const std::string& text) { return found.contains(grouping_key(text)); });
 }
 
 }  // namespace
@@ -165,11 +165,11 @@ RecordError image_error(Step step, const Error& error) {
 
 Result<std::vector<LoadedImage>> load_group(const RunContext& context, std::size_t group,
                                             RunCounts& counts) {
-  std::map<std::string, std::vector<RecordJob>> by_path;  // as plain_path() spells it
+  std::map<std::string, std::vector<RecordJob>> by_path;  // as lexical_path() spells it
   for (const std::uint32_t index : context.plan.dataset.group(group)) {
     auto record = load_record(context, index, counts);
     if (!record) return tl::unexpected(record.error());
-    std::vector<RecordJob>& of_image = by_path[plain_path(record->sample.image_path)];
+    std::vector<RecordJob>& of_image = by_path[lexical_path(record->sample.image_path)];
     of_image.push_back(std::move(*record));
   }
   std::vector<LoadedImage> out;
@@ -208,14 +208,14 @@ std::vector<std::size_t> take_answers(const RunContext& context, ImageJob& job) 
     if (is_finished(facts_of(record, context), context.rules())) continue;
     const auto failed =
         std::find_if(record.texts.begin(), record.texts.end(),
-                     [&](const auto& text) { return job.failed.contains(question_of(text)); });
+                     [&](const auto& text) { return job.failed.contains(grouping_key(text)); });
     if (failed != record.texts.end()) {
-      record.error = job.failed.at(question_of(*failed));
+      record.error = job.failed.at(grouping_key(*failed));
     } else if (has_all(job.found, record.texts)) {
       record.grounding = GroundingResult{{}, job.image->upright, job.file_size};
       record.grounding->text_only = !job.image->content;
       for (const std::string& text : record.texts) {
-        record.grounding->instances.push_back(job.found.at(question_of(text)));
+        record.grounding->instances.push_back(job.found.at(grouping_key(text)));
       }
       complete.push_back(i);
     }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "auto_label_image_grounding/data/annotation.h"
-#include "auto_label_image_grounding/data/image_info.h"
+#include "auto_label_image_grounding/image/image_info.h"
 #include "auto_label_image_grounding/run/record_job.h"
 #include "auto_label_image_grounding/run/run_counts.h"
 #include "auto_label_image_grounding/run/run_plan.h"

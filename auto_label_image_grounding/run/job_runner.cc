@@ -18,14 +18,14 @@ namespace {
 
 // Room for an expression with a few boxes in an answer, in tokens.
 constexpr std::size_t kTokensPerExpression = 100;
-constexpr std::size_t kMostExpressionsPerCall = 50;
+constexpr std::size_t kMaxExpressionsPerCall = 50;
 // Into so many parts at least is divided what is loaded at once.
 constexpr std::size_t kBatches = 8;
 
 std::size_t expressions_per_call(int max_output_tokens) {
   const auto fitting =
       static_cast<std::size_t>(std::max(max_output_tokens, 0)) / kTokensPerExpression;
-  return std::clamp<std::size_t>(fitting, 1, kMostExpressionsPerCall);
+  return std::clamp<std::size_t>(fitting, 1, kMaxExpressionsPerCall);
 }
 
 void count_repairs(const std::vector<std::string>& repairs, LabelCounts& counts) {
@@ -177,7 +177,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   call->query.schema_name = "extraction";
   auto counts = std::make_shared<RunCounts>();
   // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
-  call->judge = [&context, job, index, counts,
+  call->handle_reply = [&context, job, index, counts,
                  image = image_state(*job)](const VlmReply& reply) -> Status {
     RecordJob& record = job->records[index];
     auto answer = parse::read_extraction_answer(reply.text);
@@ -213,7 +213,7 @@ void JobRunner::start_grounding(const Job& job) {
   for (const RecordJob& record : job->records) {
     if (!is_ahead(record, Step::kGrounding)) continue;
     for (const std::string& text : record.texts) {
-      if (seen.insert(question_of(text)).second) texts.push_back(text);
+      if (seen.insert(grouping_key(text)).second) texts.push_back(text);
     }
   }
   if (texts.empty()) return finish(job);
@@ -259,7 +259,7 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
   const bool only_call = job->pending == 1 && job->found.empty() && job->failed.empty();
   const auto keep = [job, texts, result] {
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      job->found[question_of(texts[i])] = std::move(result->instances[i]);
+      job->found[grouping_key(texts[i])] = std::move(result->instances[i]);
     }
   };
   const GroundingFrame frame{context.plan.coordinates.convention, image.seen, image.upright};
@@ -267,7 +267,7 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
   // The limit belongs to our prompt; a prompt of the user's need not have one.
   if (context.plan.prompts.grounding.custom_sha256.empty())
     rules.max_instances = kMaxInstancesAsked;
-  call->judge = [&context, job, texts, result, frame, rules, only_call,
+  call->handle_reply = [&context, job, texts, result, frame, rules, only_call,
                  keep](const VlmReply& reply) -> Status {
     auto answer = parse::read_grounding_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
@@ -313,7 +313,7 @@ void JobRunner::on_grounded(const Job& job, const Texts& texts,
 }
 
 void JobRunner::fail_texts(const Job& job, const Texts& texts, const RecordError& error) {
-  for (const std::string& text : texts) job->failed.emplace(question_of(text), error);
+  for (const std::string& text : texts) job->failed.emplace(grouping_key(text), error);
 }
 
 // Records whose last missing expression has just been answered are saved at once, while the slot of

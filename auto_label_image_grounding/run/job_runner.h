@@ -12,11 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "auto_label_image_grounding/run/event_loop.h"
+#include "auto_label_image_grounding/calls/event_loop.h"
 #include "auto_label_image_grounding/run/image_job.h"
-#include "auto_label_image_grounding/run/output_writer.h"
-#include "auto_label_image_grounding/run/thread_pool.h"
-#include "auto_label_image_grounding/run/vlm_caller.h"
+#include "auto_label_image_grounding/results/output_writer.h"
+#include "auto_label_image_grounding/calls/thread_pool.h"
+#include "auto_label_image_grounding/calls/vlm_caller.h"
 
 namespace alig {
 

@@ -62,7 +62,7 @@ Status Labelling::run() {
 
 RunCounts Labelling::counts() const {
   RunCounts sum = runner_.counts();
-  sum += caller_.counts();
+  sum.calls += caller_.counts();
   return sum;
 }
 
@@ -84,10 +84,10 @@ void Labelling::tick() {
   parts_.convention.look_at(runner_.counts().labels.convention);
   sync_.tick();
   if (parts_.hooks.on_progress) {
-    const RunCounts& written = parts_.writer.counts();
+    const RecordCounts& written = parts_.writer.counts();
     parts_.hooks.on_progress({static_cast<std::int64_t>(parts_.context.plan.dataset.size()),
                               written.done + written.failed, written.failed,
-                              caller_.counts().requests(), caller_.in_flight()});
+                              caller_.counts().total().requests, caller_.in_flight()});
   }
   const auto& end = ending_.reason();
   if (end && end->reason == RunEnd::Reason::kEndpoint) announce_wait();

@@ -17,7 +17,7 @@
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/run/failure_verdict.h"
 #include "auto_label_image_grounding/run/labelling.h"
-#include "auto_label_image_grounding/run/published_files.h"
+#include "auto_label_image_grounding/results/published_files.h"
 #include "auto_label_image_grounding/run/record_job.h"
 #include "auto_label_image_grounding/run/run_plan.h"
 
@@ -105,9 +105,9 @@ class PipelineRun {
   void note_input(const RunPlan& plan) {
     const std::vector<BadLine>& bad_lines = plan.dataset.bad_lines();
     RunCounts& counts = report_.counts;
-    counts.records = static_cast<std::int64_t>(plan.dataset.size());
+    counts.input_records = static_cast<std::int64_t>(plan.dataset.size());
     counts.bad_lines = static_cast<std::int64_t>(bad_lines.size() + plan.earlier.bad_lines());
-    if (counts.bad_lines > 0) counts.failures_by_kind["bad_line"] = counts.bad_lines;
+    if (counts.bad_lines > 0) counts.records.failures_by_kind["bad_line"] = counts.bad_lines;
     if (plan.earlier.of_another_run()) {
       warnings_.add(
           fmt::format("{} is not of the run that wrote {}: what its input's bad lines were is not "
@@ -122,10 +122,10 @@ class PipelineRun {
     }
     std::vector<std::string> steps;
     for (const Step step : spec_.workflow.steps) steps.emplace_back(name_of(step));
-    hooks_.logger->info("{}, {}, {} {}", count_of(counts.records, "record"),
+    hooks_.logger->info("{}, {}, {} {}", count_of(counts.input_records, "record"),
                         count_of(static_cast<std::int64_t>(plan.dataset.groups()), "image"),
                         steps.size() > 1 ? "steps" : "step", fmt::join(steps, " and "));
-    if (counts.records == 0) warnings_.add("the input holds no record");
+    if (counts.input_records == 0) warnings_.add("the input holds no record");
   }
 
   Status prepare_checkpoints() {
@@ -159,7 +159,8 @@ class PipelineRun {
     const Status labelled = label_records(context, *writer, convention);
     const Status published = labelled ? writer->publish() : labelled;
     for (const OutputWriter::KeptFile& file : writer->kept_files()) warn_of_kept(file);
-    report_.counts += writer->counts();
+    report_.counts.records += writer->counts();
+    report_.counts.labels += writer->label_counts();
     FailureVerdict verdict;
     if (published) verdict = judge_failures(plan, report_.counts);
     if (!verdict.warning.empty()) warnings_.add(std::move(verdict.warning));

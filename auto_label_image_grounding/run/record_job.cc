@@ -44,7 +44,7 @@ Status look_up_extraction(const RunContext& context, RecordJob& record, RunCount
     check_spans(checkpoint.result, counts.labels);
     checkpoint.result.size.reset();  // the stock pipeline guesses sizes
   } else {
-    ++counts.steps[Step::kExtraction].from_checkpoint;
+    ++counts.from_checkpoint[Step::kExtraction];
     if (checkpoint.header.model != context.plan.backend->model()) ++counts.other_model;
   }
   if (trim(record.sample.caption).empty()) ++counts.labels.empty_captions;
@@ -54,7 +54,7 @@ Status look_up_extraction(const RunContext& context, RecordJob& record, RunCount
 
 void count_reused_grounding(const RunContext& context, const RecordJob& record, int sign,
                             RunCounts& counts) {
-  counts.steps[Step::kGrounding].from_checkpoint += sign;
+  counts.from_checkpoint[Step::kGrounding] += sign;
   const bool other = record.model[Step::kGrounding] != context.plan.backend->model();
   counts.other_model += other ? sign : 0;
 }

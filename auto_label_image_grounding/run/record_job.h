@@ -10,7 +10,7 @@
 
 #include "auto_label_image_grounding/data/annotation.h"
 #include "auto_label_image_grounding/data/sample.h"
-#include "auto_label_image_grounding/run/checkpoint_store.h"
+#include "auto_label_image_grounding/results/checkpoint_store.h"
 #include "auto_label_image_grounding/run/record_state.h"
 #include "auto_label_image_grounding/run/run_counts.h"
 #include "auto_label_image_grounding/run/run_plan.h"

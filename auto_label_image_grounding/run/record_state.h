@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "auto_label_image_grounding/data/image_size.h"
+#include "auto_label_image_grounding/image/image_size.h"
 #include "auto_label_image_grounding/data/step.h"
 
 namespace alig {

@@ -8,7 +8,7 @@
 
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/http/curl_transport.h"
-#include "auto_label_image_grounding/run/published_files.h"
+#include "auto_label_image_grounding/results/published_files.h"
 
 namespace alig {
 namespace {

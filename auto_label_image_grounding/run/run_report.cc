@@ -21,13 +21,20 @@ Json to_json(const TokenUsage& tokens) {
           {"cached", tokens.cached}};
 }
 
-Json to_json(const StepCounts& step) {
-  return {{"from_checkpoint", step.from_checkpoint},
-          {"failed", step.failed},
-          {"requests", step.requests},
-          {"retries", step.retries},
-          {"failed_attempts", step.failed_attempts},
-          {"tokens", to_json(step.tokens)}};
+Json step_json(const RunCounts& counts, Step step) {
+  const StepCallCounts& calls = counts.calls.steps[step];
+  return {{"from_checkpoint", counts.from_checkpoint[step]},
+          {"failed", counts.records.failed_in[step]},
+          {"requests", calls.requests},
+          {"retries", calls.retries},
+          {"failed_attempts", calls.failed_attempts},
+          {"tokens", to_json(calls.tokens)}};
+}
+
+Json labels_json(const RunCounts& counts) {
+  Json out = counts.labels.named();
+  out["answers_truncated"] = counts.calls.answers_truncated;
+  return out;
 }
 
 // What the boxes of this run's answers say about the convention.
@@ -92,7 +99,8 @@ std::vector<std::string> warnings_of(const RunReport& report) {
 std::string to_json_text(const RunReport& report, int indent) {
   Json steps = Json::object();
   const RunCounts& counts = report.counts;
-  for (const Step step : report.steps) steps[name_of(step)] = to_json(counts.steps[step]);
+  for (const Step step : report.steps) steps[name_of(step)] = step_json(counts, step);
+  const StepCallCounts total = counts.calls.total();
   const Json out = {
       {"status", report.status},
       {"message", report.message},
@@ -101,21 +109,21 @@ std::string to_json_text(const RunReport& report, int indent) {
       {"model", report.model},
       {"coordinates", coordinates_json(report)},
       {"records",
-       {{"total", counts.records},
-        {"done", counts.done},
-        {"failed", counts.failed},
+       {{"total", counts.input_records},
+        {"done", counts.records.done},
+        {"failed", counts.records.failed},
         {"bad_lines", counts.bad_lines}}},
       {"images", counts.images},
-      {"expressions", counts.expressions},
-      {"boxes", counts.boxes},
+      {"expressions", counts.records.expressions},
+      {"boxes", counts.records.boxes},
       {"requests",
-       {{"sent", counts.requests()},
-        {"retries", counts.retries()},
+       {{"sent", total.requests},
+        {"retries", total.retries},
         {"lowest_concurrency", report.lowest_concurrency}}},
-      {"tokens", to_json(counts.tokens())},
+      {"tokens", to_json(total.tokens)},
       {"steps", steps},
-      {"failures_by_kind", counts.failures_by_kind},
-      {"labels", counts.labels.named()},
+      {"failures_by_kind", counts.records.failures_by_kind},
+      {"labels", labels_json(counts)},
       {"answer_repairs", counts.labels.repairs},
       {"pictures",
        {{"size_mismatches", counts.size_mismatches},

@@ -6,7 +6,7 @@
 
 #include <fmt/core.h>
 
-#include "auto_label_image_grounding/data/image_codec.h"
+#include "auto_label_image_grounding/image/image_codec.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"
 
 namespace alig {

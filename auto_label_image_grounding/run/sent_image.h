@@ -6,8 +6,8 @@
 #include <string>
 
 #include "auto_label_image_grounding/base/status.h"
-#include "auto_label_image_grounding/data/image_info.h"
-#include "auto_label_image_grounding/data/image_size.h"
+#include "auto_label_image_grounding/image/image_info.h"
+#include "auto_label_image_grounding/image/image_size.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 #include "auto_label_image_grounding/vlm/coordinates.h"
 

@@ -54,7 +54,7 @@ SpecKey ignored(const char* path, KeyType type, SpecJson stock_default) {
   return key;
 }
 
-constexpr double kMostInt = 2147483647;
+constexpr double kMaxInt = 2147483647;
 
 std::vector<SpecKey> make_keys() {
   using enum KeyType;
@@ -94,7 +94,7 @@ std::vector<SpecKey> make_keys() {
        ALIG_FIELD(int, vlm.gemini.max_output_tokens),
        {},
        1,
-       kMostInt},
+       kMaxInt},
       {"vlm.gemini.timeout",
        kFloat,
        120.0,
@@ -134,7 +134,7 @@ std::vector<SpecKey> make_keys() {
        ALIG_FIELD(int, vlm.openai.max_tokens),
        {},
        1,
-       kMostInt},
+       kMaxInt},
       {"vlm.openai.timeout",
        kFloat,
        60.0,
@@ -294,7 +294,7 @@ std::vector<SpecKey> make_keys() {
        ALIG_FIELD(int, output.report_limit),
        {},
        1,
-       kMostInt},
+       kMaxInt},
       {"output.exports",
        kList,
        SpecJson::array(),

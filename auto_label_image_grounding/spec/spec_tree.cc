@@ -84,8 +84,8 @@ class YamlReader {
     // An alias may stand inside of what it names: that tree has no end.
     if (depth > kDeepest) return complain(node.Mark(), "the spec is nested too deeply");
     // Aliases may make a small file into an endless tree.
-    constexpr int kMostNodes = 100'000;
-    if (++nodes_ > kMostNodes) return complain(node.Mark(), "the spec is too large");
+    constexpr int kMaxNodes = 100'000;
+    if (++nodes_ > kMaxNodes) return complain(node.Mark(), "the spec is too large");
     if (!path.empty()) tree_.origins[path] = place(node.Mark());
     if (node.IsMap()) return convert_map(node, path, depth);
     if (node.IsSequence()) {

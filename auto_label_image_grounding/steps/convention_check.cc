@@ -10,7 +10,7 @@ namespace alig {
 namespace {
 
 // Fewer boxes than this prove nothing.
-constexpr std::int64_t kLeastBoxes = 20;
+constexpr std::int64_t kMinBoxes = 20;
 // Qwen3-VL and others go a little beyond 1000; that is rounding, not another scale.
 constexpr double kSlack = 0.02;
 // A share of boxes beyond the range that a model in the right convention does not reach.
@@ -147,7 +147,7 @@ void add_evidence(const parse::RawBox& box, const CoordinateConvention& conventi
 
 std::optional<ConventionDoubt> doubt_convention(const ConventionEvidence& evidence,
                                                 const CoordinateConvention& convention) {
-  if (evidence.boxes < kLeastBoxes) return std::nullopt;
+  if (evidence.boxes < kMinBoxes) return std::nullopt;
   const auto percent = [&](std::int64_t part) {
     return fmt::format("{:.0f} % of {} boxes", 100 * share(part, evidence), evidence.boxes);
   };

@@ -8,7 +8,7 @@ namespace {
 
 using Member = std::int64_t LabelCounts::*;
 
-constexpr std::array<std::pair<const char*, Member>, 17> kCounters = {{
+constexpr std::array<std::pair<const char*, Member>, 16> kCounters = {{
     {"null_spans", &LabelCounts::null_spans},
     {"spans_corrected", &LabelCounts::spans_corrected},
     {"duplicate_expressions", &LabelCounts::duplicate_expressions},
@@ -23,10 +23,14 @@ constexpr std::array<std::pair<const char*, Member>, 17> kCounters = {{
     {"scores_normalised", &LabelCounts::scores_normalised},
     {"answers_unmatched", &LabelCounts::answers_unmatched},
     {"expressions_unanswered", &LabelCounts::expressions_unanswered},
-    {"answers_truncated", &LabelCounts::answers_truncated},
     {"calls_split", &LabelCounts::calls_split},
     {"answers_repaired", &LabelCounts::answers_repaired},
 }};
+
+// A counter that is missing above would never be added.
+static_assert(sizeof(LabelCounts) == kCounters.size() * sizeof(std::int64_t) +
+                                         sizeof(LabelCounts::repairs) +
+                                         sizeof(LabelCounts::convention));
 
 }  // namespace
 

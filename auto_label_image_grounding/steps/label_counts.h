@@ -24,7 +24,6 @@ struct LabelCounts {
   std::int64_t scores_normalised = 0;           // given as percentages, or out of range
   std::int64_t answers_unmatched = 0;           // items that fit no expression that was asked
   std::int64_t expressions_unanswered = 0;      // asked, but the answer does not speak of them
-  std::int64_t answers_truncated = 0;           // cut off by the token limit
   std::int64_t calls_split = 0;                 // asked again in two halves
   std::int64_t answers_repaired = 0;            // readable only after repairs
   std::map<std::string, std::int64_t> repairs;  // by kind

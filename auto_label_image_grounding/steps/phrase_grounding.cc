@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/data/bounding_box.h"
+#include "auto_label_image_grounding/data/phrase.h"
 
 namespace alig {
 namespace {
@@ -16,41 +18,10 @@ constexpr double kDefaultScore = 0.9;  // as the stock pipeline
 constexpr std::size_t kNobody = static_cast<std::size_t>(-1);
 constexpr std::size_t kAmbiguous = static_cast<std::size_t>(-2);
 
-std::vector<std::string> split_words(const std::string& folded) {
-  std::vector<std::string> words;
-  std::string word;
-  for (const char32_t c : to_code_points(folded)) {
-    if (is_word_code_point(c)) {
-      word += to_utf8(c);
-    } else if (!word.empty()) {
-      words.push_back(std::exchange(word, {}));
-    }
-  }
-  if (!word.empty()) words.push_back(word);
-  return words;
-}
-
 bool is_number(const std::string& word) {
   return word.find_first_not_of("0123456789") == std::string::npos;
 }
 
-bool is_article(const std::string& word) { return word == "a" || word == "an" || word == "the"; }
-
-std::string join(const std::vector<std::string>& words, std::size_t from) {
-  std::string out;
-  for (std::size_t i = from; i < words.size(); ++i) out += words[i] + " ";
-  return out;
-}
-
-// The ways in which a label may equal a text, from the strictest to the loosest.
-std::string folded_form(std::string_view text) { return fold_for_comparison(trim(text)); }
-std::string word_form(std::string_view text) {
-  return join(split_words(fold_for_comparison(text)), 0);
-}
-std::string bare_form(std::string_view text) {
-  const std::vector<std::string> words = split_words(fold_for_comparison(text));
-  return join(words, words.size() > 1 && is_article(words[0]) ? 1 : 0);
-}
 // "1. a red car" -> "a red car", for models that repeat the numbering. "2 dogs" keeps its number.
 std::string_view unnumbered(std::string_view label) {
   const std::string_view text = trim(label);
@@ -72,14 +43,14 @@ bool is_small_word(const std::string& word) {
 // "dog" and "dogs", "box" and "boxes".
 bool is_same_word(std::string_view a, std::string_view b) {
   if (a.size() > b.size()) std::swap(a, b);
-  constexpr std::size_t kLeastStem = 3, kLongestEnding = 2;
-  return a == b || (a.size() >= kLeastStem && b.size() - a.size() <= kLongestEnding &&
+  constexpr std::size_t kMinStem = 3, kLongestEnding = 2;
+  return a == b || (a.size() >= kMinStem && b.size() - a.size() <= kLongestEnding &&
                     b.substr(0, a.size()) == a);
 }
 
 bool shares_a_word(std::string_view a, std::string_view b) {
-  const std::vector<std::string> words = split_words(fold_for_comparison(b));
-  for (const std::string& word : split_words(fold_for_comparison(a))) {
+  const std::vector<std::string> words = words_of(b);
+  for (const std::string& word : words_of(a)) {
     const bool shared = std::any_of(words.begin(), words.end(), [&](const std::string& other) {
       return is_same_word(word, other);
     });
@@ -108,7 +79,7 @@ class LabelMatcher {
   LabelMatcher(const std::vector<std::string>& texts,
                const std::vector<parse::GroundingItem>& items)
       : texts_(texts) {
-    for (const Form form : {folded_form, word_form, bare_form}) {
+    for (const Form form : {grouping_key, word_form, normalized_phrase}) {
       indexes_.emplace_back(form, index_by(form, texts));
     }
     numbers_are_ours_ = std::all_of(items.begin(), items.end(), [this](const auto& item) {
@@ -122,7 +93,7 @@ class LabelMatcher {
       if (by_id != kNobody) return by_id;
       return texts_.size() == 1 && !item.id ? 0 : kNobody;
     }
-    if (by_id != kNobody && bare_form(item.label) == bare_form(texts_[by_id])) return by_id;
+    if (by_id != kNobody && normalized_phrase(item.label) == normalized_phrase(texts_[by_id])) return by_id;
     const std::size_t by_label = position_of_label(item.label);
     if (by_label == kAmbiguous) return kNobody;
     // Another expression's words under this number: the words say what was looked for.
@@ -174,7 +145,7 @@ class LabelMatcher {
     const std::size_t by_number = position_of_number(*number);
     if (by_number == kNobody) return false;
     return !has_words || by_label == by_number ||
-           bare_form(item.label) == bare_form(texts_[by_number]);
+           normalized_phrase(item.label) == normalized_phrase(texts_[by_number]);
   }
 
   // "dog" under the number of "the cat", while "the brown dog" was asked too.
@@ -199,8 +170,8 @@ double normalise_score(const std::optional<double>& given, LabelCounts& counts) 
   if (score < 0 || score > 1) {
     ++counts.scores_normalised;
     // 1.0001 is a sum that was rounded, and no percentage.
-    constexpr double kLeastPercentage = 2;
-    score = std::clamp(score >= kLeastPercentage ? score / 100 : score, 0.0, 1.0);
+    constexpr double kMinPercentage = 2;
+    score = std::clamp(score >= kMinPercentage ? score / 100 : score, 0.0, 1.0);
   }
   constexpr double kDecimals = 10000;
   return std::round(score * kDecimals) / kDecimals;
@@ -288,10 +259,6 @@ std::vector<Instance> instances_of(const std::vector<std::size_t>& positions,
 
 }  // namespace
 
-std::string question_of(std::string_view text) { return folded_form(text); }
-
-std::string words_alone(std::string_view phrase) { return bare_form(phrase); }
-
 MatchedAnswer match_items(const std::vector<std::string>& texts,
                           const std::vector<parse::GroundingItem>& items) {
   MatchedAnswer out;
@@ -332,22 +299,6 @@ Result<std::vector<std::vector<Instance>>> apply_grounding(const std::vector<std
     out.push_back(instances_of(positions, answer, frame, rules, counts));
   }
   return out;
-}
-
-double intersection_over_union(const std::array<double, 4>& a, const std::array<double, 4>& b) {
-  const auto area = [](double w, double h) { return std::max(w, 0.0) * std::max(h, 0.0); };
-  const double shared = area(std::min(a[2], b[2]) - std::max(a[0], b[0]),
-                             std::min(a[3], b[3]) - std::max(a[1], b[1]));
-  const double both = area(a[2] - a[0], a[3] - a[1]) + area(b[2] - b[0], b[3] - b[1]) - shared;
-  return both > 0 ? shared / both : 0;
-}
-
-double intersection_over_union(const BoundingBox& a, const BoundingBox& b) {
-  const auto sides = [](const BoundingBox& box) {
-    return std::array<double, 4>{static_cast<double>(box.x1), static_cast<double>(box.y1),
-                                 static_cast<double>(box.x2), static_cast<double>(box.y2)};
-  };
-  return intersection_over_union(sides(a), sides(b));
 }
 
 }  // namespace alig

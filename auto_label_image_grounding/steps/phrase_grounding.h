@@ -1,10 +1,8 @@
 // Step 1: a model's answer becomes boxes of the expressions that were asked. Pure.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "auto_label_image_grounding/data/annotation.h"
@@ -24,14 +22,6 @@ struct GroundingRules {
   double merge_iou = 0.95;        // 0: never merge
   std::size_t max_instances = 0;  // 0: no limit
 };
-
-// Texts with the same question are one question to a model: letter case, Unicode forms and white
-// space around do not matter ("A dog" at the beginning of one caption, "a dog" within another).
-std::string question_of(std::string_view text);
-
-// The words of a phrase, without letter case, Unicode form, punctuation and a leading article: two
-// phrases with the same words mean the same to people. For comparing alone.
-std::string words_alone(std::string_view phrase);
 
 struct MatchedAnswer {
   // For each expression the positions of its items in the answer.
@@ -54,9 +44,5 @@ Result<std::vector<std::vector<Instance>>> apply_grounding(const std::vector<std
                                                            const GroundingFrame& frame,
                                                            const GroundingRules& rules,
                                                            LabelCounts& counts);
-
-// Of boxes x1, y1, x2, y2; in [0,1], 0 where neither has an area.
-double intersection_over_union(const std::array<double, 4>& a, const std::array<double, 4>& b);
-double intersection_over_union(const BoundingBox& a, const BoundingBox& b);
 
 }  // namespace alig

@@ -4,7 +4,7 @@
 
 #include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
-#include "auto_label_image_grounding/http/provider_error.h"
+#include "auto_label_image_grounding/vlm/provider_error.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
 
 namespace alig {

@@ -6,9 +6,9 @@ namespace alig {
 
 double estimate_image_tokens(const ModelFamily& family, const ImageSize& sent) {
   // Servers cap the largest images by resizing them; small ones cost a least number.
-  constexpr double kLeast = 64, kMost = 16384;
+  constexpr double kMin = 64, kMax = 16384;
   const double pixels = static_cast<double>(sent.width) * sent.height;
-  return std::clamp(pixels / family.pixels_per_token, kLeast, kMost);
+  return std::clamp(pixels / family.pixels_per_token, kMin, kMax);
 }
 
 double estimate_text_tokens(double characters) {

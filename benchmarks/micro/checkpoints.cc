@@ -6,7 +6,7 @@
 
 #include <fmt/core.h>
 
-#include "auto_label_image_grounding/run/checkpoint_store.h"
+#include "auto_label_image_grounding/results/checkpoint_store.h"
 
 namespace alig {
 namespace {

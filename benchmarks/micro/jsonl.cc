@@ -10,7 +10,7 @@
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/data/jsonl.h"
 #include "auto_label_image_grounding/data/sample.h"
-#include "auto_label_image_grounding/run/dataset.h"
+#include "auto_label_image_grounding/data/dataset.h"
 #include "auto_label_image_grounding/steps/render.h"
 
 namespace alig {

@@ -26,7 +26,7 @@ struct Slot {
   Role role;
 };
 
-// One round of records. The first kLeastRecords hold what every set must have; kSecondCaption
+// One round of records. The first kMinRecords hold what every set must have; kSecondCaption
 // speaks of the image before it, kLeft and kRight are equal file names in two folders.
 constexpr Slot kRound[] = {{640, 480, Format::kPng, Role::kPlain},
                            {500, 375, Format::kWebp, Role::kPlain},
@@ -53,7 +53,7 @@ constexpr Slot kExtremeRound[] = {{4800, 3600, Format::kJpeg, Role::kPlain},
                                   {2049, 1537, Format::kJpeg, Role::kPlain},
                                   {1280, 720, Format::kRotatedJpeg, Role::kPlain}};
 constexpr int kSlots = static_cast<int>(std::size(kRound));
-static_assert(kLeastRecords <= kSlots && std::size(kExtremeRound) == std::size(kRound));
+static_assert(kMinRecords <= kSlots && std::size(kExtremeRound) == std::size(kRound));
 
 struct Record {
   std::string image_path, image_id;

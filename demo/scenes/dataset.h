@@ -7,7 +7,7 @@
 namespace demo {
 
 // Sets of this size and more hold every special case (formats, EXIF, two captions, equal names).
-inline constexpr int kLeastRecords = 8;
+inline constexpr int kMinRecords = 8;
 
 enum class Sizes {
   kEveryday,  // 320 to 2304 pixels, as photographs on the web have

@@ -24,7 +24,7 @@ void add_commands(CLI::App& app, Options& options) {
   generate->add_option("--out", options.out, "Folder to write to")->required();
   generate->add_option("--count", options.count, "Records")
       ->capture_default_str()
-      ->check(CLI::Range(demo::kLeastRecords, 1000000));
+      ->check(CLI::Range(demo::kMinRecords, 1000000));
   generate
       ->add_option("--sizes", options.sizes,
                    "everyday (320 to 2304 pixels) or extreme (beyond 4000, 1:5, rotated)")

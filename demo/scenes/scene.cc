@@ -26,8 +26,8 @@ constexpr std::array<const char*, 5> kShapeNames = {"circle", "square", "rectang
                                                     "star"};
 
 // Sides in thousandths of the image's shorter side.
-constexpr int kSmallSide = 90, kLeastSide = 170, kMostSide = 270, kLargeSide = 320;
-constexpr int kLeastMargin = 6;
+constexpr int kSmallSide = 90, kMinSide = 170, kMaxSide = 270, kLargeSide = 320;
+constexpr int kMinMargin = 6;
 
 std::vector<cv::Point> star(cv::Point centre, int radius) {
   constexpr double kInner = 0.45;
@@ -85,14 +85,14 @@ int unit_of(cv::Size canvas) { return std::min(canvas.width, canvas.height); }
 int side_in_pixels(Size size, cv::Size canvas, Random& random) {
   const int thousandths = size == Size::kSmall   ? kSmallSide
                           : size == Size::kLarge ? kLargeSide
-                                                 : random.between(kLeastSide, kMostSide);
+                                                 : random.between(kMinSide, kMaxSide);
   return thousandths * unit_of(canvas) / 1000;
 }
 
 // A free place, or an empty rectangle where none was found.
 cv::Rect find_place(cv::Size extent, cv::Size canvas, const std::vector<cv::Rect>& taken,
                     Random& random) {
-  const int margin = std::max(kLeastMargin, unit_of(canvas) / 40);
+  const int margin = std::max(kMinMargin, unit_of(canvas) / 40);
   constexpr int kTries = 400;
   for (int i = 0; i < kTries; ++i) {
     const int x = random.between(margin, canvas.width - extent.width - margin - 1);

@@ -20,17 +20,17 @@ using Numbers = std::array<double, 4>;
 // qwen_vl_utils' smart_resize with the checkpoints' limits: multiples of 28 pixels, 4 to 16384
 // patches of that size.
 cv::Size on_qwen_grid(cv::Size size) {
-  constexpr double kPatch = 28, kLeast = 4 * kPatch * kPatch, kMost = 16384 * kPatch * kPatch;
+  constexpr double kPatch = 28, kMin = 4 * kPatch * kPatch, kMax = 16384 * kPatch * kPatch;
   const double w = size.width, h = size.height;
   double gw = std::max(1.0, std::nearbyint(w / kPatch)),
          gh = std::max(1.0, std::nearbyint(h / kPatch));
   const double area = gw * gh * kPatch * kPatch;
-  if (area > kMost) {
-    const double shrink = std::sqrt(w * h / kMost);
+  if (area > kMax) {
+    const double shrink = std::sqrt(w * h / kMax);
     gw = std::max(1.0, std::floor(w / shrink / kPatch));
     gh = std::max(1.0, std::floor(h / shrink / kPatch));
-  } else if (area < kLeast) {
-    const double grow = std::sqrt(kLeast / (w * h));
+  } else if (area < kMin) {
+    const double grow = std::sqrt(kMin / (w * h));
     gw = std::ceil(w * grow / kPatch);
     gh = std::ceil(h * grow / kPatch);
   }

@@ -26,8 +26,8 @@ void find_people(const cv::Mat& grey, double scale, std::vector<Sighting>& out) 
   hog.setSVMDetector(cv::HOGDescriptor::getDefaultPeopleDetector());
   std::vector<cv::Rect> boxes;
   std::vector<double> weights;
-  constexpr double kLeastWeight = 0.6;
-  hog.detectMultiScale(grey, boxes, weights, kLeastWeight, cv::Size(8, 8), cv::Size(16, 16), 1.05);
+  constexpr double kMinWeight = 0.6;
+  hog.detectMultiScale(grey, boxes, weights, kMinWeight, cv::Size(8, 8), cv::Size(16, 16), 1.05);
   // The detector's window has a margin around the person.
   for (cv::Rect& box : boxes) {
     box = cv::Rect(box.x + box.width / 8, box.y + box.height / 16, box.width * 3 / 4,

@@ -143,16 +143,16 @@ cv::Vec3b pure_colour(std::vector<cv::Vec3b> pixels, const cv::Vec3b& background
 }  // namespace
 
 bool is_plain_scene(const cv::Mat& bgr) {
-  constexpr double kMostForeground = 0.65;
+  constexpr double kMaxForeground = 0.65;
   cv::Mat small;
   const double scale = std::min(1.0, 400.0 / std::max(bgr.cols, bgr.rows));
   cv::resize(bgr, small, cv::Size(), scale, scale, cv::INTER_NEAREST);
   const cv::Mat mask = foreground(small, border_colour(small));
   std::vector<std::vector<cv::Point>> contours;
   cv::findContours(mask, contours, cv::RETR_EXTERNAL, cv::CHAIN_APPROX_NONE);
-  constexpr std::size_t kMostShapes = 60;
-  return cv::countNonZero(mask) < kMostForeground * static_cast<double>(mask.total()) &&
-         contours.size() < kMostShapes;
+  constexpr std::size_t kMaxShapes = 60;
+  return cv::countNonZero(mask) < kMaxForeground * static_cast<double>(mask.total()) &&
+         contours.size() < kMaxShapes;
 }
 
 std::vector<Sighting> see_shapes(const cv::Mat& bgr) {

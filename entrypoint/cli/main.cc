@@ -35,10 +35,10 @@ void print_outcome(const RunReport& report, const std::string& results_dir) {
   std::fputs(
       fmt::format("{}: {} done, {} failed{}; {}, {}; {} ({}), {} tokens in, {} out; {:.1f} s\n"
                   "results: {}/annotations.jsonl\n",
-                  count_of(counts.records, "record"), counts.done, counts.failed, bad_lines,
-                  count_of(counts.expressions, "expression"), count_of(counts.boxes, "box"),
-                  count_of(counts.requests(), "request"), count_of(counts.retries(), "retry"),
-                  counts.tokens().input, counts.tokens().output + counts.tokens().thinking,
+                  count_of(counts.input_records, "record"), counts.records.done, counts.records.failed, bad_lines,
+                  count_of(counts.records.expressions, "expression"), count_of(counts.records.boxes, "box"),
+                  count_of(counts.calls.total().requests, "request"), count_of(counts.calls.total().retries, "retry"),
+                  counts.calls.total().tokens.input, counts.calls.total().tokens.output + counts.calls.total().tokens.thinking,
                   report.seconds, results_dir)
           .c_str(),
       stdout);

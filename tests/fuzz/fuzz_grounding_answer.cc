@@ -21,7 +21,7 @@ namespace {
 
 using Instances = std::vector<std::vector<Instance>>;
 
-constexpr std::size_t kMostInstances = 10;
+constexpr std::size_t kMaxInstances = 10;
 
 struct Setting {
   GroundingFrame frame;
@@ -46,7 +46,7 @@ Setting setting_of(std::uint8_t choice) {
   constexpr std::uint8_t kLabels = 0x80, kLenient = 0x40;
   out.ask_for_labels = (choice & kLabels) != 0;
   out.rules =
-      (choice & kLenient) != 0 ? GroundingRules{0, 0} : GroundingRules{0.95, kMostInstances};
+      (choice & kLenient) != 0 ? GroundingRules{0, 0} : GroundingRules{0.95, kMaxInstances};
   return out;
 }
 
@@ -67,7 +67,7 @@ std::vector<std::string> expressions_for(const parse::GroundingAnswer& answer, b
   std::vector<std::string> out;
   std::set<std::string> questions;
   for (const parse::GroundingItem& item : answer.items) {
-    if (questions.insert(question_of(item.label)).second) out.push_back(item.label);
+    if (questions.insert(grouping_key(item.label)).second) out.push_back(item.label);
   }
   return out;
 }

@@ -1,7 +1,7 @@
 // Image headers, from memory and from a file: both must say the same.
 #include <string>
 
-#include "auto_label_image_grounding/data/image_info.h"
+#include "auto_label_image_grounding/image/image_info.h"
 #include "tests/fuzz/fuzz_support.h"
 
 namespace alig::fuzz {

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import _api, _lifetime
 from ._console import Console, ConsoleHandler, without_brackets
-from ._registration import TYPE
+from ._common import TYPE
 
 _OUR_KEYS = ("autolabel_type", TYPE)
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from . import _api
-from ._registration import TYPE, is_ours
+from ._common import TYPE, is_ours
 from ._rehearsal import rehearse
 
 _CONFIGS = ("nvidia_tao_ds.config.auto_label.default_config",

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from ._registration import PARENT, PROCESS
+from ._common import PARENT, PROCESS
 
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
 _ENDED = "the process that started this run has ended; start it with nohup to let it go on"

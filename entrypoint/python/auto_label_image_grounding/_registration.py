@@ -14,11 +14,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-TYPE = "image_grounding"
-MODE = "Auto-label"
-# Who started this process, noted as early as can be: it may die before a run begins.
-PROCESS, PARENT = os.getpid(), os.getppid()
-MARK = "_auto_label_image_grounding"
+from ._common import MODE, TYPE, is_ours, mark
+
 _OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
 # Names in overrides that may hold a key of ours, also a misplaced one.
 _OF_OURS = re.compile(r"image_gr|api.?k", re.IGNORECASE)
@@ -53,24 +50,6 @@ def _spec_is_ours(arguments: list[str]) -> bool:
             return _OUR_SPEC.search(file.read()) is not None
     except (KeyError, OSError, ValueError):  # TAO will say what is wrong with it
         return False
-
-
-def other_blocks() -> set[str]:
-    """The names of the dispatcher's other types, which their own code looks after."""
-    names = {field for module in list(sys.modules.values())
-             for field in getattr(getattr(module, "ExperimentConfig", None),
-                                  "__dataclass_fields__", ())
-             if getattr(module, "__name__", "").endswith(".auto_label.default_config")}
-    return names - {TYPE}
-
-
-def is_ours(thing: Any) -> bool:
-    return MARK in vars(thing) if hasattr(thing, "__dict__") else False
-
-
-def mark(thing: Any) -> Any:
-    setattr(thing, MARK, True)
-    return thing
 
 
 def _mode_of(monitor: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ._lifetime import terminates_as_interrupt
-from ._registration import TYPE
+from ._common import TYPE
 
 _SCRIPT = "nvidia_tao_ds.auto_label.scripts.generate"
 _SECONDS = 600  # the container's own imports take the most of it

@@ -8,7 +8,7 @@ import json
 import os
 from typing import Any
 
-from ._registration import TYPE
+from ._common import TYPE
 
 _PYTHON_TYPES = {"str": str, "int": int, "float": float, "bool": bool,
                  # Any, for steps may come as text or as numbers: `steps=["0"]` arrives as [0].

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ._registration import TYPE, other_blocks
+from ._common import TYPE, other_blocks
 from ._schema import spec_keys
 
 HIDDEN = "***"

@@ -125,7 +125,7 @@ TEST(CheckpointTest, AnotherSpellingOfAPathIsTheSameSample) {
       {"/./x/a.jpg", "/x/a.jpg"}, {"../a.jpg", "../a.jpg"},   {"x/../a.jpg", "x/../a.jpg"},
       {".a/b.jpg", ".a/b.jpg"},   {"a./b..jpg", "a./b..jpg"}, {"", ""}};
   for (const auto& path : kPaths) {
-    EXPECT_EQ(plain_path(path.given), path.plain) << path.given;
+    EXPECT_EQ(lexical_path(path.given), path.plain) << path.given;
     EXPECT_EQ(extraction_fingerprint({path.given, "c", ""}),
               extraction_fingerprint({path.plain, "c", ""}))
         << path.given;

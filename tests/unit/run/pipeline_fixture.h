@@ -14,7 +14,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "auto_label_image_grounding/run/results_dir.h"
+#include "auto_label_image_grounding/results/results_dir.h"
 #include "tests/unit/support/temporary_folder.h"
 
 namespace alig {

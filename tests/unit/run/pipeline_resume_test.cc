@@ -14,8 +14,8 @@ TEST_F(PipelineResumeTest, ASecondRunAsksNothingAndWritesTheSame) {
   ASSERT_TRUE(again.status);
   EXPECT_EQ(endpoint.requests(), 5);
   EXPECT_EQ(output(), first);
-  EXPECT_EQ(again.report.counts.steps[Step::kExtraction].from_checkpoint, 4);
-  EXPECT_EQ(again.report.counts.steps[Step::kGrounding].from_checkpoint, 4);
+  EXPECT_EQ(again.report.counts.from_checkpoint[Step::kExtraction], 4);
+  EXPECT_EQ(again.report.counts.from_checkpoint[Step::kGrounding], 4);
 }
 
 TEST_F(PipelineResumeTest, MaxRequestsStopsResumably) {
@@ -26,7 +26,7 @@ TEST_F(PipelineResumeTest, MaxRequestsStopsResumably) {
   const RunOutcome outcome = run(limited, endpoint);
   ASSERT_FALSE(outcome.status);
   EXPECT_THAT(outcome.status.error().message, HasSubstr("max_requests"));
-  EXPECT_EQ(outcome.report.counts.requests(), 2);
+  EXPECT_EQ(outcome.report.counts.calls.total().requests, 2);
   EXPECT_EQ(output("limited"), "") << "nothing is published before it is whole";
   limited.workflow.max_requests = 0;
   const int before = endpoint.requests();
@@ -133,7 +133,7 @@ TEST_F(PipelineResumeTest, BoxesGuessedWithoutTheImageAreAskedForAgainOnceItIsTh
   Spec strict = spec();
   strict.workflow.max_failure_ratio = 1;
   const RunOutcome missing = run(strict, endpoint);
-  EXPECT_EQ(missing.report.counts.failures_by_kind.at("image"), 1) << "a guess is no label here";
+  EXPECT_EQ(missing.report.counts.records.failures_by_kind.at("image"), 1) << "a guess is no label here";
   EXPECT_EQ(records()[0]["error"]["step"], "1");
   EXPECT_EQ(endpoint.requests(), guessed);
 
@@ -165,7 +165,7 @@ TEST_F(PipelineResumeTest, AnImageThatComesAndGoesLeavesWhatItShowed) {
   for (const Spec& again : {text_only, spec()}) {
     const RunOutcome outcome = run(again, endpoint);
     ASSERT_TRUE(outcome.status);
-    EXPECT_EQ(outcome.report.counts.done, 1);
+    EXPECT_EQ(outcome.report.counts.records.done, 1);
     EXPECT_EQ(outcome.report.counts.text_only, 0);
     EXPECT_EQ(output(), labels);
     EXPECT_EQ(endpoint.requests(), before);
@@ -245,11 +245,11 @@ TEST_F(PipelineResumeTest, AnImageThatWasReplacedIsGroundedAnew) {
   EXPECT_EQ(outcome.report.counts.changed_images, 1);
   EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("another size"));
   EXPECT_EQ(records()[0]["width"], 8);
-  EXPECT_EQ(outcome.report.counts.steps[Step::kGrounding].from_checkpoint, 1);
+  EXPECT_EQ(outcome.report.counts.from_checkpoint[Step::kGrounding], 1);
   EXPECT_EQ(run(spec(), endpoint).report.counts.changed_images, 0) << "done once";
   std::filesystem::remove(folder_ / "d.png");
   const RunOutcome gone = run(spec(), endpoint);
-  EXPECT_EQ(gone.report.counts.done, 2) << "what is labelled stays, with or without its image";
+  EXPECT_EQ(gone.report.counts.records.done, 2) << "what is labelled stays, with or without its image";
   EXPECT_EQ(endpoint.requests() - before, 1);
 }
 

@@ -1,5 +1,5 @@
 // Step 1 alone: on what step 0 wrote, and on what somebody made of it.
-#include "auto_label_image_grounding/run/checkpoint_store.h"
+#include "auto_label_image_grounding/results/checkpoint_store.h"
 #include "tests/unit/run/pipeline_fixture.h"
 
 namespace alig {
@@ -94,7 +94,7 @@ TEST_F(PipelineStepsApartTest, WhatFailedInStepZeroIsListedByStepOneAlone) {
   Spec second = spec();
   second.workflow.steps = {Step::kGrounding};
   const RunOutcome outcome = run(second, endpoint);
-  EXPECT_EQ(outcome.report.counts.failures_by_kind.at("client_error"), 1);
+  EXPECT_EQ(outcome.report.counts.records.failures_by_kind.at("client_error"), 1);
   const json listed = json::parse(read_text(folder_ / "out" / "failures.jsonl"));
   EXPECT_EQ(listed["line"], 2);
   EXPECT_EQ(listed["step"], "0");
@@ -178,7 +178,7 @@ TEST_F(PipelineStepsApartTest, TheAdviceForAnEditedStepZeroIsOneThatWorks) {
   second.workflow.steps = {Step::kGrounding};
   const RunOutcome outcome = run(second, endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.counts.failed, 1);
+  EXPECT_EQ(outcome.report.counts.records.failed, 1);
   EXPECT_THAT(outcome.report.warnings.back(), HasSubstr("in another results_dir"));
   EXPECT_FALSE(run(spec(), endpoint).status) << "steps 0 and 1 refuse";
 }

@@ -18,13 +18,13 @@ TEST_F(PipelineTest, LabelsEveryRecordInOrder) {
   EXPECT_EQ(out[2]["expressions"][1]["instances"][0]["bbox_id"], "box_00003");
   EXPECT_EQ(out[3]["expressions"], json::array());
   EXPECT_EQ(out[3]["width"], 4);
-  EXPECT_EQ(outcome.report.counts.done, 4);
-  EXPECT_EQ(outcome.report.counts.expressions, 4);
-  EXPECT_EQ(outcome.report.counts.boxes, 4);
+  EXPECT_EQ(outcome.report.counts.records.done, 4);
+  EXPECT_EQ(outcome.report.counts.records.expressions, 4);
+  EXPECT_EQ(outcome.report.counts.records.boxes, 4);
   EXPECT_EQ(outcome.report.counts.labels.empty_captions, 1);
   // Three captions with words in them, two images.
   EXPECT_EQ(endpoint.requests(), 5);
-  EXPECT_EQ(outcome.report.counts.tokens().input, 50);
+  EXPECT_EQ(outcome.report.counts.calls.total().tokens.input, 50);
   EXPECT_EQ(json::parse(read_text(folder_ / "out" / "summary.json"))["status"], "succeeded");
   EXPECT_EQ(read_text(folder_ / "out" / "failures.jsonl"), "");
 }
@@ -48,7 +48,7 @@ TEST_F(PipelineTest, OneRefusalFailsOneRecord) {
   });
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.counts.failed, 1);
+  EXPECT_EQ(outcome.report.counts.records.failed, 1);
   const auto out = records();
   ASSERT_EQ(out.size(), 4u);
   EXPECT_EQ(out[1]["error"]["kind"], "refused");
@@ -123,9 +123,9 @@ TEST_F(PipelineTest, UnusableAnswersAreAskedAgainTwiceAtMost) {
   });
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.counts.failures_by_kind.at("unusable_answer"), 1);
-  EXPECT_EQ(outcome.report.counts.steps[Step::kExtraction].retries, 2);
-  EXPECT_EQ(outcome.report.counts.steps[Step::kExtraction].failed_attempts, 3);
+  EXPECT_EQ(outcome.report.counts.records.failures_by_kind.at("unusable_answer"), 1);
+  EXPECT_EQ(outcome.report.counts.calls.steps[Step::kExtraction].retries, 2);
+  EXPECT_EQ(outcome.report.counts.calls.steps[Step::kExtraction].failed_attempts, 3);
 }
 
 TEST_F(PipelineTest, AnAnswerCutOffIsSplitAndAskedAgain) {
@@ -137,7 +137,7 @@ TEST_F(PipelineTest, AnAnswerCutOffIsSplitAndAskedAgain) {
   });
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.counts.failed, 0);
+  EXPECT_EQ(outcome.report.counts.records.failed, 0);
   EXPECT_EQ(outcome.report.counts.labels.calls_split, 1);
   EXPECT_EQ(records()[2]["expressions"][1]["instances"].size(), 1u);
 }
@@ -147,7 +147,7 @@ TEST_F(PipelineTest, AnUnreadableImageFailsItsRecordsOrIsLeftOut) {
   FakeEndpoint endpoint(good_answer);
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.counts.failures_by_kind.at("image"), 1);
+  EXPECT_EQ(outcome.report.counts.records.failures_by_kind.at("image"), 1);
   EXPECT_EQ(records()[1]["error"]["kind"], "image");
   EXPECT_THAT(records()[1]["error"]["message"].get<std::string>(), HasSubstr("b.png"));
 
@@ -155,7 +155,7 @@ TEST_F(PipelineTest, AnUnreadableImageFailsItsRecordsOrIsLeftOut) {
   text_only.data.on_missing_image = OnMissingImage::kTextOnly;
   const RunOutcome lenient = run(text_only, endpoint);
   ASSERT_TRUE(lenient.status);
-  EXPECT_EQ(lenient.report.counts.failed, 0);
+  EXPECT_EQ(lenient.report.counts.records.failed, 0);
   EXPECT_EQ(lenient.report.counts.text_only, 1);
   EXPECT_EQ(records("text_only")[1]["width"], 1920);
 }
@@ -202,7 +202,7 @@ TEST_F(PipelineTest, AServerThatComesBackIsWaitedFor) {
   });
   const RunOutcome outcome = run(spec(), endpoint);
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.counts.failed, 0);
+  EXPECT_EQ(outcome.report.counts.records.failed, 0);
   EXPECT_EQ(endpoint.requests(), 8);
 }
 
@@ -278,7 +278,7 @@ TEST_F(PipelineTest, AnImageFormatThatIsRefusedIsTranscoded) {
       endpoint, std::vector<std::string>{"data:image/gif"}, "Unsupported image format", refusals);
   const RunOutcome outcome = run_pipeline(one, hooks, std::move(environment));
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.counts.done, 3);
+  EXPECT_EQ(outcome.report.counts.records.done, 3);
   EXPECT_GE(refusals, 1);
   EXPECT_LE(refusals, 3) << "each record's first request at most";
   EXPECT_EQ(endpoint.requests(), 5) << "three captions, two images";
@@ -302,7 +302,7 @@ TEST_F(PipelineTest, ARefusedFormatIsTranscodedForTheRecordsThatAreLeft) {
       "Unsupported image format", refusals);
   const RunOutcome outcome = run_pipeline(spec(), hooks, std::move(environment));
   ASSERT_TRUE(outcome.status);
-  EXPECT_EQ(outcome.report.counts.done, 2);
+  EXPECT_EQ(outcome.report.counts.records.done, 2);
   EXPECT_EQ(refusals, 1);
 }
 
@@ -317,7 +317,7 @@ TEST_F(PipelineTest, RateLimitedRecordsFailTogetherAfterThePatience) {
   impatient.vlm.rate_limit_patience = 0.5;
   impatient.workflow.max_workers = 12;
   const RunOutcome outcome = run(impatient, endpoint);
-  EXPECT_EQ(outcome.report.counts.failures_by_kind.at("rate_limited"), 12);
+  EXPECT_EQ(outcome.report.counts.records.failures_by_kind.at("rate_limited"), 12);
   EXPECT_LT(outcome.report.seconds, 3) << "one after the other they would need six";
   const std::string failures = read_text(folder_ / "out" / "failures.jsonl");
   EXPECT_EQ(json::parse(failures.substr(0, failures.find('\n')))["http_status"], 429);

@@ -16,16 +16,18 @@ class Filler {
   }
   void fill(LabelCounts& labels) {
     fill(labels.null_spans);
-    fill(labels.answers_repaired);
+    fill(labels.captions_kept);
     fill(labels.repairs);
     fill(labels.convention.boxes);
   }
-  void fill(PerStep<StepCounts>& steps) {
-    for (const Step step : StepSet::all()) fill_all(steps[step]);
+  template <typename T>
+  void fill(PerStep<T>& steps) {
+    for (const Step step : StepSet::all()) fill(steps[step]);
   }
   template <typename Counts>
-  void fill_all(Counts& counts) {
-    std::apply([this](auto&... fields) { (fill(fields), ...); }, fields_of(counts));
+    requires requires(Counts& counts) { Counts::fields_of(counts); }
+  void fill(Counts& counts) {
+    std::apply([this](auto&... fields) { (fill(fields), ...); }, Counts::fields_of(counts));
   }
 
  private:
@@ -49,38 +51,41 @@ void expect_doubled(const LabelCounts& sum, const LabelCounts& part) {
   expect_doubled(sum.convention.boxes, part.convention.boxes);
 }
 template <typename Counts>
-void expect_all_doubled(const Counts& sum, const Counts& part);
-void expect_doubled(const PerStep<StepCounts>& sum, const PerStep<StepCounts>& part) {
-  for (const Step step : StepSet::all()) expect_all_doubled(sum[step], part[step]);
+  requires requires(const Counts& counts) { Counts::fields_of(counts); }
+void expect_doubled(const Counts& sum, const Counts& part);
+template <typename T>
+void expect_doubled(const PerStep<T>& sum, const PerStep<T>& part) {
+  for (const Step step : StepSet::all()) expect_doubled(sum[step], part[step]);
 }
 template <typename Counts>
-void expect_all_doubled(const Counts& sum, const Counts& part) {
-  const auto parts = fields_of(part);
+  requires requires(const Counts& counts) { Counts::fields_of(counts); }
+void expect_doubled(const Counts& sum, const Counts& part) {
+  const auto of_part = Counts::fields_of(part);
   std::apply(
       [&](const auto&... sums) {
-        std::apply([&](const auto&... parts) { (expect_doubled(sums, parts), ...); }, parts);
+        std::apply([&](const auto&... parts) { (expect_doubled(sums, parts), ...); }, of_part);
       },
-      fields_of(sum));
+      Counts::fields_of(sum));
 }
 
 TEST(RunCounts, AddUpFieldByField) {
   RunCounts part;
-  Filler().fill_all(part);
+  Filler().fill(part);
   RunCounts sum = part;
   sum += part;
-  expect_all_doubled(sum, part);
+  expect_doubled(sum, part);
 }
 
-TEST(RunCounts, SumUpTheSteps) {
-  RunCounts counts;
+TEST(CallCounts, SumUpTheSteps) {
+  CallCounts counts;
   counts.steps[Step::kExtraction].requests = 3;
   counts.steps[Step::kGrounding].requests = 4;
   counts.steps[Step::kGrounding].retries = 1;
   counts.steps[Step::kExtraction].tokens.input = 10;
   counts.steps[Step::kGrounding].tokens.input = 20;
-  EXPECT_EQ(counts.requests(), 7);
-  EXPECT_EQ(counts.retries(), 1);
-  EXPECT_EQ(counts.tokens().input, 30);
+  EXPECT_EQ(counts.total().requests, 7);
+  EXPECT_EQ(counts.total().retries, 1);
+  EXPECT_EQ(counts.total().tokens.input, 30);
 }
 
 }  // namespace

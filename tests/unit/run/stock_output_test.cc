@@ -1,7 +1,7 @@
-#include "auto_label_image_grounding/run/stock_output.h"
+#include "auto_label_image_grounding/results/stock_output.h"
 
 #include "auto_label_image_grounding/data/checkpoint.h"
-#include "auto_label_image_grounding/run/checkpoint_store.h"
+#include "auto_label_image_grounding/results/checkpoint_store.h"
 #include "tests/unit/run/pipeline_fixture.h"
 
 namespace alig {

@@ -1,0 +1,74 @@
+// Whether a failed request is sent again. Pure: no clock, no network, no logging; the caller supplies
+// the time and the chance.
+#pragma once
+
+#include <chrono>
+
+#include "auto_label_image_grounding/base/clock.h"
+#include "auto_label_image_grounding/vlm/failure.h"
+
+namespace alig {
+
+struct RetrySettings {
+  int max_retries = 5;  // after the first attempt
+  Duration backoff_base = std::chrono::milliseconds(500);
+  Duration backoff_cap = std::chrono::seconds(60);
+  Duration rate_limit_patience = std::chrono::seconds(900);
+  int max_unusable_answers = 2;  // tries after an unusable answer; they count as retries too
+};
+
+// Of one request, across its attempts.
+struct AttemptState {
+  int counted_retries = 0;
+  int rate_limited = 0;
+  int unusable_answers = 0;
+};
+
+enum class Verdict { kRetry, kGiveUp, kFatal };
+
+// Why a request is not sent again.
+enum class StopReason {
+  kNone,  // it is
+  kCancelled,
+  kFatal,           // the failure ends the run
+  kPermanent,       // this request will never be taken
+  kServerForbids,   // by x-should-retry
+  kRetriesUsedUp,   // RetrySettings::max_retries
+  kAnswersUsedUp,   // RetrySettings::max_unusable_answers
+  kPatienceUsedUp,  // RetrySettings::rate_limit_patience
+};
+// For people: "permanent", "retries used up (vlm.max_retries)", …
+const char* name_of(StopReason reason);
+// Whether the request might have been taken, had it been sent more often.
+bool is_exhausted(StopReason reason);
+
+struct Decision {
+  Verdict verdict = Verdict::kGiveUp;
+  Duration delay{};        // before the next attempt; a waiting request should hold no slot
+  bool slow_down = false;  // the endpoint is overloaded: lower the concurrency
+  // The wait is bounded by the run's progress, not by max_retries. A hint may be longer than the
+  // patience: whoever waits should give up once the run has made no progress for that long.
+  bool waits_for_progress = false;
+  StopReason reason = StopReason::kNone;
+};
+
+// Updates `state` for this failure. `since_last_progress` is the time since the last finished
+// record of the whole run; `random01` is in [0, 1). With a wait hint the delay is never shorter
+// than it.
+Decision decide(const Failure& failure, AttemptState& state, const RetrySettings& settings,
+                Duration since_last_progress, double random01);
+
+// A bare 401, 402, 403, 404 or a certificate that cannot be trusted may be a slip of a gateway or
+// be about one record; two in a row are about the endpoint. Belongs to the run, not to a request;
+// not thread-safe. Feed it what decide() gave up on, and every success.
+class FatalTracker {
+ public:
+  // True: end the run.
+  bool on_failure(const Failure& failure);
+  void on_success() { suspicious_ = 0; }
+
+ private:
+  int suspicious_ = 0;
+};
+
+}  // namespace alig

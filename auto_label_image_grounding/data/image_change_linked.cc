@@ -1,7 +1,0 @@
-#include "auto_label_image_grounding/data/image_change.h"
-
-namespace alig {
-
-ChangeImage find_change_image() { return &change_image; }
-
-}  // namespace alig

@@ -1,0 +1,65 @@
+// Finished samples on disk: <step folder>/.ckpt/<sample_id>.json, one file each.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/checkpoint.h"
+#include "auto_label_image_grounding/data/sample_name.h"
+#include "auto_label_image_grounding/results/results_dir.h"
+
+namespace alig {
+
+// Any thread, each sample from one thread at a time.
+class CheckpointStore {
+ public:
+  explicit CheckpointStore(ResultsDir dir) : dir_(std::move(dir)) {}
+
+  // Creates the folders of the steps. kIo.
+  Status prepare(StepSet steps) const;
+  // False where the step's folder is empty or not there, so that looking for a sample is in vain.
+  bool holds_any(Step step) const;
+
+  // Throws all checkpoints of the steps away. Survives being killed half-way: the next call of
+  // finish_discard() completes it.
+  Status discard(StepSet steps) const;
+  Status finish_discard() const;
+  // Whether finish_discard() will throw the step's checkpoints away. kIo.
+  Result<bool> is_discarding(Step step) const;
+
+  struct FoundExtraction {
+    ExtractionCheckpoint checkpoint;
+    bool foreign = false;  // the stock pipeline's: no fingerprint, matched by caption and path
+  };
+  // The checkpoint whose fingerprint fits; nothing where there is none. Damaged files count as
+  // none; kIo where a file is there and cannot be read: what it holds must not be paid for again.
+  // A name is looked up in both of its spellings, so that input which grew or shrank between
+  // runs (an id that became shared, or is no longer) still finds its finished samples.
+  Result<std::optional<FoundExtraction>> find_extraction(const SampleName& name,
+                                                         const CheckpointHeader& wanted) const;
+  Result<std::optional<GroundingCheckpoint>> find_grounding(const SampleName& name,
+                                                            const std::string& fingerprint) const;
+
+  // Atomic; durable against a crash of the process at once, against a loss of power once sync() has
+  // been called. Where another sample's checkpoint stands under the name (two inputs that are
+  // labelled in one folder by turns), that one goes on under its name with a suffix. `text`:
+  // encode_checkpoint().
+  Status save(Step step, const SampleName& name, std::string_view text) const;
+  // What was saved since the last sync().
+  std::int64_t unsynced() const { return unsynced_; }
+  Status sync() const;
+
+ private:
+  Status make_room(Step step, const SampleName& name, std::string_view text) const;
+  std::vector<std::filesystem::path> candidates(Step step, const SampleName& name) const;
+  ResultsDir dir_;
+  mutable std::atomic<std::int64_t> unsynced_{0};
+};
+
+}  // namespace alig

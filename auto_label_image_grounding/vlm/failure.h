@@ -1,0 +1,60 @@
+// What a failed request means. Pure: no clock, no network, no logging.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "auto_label_image_grounding/base/clock.h"
+#include "auto_label_image_grounding/http/transport.h"
+
+namespace alig {
+
+enum class FailureKind {
+  kNone,            // a 2xx: no failure of HTTP
+  kTransport,       // no connection, no address, connection broken       retryable
+  kTls,             // the endpoint's certificate cannot be trusted
+  kLocalFile,       // the image vanished or changed
+  kTimeout,         // no answer in time, here (408, 504) or there        retryable
+  kRateLimited,     // 429                                                retryable, not counted
+  kServer,          // 409, 425, 5xx                                      retryable
+  kClient,          // any other status: this request will never be taken
+  kAuth,            // 401, 403, or a key that the body calls invalid
+  kModel,           // 404, or a model that the body calls unknown
+  kQuota,           // 402, or a billing matter or exhausted quota that the body names
+  kUnusableAnswer,  // 2xx, but empty, unparseable or too large           retryable, twice
+  kTruncated,       // cut off by the token limit: to be split, not to be sent again
+  kImageFormat,     // the endpoint does not take the image's format: to be sent in another one
+  kRefused,         // the model or its safety filter declines
+  kCancelled,
+};
+
+// Stable, for failures.jsonl: "rate_limited", "local_file", …
+const char* name_of(FailureKind kind);
+// Whether such a request may be taken when it is sent again.
+bool is_retryable(FailureKind kind);
+// Whether such failures, one after the other, are about the endpoint and not about one record.
+bool is_suspicious(FailureKind kind);
+
+struct Failure {
+  FailureKind kind = FailureKind::kNone;
+  int http_status = 0;  // 0: no response
+  // One line for people; the provider's words where there are any. Things that look like a key are
+  // hidden; the caller, who knows the keys, still passes it through redact().
+  std::string message{};
+  std::optional<Duration> wait_hint{};  // what the server asks for; at most kLongestWaitHint
+  std::optional<bool> should_retry{};   // the header x-should-retry
+  bool named_by_provider = false;       // the body itself names a reason that ends the run
+};
+
+// For outcomes that are not a 2xx (those give kNone). `wall_now` is for HTTP-dates.
+Failure classify(const HttpOutcome& outcome, std::chrono::system_clock::time_point wall_now);
+
+// How long an answer's x-ratelimit headers say that nothing is left for another request: the
+// longest x-ratelimit-reset-* whose x-ratelimit-remaining-* is 0. Also of good answers.
+std::optional<Duration> time_to_reset(const HttpResponse& response);
+
+// Whether the endpoint has more to do than it can.
+bool means_overload(const Failure& failure);
+
+}  // namespace alig

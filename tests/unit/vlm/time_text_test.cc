@@ -1,0 +1,126 @@
+#include "auto_label_image_grounding/vlm/time_text.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace alig {
+namespace {
+
+using namespace std::chrono_literals;
+using WallTime = std::chrono::system_clock::time_point;
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+// The example of RFC 9110.
+const WallTime kExample = WallTime(784111777s);
+
+std::optional<long long> in_ms(std::optional<Duration> duration) {
+  if (!duration) return std::nullopt;
+  return std::chrono::round<milliseconds>(*duration).count();
+}
+
+TEST(TimeText, HttpDates) {
+  struct Case {
+    const char* text;
+    std::optional<WallTime> expected;
+  };
+  const Case cases[] = {
+      {"Sun, 06 Nov 1994 08:49:37 GMT", kExample},
+      {"  Sun, 06 Nov 1994 08:49:37 GMT ", kExample},
+      {"Sunday, 06-Nov-94 08:49:37 GMT", kExample},
+      {"Sun Nov  6 08:49:37 1994", kExample},
+      {"Sun Nov 06 08:49:37 1994", kExample},
+      {"Thu, 29 Feb 2024 00:00:00 GMT", WallTime(1709164800s)},
+      {"Thu, 30 Feb 2024 00:00:00 GMT", std::nullopt},
+      {"Sun, 06 Nov 1994 08:49:37 GMT extra", std::nullopt},
+      {"Sun, 06 Nov 1994 08:49:37", std::nullopt},
+      {"Sun, 06 Nov 1994 25:49:37 GMT", std::nullopt},
+      {"Sun Nov  6 08:49:37", std::nullopt},
+      {"Sun, 06 Nov", std::nullopt},
+      {"Thu, 01 Jan 1900 00:00:00 GMT", std::nullopt},
+      {"tomorrow", std::nullopt},
+      {"", std::nullopt},
+  };
+  for (const Case& c : cases) EXPECT_EQ(parse_http_date(c.text), c.expected) << c.text;
+}
+
+TEST(TimeText, RetryAfter) {
+  struct Case {
+    const char* text;
+    std::optional<long long> expected_ms;
+  };
+  const Case cases[] = {
+      {"0", 0},
+      {"120", 120000},
+      {" 7 ", 7000},
+      {"1.5", 1500},
+      {"99999999999999999999999", 86400000},
+      {"1e9", std::nullopt},
+      {"-1", std::nullopt},
+      {"inf", std::nullopt},
+      {"nan", std::nullopt},
+      {"12 s", std::nullopt},
+      {"", std::nullopt},
+      {"Sun, 06 Nov 1994 08:50:07 GMT", 30000},
+      {"Sun, 06 Nov 1994 08:49:00 GMT", 0},
+      {"Sun, 06 Nov 2094 08:49:00 GMT", 86400000},
+      {"Fri, 31 Dec 9999 23:59:59 GMT", 86400000},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(in_ms(parse_retry_after(c.text, kExample)), c.expected_ms) << c.text;
+  }
+}
+
+TEST(TimeText, RetryAfterMs) {
+  EXPECT_EQ(in_ms(parse_milliseconds("250")), 250);
+  EXPECT_EQ(in_ms(parse_milliseconds("1500.4")), 1500);
+  EXPECT_EQ(in_ms(parse_milliseconds("999999999999999")), 86400000);
+  EXPECT_EQ(in_ms(parse_milliseconds("-1")), std::nullopt);
+  EXPECT_EQ(in_ms(parse_milliseconds("soon")), std::nullopt);
+}
+
+TEST(TimeText, Durations) {
+  struct Case {
+    const char* text;
+    std::optional<long long> expected_ms;
+  };
+  const Case cases[] = {
+      {"12ms", 12},
+      {"45.8379s", 45838},
+      {"1m30s", 90000},
+      {"6m0s", 360000},
+      {"1h", 3600000},
+      {"1h2m3.5s", 3723500},
+      {"1m5ms", 60005},
+      {"1d2h", 86400000},
+      {"0s", 0},
+      {"600us", 1},
+      {"2000ns", 0},
+      {" 3s ", 3000},
+      {"-1", std::nullopt},
+      {"-1s", std::nullopt},
+      {"30", std::nullopt},
+      {"s", std::nullopt},
+      {"", std::nullopt},
+      {"1s1m", std::nullopt},
+      {"1s1s", std::nullopt},
+      {"1x", std::nullopt},
+      {"1m 30s", std::nullopt},
+      {"1e3s", std::nullopt},
+      {"999999999999999999999999999999h", 86400000},
+  };
+  for (const Case& c : cases) EXPECT_EQ(in_ms(parse_duration(c.text)), c.expected_ms) << c.text;
+}
+
+TEST(TimeText, EveryPrefixOfADateIsHarmless) {
+  const std::string date = "Sun, 06 Nov 1994 08:49:37 GMT";
+  for (std::size_t length = 0; length < date.size(); ++length) {
+    EXPECT_FALSE(parse_http_date(date.substr(0, length))) << date.substr(0, length);
+  }
+}
+
+}  // namespace
+}  // namespace alig
