@@ -1,5 +1,5 @@
-// Whether a failed request is sent again. Pure: no clock, no network, no logging; the caller supplies
-// the time and the chance.
+// Whether a failed request is sent again. Pure: no clock, no network, no logging; the caller
+// supplies the time and the chance.
 #pragma once
 
 #include <chrono>

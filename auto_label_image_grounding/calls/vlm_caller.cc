@@ -202,7 +202,7 @@ void VlmCaller::learn(const EndpointQuirks& taught) {
 
 // Any thread.
 void VlmCaller::read_reply(std::shared_ptr<Call> call, std::shared_ptr<Slot> slot,
-                      HttpResponse response) {
+                           HttpResponse response) {
   auto task = [this, call = std::move(call), slot = std::move(slot),
                response = std::move(response)]() mutable {
     auto reply = parts_.backend.read_reply(response.body);
@@ -230,7 +230,7 @@ void VlmCaller::read_reply(std::shared_ptr<Call> call, std::shared_ptr<Slot> slo
 }
 
 void VlmCaller::on_reply(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
-                          const std::optional<VlmReply>& reply, const Status& verdict) {
+                         const std::optional<VlmReply>& reply, const Status& verdict) {
   fatal_tracker_.on_success();
   Failure failure;
   if (reply) {

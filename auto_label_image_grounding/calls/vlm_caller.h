@@ -1,7 +1,7 @@
 // VLM calls from admission to a usable reply: slots, pace, retries, what the endpoint cannot do.
 //
-// Everything here runs on the event loop's thread, but for Call::handle_reply (a pool thread) and the way
-// that an answer takes to it (the transport's thread).
+// Everything here runs on the event loop's thread, but for Call::handle_reply (a pool thread) and
+// the way that an answer takes to it (the transport's thread).
 #pragma once
 
 #include <cstdint>
@@ -17,14 +17,14 @@
 #include "auto_label_image_grounding/base/clock.h"
 #include "auto_label_image_grounding/base/log.h"
 #include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/base/warnings.h"
+#include "auto_label_image_grounding/calls/call_counts.h"
+#include "auto_label_image_grounding/calls/event_loop.h"
 #include "auto_label_image_grounding/calls/rate_limit.h"
 #include "auto_label_image_grounding/calls/retry_policy.h"
-#include "auto_label_image_grounding/http/transport.h"
-#include "auto_label_image_grounding/calls/event_loop.h"
-#include "auto_label_image_grounding/calls/call_counts.h"
 #include "auto_label_image_grounding/calls/run_end.h"
 #include "auto_label_image_grounding/calls/thread_pool.h"
-#include "auto_label_image_grounding/base/warnings.h"
+#include "auto_label_image_grounding/http/transport.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 
@@ -126,7 +126,7 @@ class VlmCaller {
   void take_outcome(std::shared_ptr<Call> call, std::shared_ptr<Slot> slot, HttpOutcome outcome);
   void read_reply(std::shared_ptr<Call> call, std::shared_ptr<Slot> slot, HttpResponse response);
   void on_reply(const std::shared_ptr<Call>& call, std::shared_ptr<Slot> slot,
-                 const std::optional<VlmReply>& reply, const Status& verdict);
+                const std::optional<VlmReply>& reply, const Status& verdict);
   void handle_failure(const std::shared_ptr<Call>& call, const std::shared_ptr<Slot>& slot,
                       Failure failure);
   void retry_later(const std::shared_ptr<Call>& call, const Failure& failure, TimePoint ready_at,

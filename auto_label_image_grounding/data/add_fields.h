@@ -33,7 +33,8 @@ Counts& add_fields(Counts& sum, const Counts& part) {
   const auto parts = Counts::fields_of(part);
   [&]<std::size_t... I>(std::index_sequence<I...>) {
     (add_field(std::get<I>(sums), std::get<I>(parts)), ...);
-  }(std::make_index_sequence<std::tuple_size_v<decltype(sums)>>());
+  }
+  (std::make_index_sequence<std::tuple_size_v<decltype(sums)>>());
   return sum;
 }
 

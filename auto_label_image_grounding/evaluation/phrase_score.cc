@@ -6,8 +6,8 @@
 #include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/text.h"
-#include "auto_label_image_grounding/evaluation/box_matching.h"
 #include "auto_label_image_grounding/data/phrase.h"
+#include "auto_label_image_grounding/evaluation/box_matching.h"
 
 namespace alig {
 namespace {

@@ -14,11 +14,11 @@
 #include "auto_label_image_grounding/base/hash.h"
 #include "auto_label_image_grounding/base/status.h"
 #include "auto_label_image_grounding/data/annotation.h"
-#include "auto_label_image_grounding/data/sample.h"
 #include "auto_label_image_grounding/data/dataset.h"
+#include "auto_label_image_grounding/data/sample.h"
 #include "auto_label_image_grounding/results/earlier_failures.h"
-#include "auto_label_image_grounding/results/results_dir.h"
 #include "auto_label_image_grounding/results/record_counts.h"
+#include "auto_label_image_grounding/results/results_dir.h"
 #include "auto_label_image_grounding/steps/corrections.h"
 #include "auto_label_image_grounding/steps/render.h"
 

@@ -4,8 +4,8 @@
 
 #include "auto_label_image_grounding/base/clock.h"
 #include "auto_label_image_grounding/base/status.h"
-#include "auto_label_image_grounding/results/checkpoint_store.h"
 #include "auto_label_image_grounding/base/warnings.h"
+#include "auto_label_image_grounding/results/checkpoint_store.h"
 
 namespace alig {
 

@@ -10,12 +10,12 @@
 #include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/calls/thread_pool.h"
 #include "auto_label_image_grounding/http/redact.h"
+#include "auto_label_image_grounding/results/published_files.h"
 #include "auto_label_image_grounding/run/failure_verdict.h"
 #include "auto_label_image_grounding/run/image_job.h"
-#include "auto_label_image_grounding/results/published_files.h"
 #include "auto_label_image_grounding/run/run_plan.h"
-#include "auto_label_image_grounding/calls/thread_pool.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"
 

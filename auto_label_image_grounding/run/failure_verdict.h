@@ -7,8 +7,8 @@
 #include <string>
 
 #include "auto_label_image_grounding/base/status.h"
-#include "auto_label_image_grounding/run/run_counts.h"
 #include "auto_label_image_grounding/calls/run_end.h"
+#include "auto_label_image_grounding/run/run_counts.h"
 #include "auto_label_image_grounding/run/run_plan.h"
 
 namespace alig {

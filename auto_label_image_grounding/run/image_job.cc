@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "auto_label_image_grounding/data/sample_name.h"
 #include "auto_label_image_grounding/data/phrase.h"
+#include "auto_label_image_grounding/data/sample_name.h"
 
 namespace alig {
 namespace {

@@ -178,7 +178,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   auto counts = std::make_shared<RunCounts>();
   // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
   call->handle_reply = [&context, job, index, counts,
-                 image = image_state(*job)](const VlmReply& reply) -> Status {
+                        image = image_state(*job)](const VlmReply& reply) -> Status {
     RecordJob& record = job->records[index];
     auto answer = parse::read_extraction_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
@@ -268,7 +268,7 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
   if (context.plan.prompts.grounding.custom_sha256.empty())
     rules.max_instances = kMaxInstancesAsked;
   call->handle_reply = [&context, job, texts, result, frame, rules, only_call,
-                 keep](const VlmReply& reply) -> Status {
+                        keep](const VlmReply& reply) -> Status {
     auto answer = parse::read_grounding_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
     if (answer->truncated) return fail(ErrorKind::kData, "the answer breaks off");

@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "auto_label_image_grounding/calls/event_loop.h"
-#include "auto_label_image_grounding/run/image_job.h"
-#include "auto_label_image_grounding/results/output_writer.h"
 #include "auto_label_image_grounding/calls/thread_pool.h"
 #include "auto_label_image_grounding/calls/vlm_caller.h"
+#include "auto_label_image_grounding/results/output_writer.h"
+#include "auto_label_image_grounding/run/image_job.h"
 
 namespace alig {
 

@@ -6,19 +6,19 @@
 
 #include "auto_label_image_grounding/base/clock.h"
 #include "auto_label_image_grounding/base/status.h"
-#include "auto_label_image_grounding/http/transport.h"
-#include "auto_label_image_grounding/run/checkpoint_sync.h"
-#include "auto_label_image_grounding/run/convention_watch.h"
+#include "auto_label_image_grounding/base/warnings.h"
 #include "auto_label_image_grounding/calls/event_loop.h"
-#include "auto_label_image_grounding/run/job_runner.h"
-#include "auto_label_image_grounding/results/output_writer.h"
-#include "auto_label_image_grounding/run/run_counts.h"
 #include "auto_label_image_grounding/calls/run_end.h"
-#include "auto_label_image_grounding/run/run_hooks.h"
-#include "auto_label_image_grounding/run/run_plan.h"
 #include "auto_label_image_grounding/calls/thread_pool.h"
 #include "auto_label_image_grounding/calls/vlm_caller.h"
-#include "auto_label_image_grounding/base/warnings.h"
+#include "auto_label_image_grounding/http/transport.h"
+#include "auto_label_image_grounding/results/output_writer.h"
+#include "auto_label_image_grounding/run/checkpoint_sync.h"
+#include "auto_label_image_grounding/run/convention_watch.h"
+#include "auto_label_image_grounding/run/job_runner.h"
+#include "auto_label_image_grounding/run/run_counts.h"
+#include "auto_label_image_grounding/run/run_hooks.h"
+#include "auto_label_image_grounding/run/run_plan.h"
 
 namespace alig {
 

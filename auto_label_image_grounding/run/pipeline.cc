@@ -15,9 +15,9 @@
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/results/published_files.h"
 #include "auto_label_image_grounding/run/failure_verdict.h"
 #include "auto_label_image_grounding/run/labelling.h"
-#include "auto_label_image_grounding/results/published_files.h"
 #include "auto_label_image_grounding/run/record_job.h"
 #include "auto_label_image_grounding/run/run_plan.h"
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "auto_label_image_grounding/image/image_size.h"
 #include "auto_label_image_grounding/data/step.h"
+#include "auto_label_image_grounding/image/image_size.h"
 
 namespace alig {
 

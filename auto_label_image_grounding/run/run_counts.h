@@ -1,5 +1,5 @@
-// What happened in a run, in numbers. Values: each part of the run counts for itself, and the sum is
-// the run's.
+// What happened in a run, in numbers. Values: each part of the run counts for itself, and the sum
+// is the run's.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +22,11 @@ struct RunCounts {
   PerStep<std::int64_t> from_checkpoint;  // records that were done before
   std::int64_t size_mismatches = 0;       // records whose width/height differ from the file's
   std::int64_t changed_images = 0;        // records whose boxes were not of the image as it is
-  std::int64_t replaced_images = 0;    // …, of another file of the same size in pixels; kept
-  std::int64_t text_only = 0;          // records asked without their image
-  std::int64_t other_model = 0;        // checkpoints made by another model
-  std::int64_t stock_checkpoints = 0;  // taken over from the stock pipeline
-  std::int64_t images_downscaled = 0;  // to fit the endpoint's limit for inline images
+  std::int64_t replaced_images = 0;       // …, of another file of the same size in pixels; kept
+  std::int64_t text_only = 0;             // records asked without their image
+  std::int64_t other_model = 0;           // checkpoints made by another model
+  std::int64_t stock_checkpoints = 0;     // taken over from the stock pipeline
+  std::int64_t images_downscaled = 0;     // to fit the endpoint's limit for inline images
   LabelCounts labels;
 
   RunCounts& operator+=(const RunCounts& other) { return add_fields(*this, other); }

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "auto_label_image_grounding/base/status.h"
+#include "auto_label_image_grounding/data/dataset.h"
 #include "auto_label_image_grounding/http/transport.h"
 #include "auto_label_image_grounding/results/checkpoint_store.h"
-#include "auto_label_image_grounding/data/dataset.h"
 #include "auto_label_image_grounding/results/earlier_failures.h"
-#include "auto_label_image_grounding/run/record_state.h"
 #include "auto_label_image_grounding/results/results_dir.h"
+#include "auto_label_image_grounding/run/record_state.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 #include "auto_label_image_grounding/vlm/coordinates.h"

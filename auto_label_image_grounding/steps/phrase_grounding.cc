@@ -93,7 +93,8 @@ class LabelMatcher {
       if (by_id != kNobody) return by_id;
       return texts_.size() == 1 && !item.id ? 0 : kNobody;
     }
-    if (by_id != kNobody && normalized_phrase(item.label) == normalized_phrase(texts_[by_id])) return by_id;
+    if (by_id != kNobody && normalized_phrase(item.label) == normalized_phrase(texts_[by_id]))
+      return by_id;
     const std::size_t by_label = position_of_label(item.label);
     if (by_label == kAmbiguous) return kNobody;
     // Another expression's words under this number: the words say what was looked for.
@@ -115,7 +116,7 @@ class LabelMatcher {
   // "2", "2.", "(2)", "#2", "expression 2".
   static std::optional<std::int64_t> number_in(std::string_view label) {
     static const std::set<std::string> kWords = {"expression", "id", "phrase", "item", "no"};
-    std::vector<std::string> words = split_words(fold_for_comparison(label));
+    std::vector<std::string> words = words_of(label);
     if (words.size() == 2 && kWords.contains(words[0])) words.erase(words.begin());
     constexpr std::size_t kMaxDigits = 6;
     if (words.size() != 1 || !is_number(words[0])) return std::nullopt;

@@ -13,10 +13,10 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "auto_label_image_grounding/base/status.h"
-#include "auto_label_image_grounding/image/image_info.h"
-#include "auto_label_image_grounding/vlm/failure.h"
 #include "auto_label_image_grounding/http/transport.h"
+#include "auto_label_image_grounding/image/image_info.h"
 #include "auto_label_image_grounding/spec/spec.h"
+#include "auto_label_image_grounding/vlm/failure.h"
 
 namespace alig {
 

@@ -4,8 +4,8 @@
 
 #include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
-#include "auto_label_image_grounding/vlm/provider_error.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
+#include "auto_label_image_grounding/vlm/provider_error.h"
 
 namespace alig {
 

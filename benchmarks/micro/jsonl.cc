@@ -8,9 +8,9 @@
 #include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/data/dataset.h"
 #include "auto_label_image_grounding/data/jsonl.h"
 #include "auto_label_image_grounding/data/sample.h"
-#include "auto_label_image_grounding/data/dataset.h"
 #include "auto_label_image_grounding/steps/render.h"
 
 namespace alig {
@@ -62,9 +62,8 @@ BENCHMARK(BM_IndexInput);
 
 void BM_WriteLine(benchmark::State& state) {
   const Sample sample = *read_input_sample(line_of(17), "/data");
-  const ExtractionResult extraction{"A red thing, image 17.",
-                                    {{"a red thing", CharSpan{0, 11}, "thing"}},
-                                    ImageSize{640, 480}};
+  const ExtractionResult extraction{
+      "A red thing, image 17.", {{"a red thing", CharSpan{0, 11}, "thing"}}, ImageSize{640, 480}};
   const GroundingResult grounding{{{{{10, 20, 60, 80}, 0.75}}}, ImageSize{640, 480}};
   IdCounter ids;
   for (auto _ : state) {

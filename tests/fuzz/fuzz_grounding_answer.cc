@@ -45,8 +45,7 @@ Setting setting_of(std::uint8_t choice) {
   out.frame = {kConventions[choice % kConventions.size()], frame.sent, frame.upright};
   constexpr std::uint8_t kLabels = 0x80, kLenient = 0x40;
   out.ask_for_labels = (choice & kLabels) != 0;
-  out.rules =
-      (choice & kLenient) != 0 ? GroundingRules{0, 0} : GroundingRules{0.95, kMaxInstances};
+  out.rules = (choice & kLenient) != 0 ? GroundingRules{0, 0} : GroundingRules{0.95, kMaxInstances};
   return out;
 }
 

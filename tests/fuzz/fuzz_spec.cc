@@ -26,7 +26,8 @@ void check_spec(const Spec& spec) {
   const VlmSpec& vlm = spec.vlm;
   require(!spec.results_dir.empty(), "results_dir is set");
   require(!spec.workflow.steps.empty(), "there is a step to run");
-  require(!spec.workflow.steps.contains(Step::kExtraction) || !spec.data.input_jsonl.empty(), "there is an input");
+  require(!spec.workflow.steps.contains(Step::kExtraction) || !spec.data.input_jsonl.empty(),
+          "there is an input");
   require(within(spec.workflow.max_workers, 1, 4096), "max_workers is in its range");
   require(within(spec.workflow.max_failure_ratio, 0, 1), "max_failure_ratio is in its range");
   require(within(spec.workflow.merge_iou, 0, 1), "merge_iou is in its range");

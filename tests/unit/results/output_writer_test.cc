@@ -155,7 +155,8 @@ TEST_F(OutputWriterTest, AnEditIsSeenInACopyOfTheFolder) {
 TEST_F(OutputWriterTest, ListsFailuresAndBadLinesInTheOrderOfTheInput) {
   const std::vector<BadLine> bad_lines = {{1, "no JSON"}, {3, "no JSON"}, {6, "no JSON"}};
   const std::uint32_t lines[] = {2, 4, 5};  // of the records
-  auto writer = OutputWriter::create({dir_, {Step::kExtraction}, 0, bad_lines, "", no_failures_}, 3, {});
+  auto writer =
+      OutputWriter::create({dir_, {Step::kExtraction}, 0, bad_lines, "", no_failures_}, 3, {});
   ASSERT_TRUE(writer);
   for (const std::size_t record : {2U, 1U, 0U}) {
     FinishedRecord finished;
@@ -181,7 +182,8 @@ TEST_F(OutputWriterTest, ListsFailuresAndBadLinesInTheOrderOfTheInput) {
 // A limit on the size of files stands for a full disk.
 TEST_F(OutputWriterTest, AfterAnErrorNothingIsTakenAnyMore) {
   constexpr int kRecords = 5;
-  auto writer = OutputWriter::create({dir_, {Step::kExtraction}, 0, {}, "", no_failures_}, kRecords, {});
+  auto writer =
+      OutputWriter::create({dir_, {Step::kExtraction}, 0, {}, "", no_failures_}, kRecords, {});
   ASSERT_TRUE(writer);
   rlimit before{};
   ::getrlimit(RLIMIT_FSIZE, &before);

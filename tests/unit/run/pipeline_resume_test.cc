@@ -133,7 +133,8 @@ TEST_F(PipelineResumeTest, BoxesGuessedWithoutTheImageAreAskedForAgainOnceItIsTh
   Spec strict = spec();
   strict.workflow.max_failure_ratio = 1;
   const RunOutcome missing = run(strict, endpoint);
-  EXPECT_EQ(missing.report.counts.records.failures_by_kind.at("image"), 1) << "a guess is no label here";
+  EXPECT_EQ(missing.report.counts.records.failures_by_kind.at("image"), 1)
+      << "a guess is no label here";
   EXPECT_EQ(records()[0]["error"]["step"], "1");
   EXPECT_EQ(endpoint.requests(), guessed);
 
@@ -249,7 +250,8 @@ TEST_F(PipelineResumeTest, AnImageThatWasReplacedIsGroundedAnew) {
   EXPECT_EQ(run(spec(), endpoint).report.counts.changed_images, 0) << "done once";
   std::filesystem::remove(folder_ / "d.png");
   const RunOutcome gone = run(spec(), endpoint);
-  EXPECT_EQ(gone.report.counts.records.done, 2) << "what is labelled stays, with or without its image";
+  EXPECT_EQ(gone.report.counts.records.done, 2)
+      << "what is labelled stays, with or without its image";
   EXPECT_EQ(endpoint.requests() - before, 1);
 }
 

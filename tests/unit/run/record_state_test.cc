@@ -20,17 +20,17 @@ constexpr ImageState kUndecodable{kSize, true, false};
 constexpr ImageState kMissing{kSize, false, false};  // the record states the size
 
 std::string to_text(const Need& need) {
-  static const std::vector<std::string> kActions = {"none", "look up", "drop",
-                                                    "resize", "settle", "ask"};
+  static const std::vector<std::string> kActions = {"none",   "look up", "drop",
+                                                    "resize", "settle",  "ask"};
   const std::string& action = kActions[static_cast<std::size_t>(need.action)];
   return need.action == Action::kNone ? action : action + " " + name_of(need.step);
 }
 
 // One step's facts, in short.
-StepFacts unknown() { return {}; }                    // its input is not there yet
-StepFacts fresh() { return {true, false, false}; }    // its checkpoint was not looked for
-StepFacts open() { return {true, false, true}; }      // there is none
-StepFacts nothing() { return {true, true, true}; }    // and there is nothing to ask about
+StepFacts unknown() { return {}; }                  // its input is not there yet
+StepFacts fresh() { return {true, false, false}; }  // its checkpoint was not looked for
+StepFacts open() { return {true, false, true}; }    // there is none
+StepFacts nothing() { return {true, true, true}; }  // and there is nothing to ask about
 StepFacts done(std::optional<ImageSize> size = kSize) { return {true, false, true, true, size}; }
 StepFacts guessed(ImageSize size = kSize) { return {true, false, true, true, size, true}; }
 
@@ -60,37 +60,97 @@ const Case kCases[] = {
     {"step 1 alone, done", unknown(), done(), kThere, kSecond, false, "none", {}},
 
     {"another image, step 0", done(kOther), fresh(), kThere, kFirst, false, "resize 0", {}},
-    {"another image, both: boxes first", done(kOther), done(kOther), kThere, kBoth, false,
-     "drop 1", {}},
+    {"another image, both: boxes first",
+     done(kOther),
+     done(kOther),
+     kThere,
+     kBoth,
+     false,
+     "drop 1",
+     {}},
     {"another image, boxes gone", done(kOther), open(), kThere, kBoth, false, "resize 0", kSecond},
     {"another image, step 1 alone", unknown(), done(kOther), kThere, kSecond, false, "drop 1", {}},
-    {"another image that cannot be decoded", done(), done(kOther), kUndecodable, kBoth, false,
-     "drop 1", {}},
+    {"another image that cannot be decoded",
+     done(),
+     done(kOther),
+     kUndecodable,
+     kBoth,
+     false,
+     "drop 1",
+     {}},
     {"finished, and the image is gone", done(), done(), kMissing, kBoth, false, "none", {}},
-    {"finished, gone, the record states another size", done(kOther), done(kOther), kMissing, kBoth,
-     false, "none", {}},
+    {"finished, gone, the record states another size",
+     done(kOther),
+     done(kOther),
+     kMissing,
+     kBoth,
+     false,
+     "none",
+     {}},
 
     {"the stock pipeline's, without a size", done(std::nullopt), open(), kThere, kBoth, false,
      "resize 0", kSecond},
     {"the same, and the image is gone", done(std::nullopt), open(), kMissing, kBoth, false,
      "resize 0", kSecond},
-    {"boxes of an older version, without a size", done(), done(std::nullopt), kThere, kBoth, false,
-     "none", {}},
+    {"boxes of an older version, without a size",
+     done(),
+     done(std::nullopt),
+     kThere,
+     kBoth,
+     false,
+     "none",
+     {}},
 
-    {"a stated size, and the image is there now", guessed(), done(), kThere, kBoth, false,
-     "resize 0", {}},
-    {"a stated size that has changed", guessed(kOther), done(), kMissing, kBoth, false, "resize 0",
+    {"a stated size, and the image is there now",
+     guessed(),
+     done(),
+     kThere,
+     kBoth,
+     false,
+     "resize 0",
+     {}},
+    {"a stated size that has changed",
+     guessed(kOther),
+     done(),
+     kMissing,
+     kBoth,
+     false,
+     "resize 0",
      {}},
     {"a stated size, still missing", guessed(), done(), kMissing, kBoth, false, "none", {}},
     {"guessed boxes, still missing", guessed(), guessed(), kMissing, kBoth, true, "none", {}},
-    {"guessed boxes, guesses no longer wanted", guessed(), guessed(), kMissing, kBoth, false,
-     "drop 1", {}},
-    {"guessed boxes, another stated size", guessed(kOther), guessed(kOther), kMissing, kBoth, true,
-     "drop 1", {}},
-    {"guessed boxes, and the image is there now", done(), guessed(), kThere, kBoth, true, "drop 1",
+    {"guessed boxes, guesses no longer wanted",
+     guessed(),
+     guessed(),
+     kMissing,
+     kBoth,
+     false,
+     "drop 1",
      {}},
-    {"guessed boxes, an image that cannot be decoded", done(), guessed(), kUndecodable, kBoth, true,
-     "none", {}},
+    {"guessed boxes, another stated size",
+     guessed(kOther),
+     guessed(kOther),
+     kMissing,
+     kBoth,
+     true,
+     "drop 1",
+     {}},
+    {"guessed boxes, and the image is there now",
+     done(),
+     guessed(),
+     kThere,
+     kBoth,
+     true,
+     "drop 1",
+     {}},
+    {"guessed boxes, an image that cannot be decoded",
+     done(),
+     guessed(),
+     kUndecodable,
+     kBoth,
+     true,
+     "none",
+     {}},
 };
 
 RecordFacts facts_of(const Case& c) {

@@ -25,7 +25,7 @@ class Filler {
     for (const Step step : StepSet::all()) fill(steps[step]);
   }
   template <typename Counts>
-    requires requires(Counts& counts) { Counts::fields_of(counts); }
+  requires requires(Counts& counts) { Counts::fields_of(counts); }
   void fill(Counts& counts) {
     std::apply([this](auto&... fields) { (fill(fields), ...); }, Counts::fields_of(counts));
   }
@@ -51,14 +51,14 @@ void expect_doubled(const LabelCounts& sum, const LabelCounts& part) {
   expect_doubled(sum.convention.boxes, part.convention.boxes);
 }
 template <typename Counts>
-  requires requires(const Counts& counts) { Counts::fields_of(counts); }
+requires requires(const Counts& counts) { Counts::fields_of(counts); }
 void expect_doubled(const Counts& sum, const Counts& part);
 template <typename T>
 void expect_doubled(const PerStep<T>& sum, const PerStep<T>& part) {
   for (const Step step : StepSet::all()) expect_doubled(sum[step], part[step]);
 }
 template <typename Counts>
-  requires requires(const Counts& counts) { Counts::fields_of(counts); }
+requires requires(const Counts& counts) { Counts::fields_of(counts); }
 void expect_doubled(const Counts& sum, const Counts& part) {
   const auto of_part = Counts::fields_of(part);
   std::apply(

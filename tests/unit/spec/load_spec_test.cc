@@ -219,8 +219,10 @@ TEST(LoadSpecTest, OverridesFollowHydrasGrammar) {
       EXPECT_EQ(good("", {text}).data.image_root, c.wanted) << text;
     }
   }
-  EXPECT_EQ(good("", {"image_grounding.workflow.steps=[0]"}).workflow.steps, StepSet{Step::kExtraction});
-  EXPECT_EQ(good("", {"image_grounding.workflow.steps=[\"1\"]"}).workflow.steps, StepSet{Step::kGrounding});
+  EXPECT_EQ(good("", {"image_grounding.workflow.steps=[0]"}).workflow.steps,
+            StepSet{Step::kExtraction});
+  EXPECT_EQ(good("", {"image_grounding.workflow.steps=[\"1\"]"}).workflow.steps,
+            StepSet{Step::kGrounding});
   EXPECT_TRUE(good("", {"image_grounding.workflow.force_reprocess=true"}).workflow.force_reprocess);
   EXPECT_EQ(good("", {"image_grounding.vlm.gemini.temperature=1"}).vlm.gemini.temperature, 1);
   const Spec body = good("", {"image_grounding.vlm.openai.extra_body.a.b=false",
