@@ -32,7 +32,7 @@ rm -rf build/wheel
 quietly "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel \
   --config-settings=build-dir=build/release \
   --config-settings=cmake.define.ALIG_WARNINGS_AS_ERRORS=ON .
-quietly cmake --preset release  # with its tests again
+quietly cmake --preset release -U 'SKBUILD*'  # with its tests again, and no longer for a wheel
 ALIG_WHEEL=$(ls "$root"/build/wheel/*.whl)
 export ALIG_WHEEL
 export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding
