@@ -7,15 +7,21 @@ import shutil
 import pytest
 
 from conftest import RECORDS, check_failed, check_passed, generate, read_lines
+from environments import LAYOUTS
 from teacher import BOX
 
 STEP_0 = "step_0_expression_extraction"
 
 
+@pytest.fixture(scope="module")
+def stock(install_layout, tmp_path_factory):
+    """TAO 7.3.0 as it is without us."""
+    return install_layout(LAYOUTS["7.3.0"]).without_hook(tmp_path_factory.mktemp("stock") / "venv")
+
+
 @pytest.fixture
-def stock_folder(tao_d, job):
+def stock_folder(stock, job):
     """What TAO 7.3.0's own image_grounding leaves after step 0; the teacher counts anew."""
-    stock = tao_d.without_hook(job.folder / "stock")
     spec = job.spec(results_dir=str(job.results))
     del spec["image_grounding"]["vlm"]["coordinates"], spec["image_grounding"]["vlm"]["max_retries"]
     spec["image_grounding"]["vlm"]["openai"]["api_key"] = "none"
@@ -58,6 +64,14 @@ def test_its_corrected_step_0_is_refused_and_can_be_used(tao_d, job, stock_folde
     check_passed(generate(tao_d, job, "image_grounding.workflow.steps=[1]"))
     assert [record["cleaned_caption"] for record in job.annotations()] == [
         record["cleaned_caption"] for record in records]
+
+
+def test_its_step_0_that_is_emptied_or_broken_is_refused(tao_d, job, stock_folder):
+    written = stock_folder.read_text()
+    for text in ("", written + "# checked by me\n"):
+        stock_folder.write_text(text)
+        check_failed(tao_d, generate(tao_d, job))
+        assert job.teacher.requests == 0 and stock_folder.read_text() == text
 
 
 def read_by_neighbour(environment, job, annotations, name):

@@ -19,14 +19,15 @@ MODE = "Auto-label"
 # Who started this process, noted as early as can be: it may die before a run begins.
 PROCESS, PARENT = os.getpid(), os.getppid()
 MARK = "_auto_label_image_grounding"
+_ANY_SPEC = re.compile(r"""autolabel_type["']?\s*:\s*["']?\w""")
 _OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
-# Names in overrides that may hold a key of ours, also a misplaced one.
-_OF_OURS = re.compile(r"image_gr|api.?k", re.IGNORECASE)
+# Overrides that tell of a run of ours, also misspelt, or hold a misplaced key.
+_OF_OURS = re.compile(r"[^=]*(?:image.?gr|api.?k)|[+]*autolabel_type=\W*image.?gr", re.IGNORECASE)
 
 
 def patch(module: ModuleType) -> None:
     config = getattr(module, "ExperimentConfig", None)
-    if config is not None and not is_ours(config):
+    if config is not None and not is_ours(config) and not _is_run_of_another_type(sys.argv):
         from ._schema import experiment_config
 
         module.ExperimentConfig = mark(experiment_config(config))
@@ -36,23 +37,44 @@ def patch(module: ModuleType) -> None:
         _guard_output_of(sys.argv)
 
 
+def _is_run_of_another_type(arguments: list[str]) -> bool:
+    """Whether it is certain: the frame saves the merged config of such a run, without a block of ours."""
+    text = spec_text(arguments)
+    return (_ANY_SPEC.search(text) is not None and TYPE not in text
+            and not any("autolabel_type" in override or TYPE in override
+                        for override in overrides_in(arguments)))
+
+
 def _guard_output_of(arguments: list[str]) -> None:
     """Hydra prints all overrides where it refuses one: before any run of ours could hide a key."""
-    overrides = [text for text in arguments[1:] if _OF_OURS.search(text.partition("=")[0])]
-    if overrides or _spec_is_ours(arguments):
-        from . import _secrets
+    overrides = overrides_in(arguments)
+    if _OUR_SPEC.search(spec_text(arguments)) or any(map(_OF_OURS.match, overrides)):
+        from . import _secrets, _shown
 
-        _secrets.guard_output(_secrets.in_overrides(overrides) | _secrets.in_spec(arguments))
+        _shown.hide(_secrets.in_overrides(overrides) | _secrets.in_spec(arguments))
 
 
-def _spec_is_ours(arguments: list[str]) -> bool:
+def overrides_in(arguments: list[str]) -> list[str]:
+    """What the dispatcher's child was given besides its spec."""
+    return [text for option, text in zip(arguments, arguments[1:])
+            if not option.startswith("--config-") and not text.startswith("--config-")]
+
+
+def spec_path(arguments: list[str]) -> str | None:
+    """The spec that the dispatcher's child was told to read, if any."""
     given = dict(zip(arguments, arguments[1:]))
+    if "--config-path" not in given or "--config-name" not in given:
+        return None
+    return os.path.join(given["--config-path"], given["--config-name"])
+
+
+def spec_text(arguments: list[str]) -> str:
+    """Empty where it cannot be read, of which TAO will tell."""
     try:
-        with open(os.path.join(given["--config-path"], given["--config-name"]),
-                  encoding="utf-8") as file:
-            return _OUR_SPEC.search(file.read()) is not None
-    except (KeyError, OSError, ValueError):  # TAO will say what is wrong with it
-        return False
+        with open(spec_path(arguments) or "", encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError):
+        return ""
 
 
 def other_blocks() -> set[str]:
