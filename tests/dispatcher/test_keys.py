@@ -8,7 +8,7 @@ import signal
 import pytest
 import yaml
 
-from conftest import check_failed, check_passed, generate
+from conftest import check_failed, check_passed, generate, run_child
 
 KEY = "a-Secret.Key_0123456789"
 OVERRIDE = f"image_grounding.vlm.openai.api_key={KEY}"
@@ -47,8 +47,7 @@ def test_after_a_failure(tao, job):
     " image_grounding.vlm.no_such_key=1",
 ])
 def test_where_hydra_refuses_an_override(tao_d, job, override):
-    done = generate(tao_d, job, *override.split(" "))
-    check_failed(tao_d, done)
+    done = run_child(tao_d, job, *override.split(" "), fails=True)
     check_hidden(job, done.stdout + done.stderr)
 
 
@@ -59,27 +58,22 @@ def test_where_hydra_refuses_an_override(tao_d, job, override):
 ])
 def test_where_our_own_check_refuses_an_override(tao_d, job, override):
     """By then 7.3.0 has saved the merged config."""
-    done = generate(tao_d, job, override)
-    check_failed(tao_d, done)
+    done = run_child(tao_d, job, override, fails=True)
     check_hidden(job, done.stdout + done.stderr)
     assert "image_grounding.vlm." in job.status()[-1]["message"]
 
 
 def test_where_the_spec_cannot_be_read(tao_d, job):
-    path = job.folder / "broken.yaml"
-    path.write_text("autolabel_type: image_grounding\nimage_grounding:\n  vlm:\n    gemini:\n"
-                    f"      api_key: {KEY}: oh\n")
-    # With num_gpus given, only Hydra reads it.
-    done = tao_d.run("auto_label", "generate", "-e", str(path), f"results_dir={job.results}",
-                     "num_gpus=1", cwd=job.folder)
-    check_failed(tao_d, done)
+    (job.folder / "broken.yaml").write_text(
+        "autolabel_type: image_grounding\nimage_grounding:\n  vlm:\n    gemini:\n"
+        f"      api_key: {KEY}: oh\n")
+    done = run_child(tao_d, job, spec="broken.yaml", fails=True)
     check_hidden(job, done.stdout + done.stderr)
-    assert "line 5" in done.stdout
+    assert "line 5" in done.stderr
 
 
 def test_a_token_in_extra_body_is_used_and_hidden(tao_d, job):
-    done = generate(tao_d, job, f"+image_grounding.vlm.openai.extra_body.metadata.token={KEY}")
-    check_passed(done)
+    done = run_child(tao_d, job, f"+image_grounding.vlm.openai.extra_body.metadata.token={KEY}")
     assert job.teacher.last_body["metadata"] == {"token": KEY}
     check_hidden(job, done.stdout + done.stderr)
 
@@ -107,10 +101,10 @@ def test_a_key_in_the_spec(long_tao, job):
 
 
 def test_a_short_key_and_one_from_the_environment(tao_d, job):
-    done = generate(tao_d, job, "image_grounding.vlm.openai.api_key=demo",
-                    "image_grounding.vlm.gemini.api_key=${oc.env:MY_OWN_KEY}",
-                    "image_grounding.data.input_jsonl=/no/such.jsonl", env={"MY_OWN_KEY": KEY})
-    check_failed(tao_d, done)
+    done = run_child(tao_d, job, "image_grounding.vlm.openai.api_key=demo",
+                     "image_grounding.vlm.gemini.api_key=${oc.env:MY_OWN_KEY}",
+                     "image_grounding.data.input_jsonl=/no/such.jsonl", env={"MY_OWN_KEY": KEY},
+                     fails=True)
     check_hidden(job, done.stdout + done.stderr)
     assert "api_key=demo" not in done.stdout
     # What says nothing stays: the saved config can be used again.
@@ -135,14 +129,14 @@ def test_a_spec_beside_the_results_stays(long_tao, job):
 
 def test_what_the_frame_saved_itself_is_replaced(tao_d, job):
     for workers in (2, 3):
-        check_passed(generate(tao_d, job, f"image_grounding.workflow.max_workers={workers}"))
+        run_child(tao_d, job, f"image_grounding.workflow.max_workers={workers}")
         saved = yaml.safe_load((job.results / "experiment.yaml").read_text())
         assert saved["image_grounding"]["workflow"]["max_workers"] == workers
     assert not (job.results / "experiment.merged.yaml").exists()
     # Edited, it is the user's.
     edited = (job.results / "experiment.yaml").read_text() + "# mine\n"
     (job.results / "experiment.yaml").write_text(edited)
-    check_passed(generate(tao_d, job))
+    run_child(tao_d, job)
     assert (job.results / "experiment.yaml").read_text() == edited
 
 
@@ -151,14 +145,14 @@ def test_a_merged_config_of_the_users_stays_too(tao_d, job):
     for name in ("experiment.yaml", "experiment.merged.yaml"):
         (job.results / name).write_text(f"# {name}: mine\n")
     (job.results / "experiment.yaml").chmod(0o444)
-    check_passed(generate(tao_d, job))
+    run_child(tao_d, job)
     for name in ("experiment.yaml", "experiment.merged.yaml"):
         assert (job.results / name).read_text() == f"# {name}: mine\n"
 
 
 def test_what_is_no_plain_file_stays(tao_d, job):
     """A link (to a file that the frame saved once), a pipe, a folder."""
-    check_passed(generate(tao_d, job))
+    run_child(tao_d, job)
     path, target = job.results / "experiment.yaml", job.folder / "target.yaml"
     path.rename(target)
     saved = target.read_bytes()
@@ -166,7 +160,7 @@ def test_what_is_no_plain_file_stays(tao_d, job):
                                   (3, lambda: os.mkfifo(path), path.unlink),
                                   (5, path.mkdir, path.rmdir)):
         make()
-        check_passed(generate(tao_d, job, f"image_grounding.workflow.max_workers={workers}"))
+        run_child(tao_d, job, f"image_grounding.workflow.max_workers={workers}")
         assert target.read_bytes() == saved
         merged = yaml.safe_load((job.results / "experiment.merged.yaml").read_text())
         assert merged["image_grounding"]["workflow"]["max_workers"] == workers
@@ -174,12 +168,11 @@ def test_what_is_no_plain_file_stays(tao_d, job):
 
 
 def test_a_saved_config_that_is_the_spec_of_this_run_stays(tao_d, job):
-    check_passed(generate(tao_d, job))
+    run_child(tao_d, job)
     spec = job.results / "experiment.yaml"
     saved = spec.read_bytes()
-    done = tao_d.run("auto_label", "generate", "-e", "./results/experiment.yaml",
-                     "image_grounding.data.input_jsonl=/no/such.jsonl", cwd=job.folder)
-    check_failed(tao_d, done)
+    run_child(tao_d, job, "image_grounding.data.input_jsonl=/no/such.jsonl",
+              spec="results/experiment.yaml", fails=True)
     assert spec.read_bytes() == saved
 
 
@@ -242,8 +235,8 @@ def test_nothing_harmless_is_taken_out_of_what_is_saved(tao_d, job):
     body = {"stop_token": "</s>", "chat_template_kwargs": {"start_token": "abc"},
             "headers": [{"name": "Authorization", "value": KEY}], "x-api-key": KEY}
     spec["image_grounding"]["vlm"]["openai"]["extra_body"] = body
-    (job.folder / "spec.yaml").write_text(json.dumps(spec))
-    check_passed(tao_d.run("auto_label", "generate", "-e", "./spec.yaml", cwd=job.folder))
+    (job.folder / "keyed.yaml").write_text(json.dumps(spec))
+    run_child(tao_d, job, spec="keyed.yaml")
     assert job.teacher.last_body["headers"] == body["headers"]
     saved = (job.results / "experiment.yaml").read_text()
     kept = yaml.safe_load(saved)["image_grounding"]["vlm"]["openai"]["extra_body"]
