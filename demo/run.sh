@@ -101,7 +101,7 @@ label() {
 quietly setup tools/setup.sh
 echo "building (the first time takes a few minutes) …"
 quietly configure cmake --preset release
-quietly build cmake --build --preset release --target alig_cli demo-teacher
+quietly build cmake --build --preset release --parallel "$(nproc)" --target alig_cli demo-teacher
 [ "$fresh" = 0 ] || remove_results
 start_teacher
 label || die "the run ended with code $?; see $results/failures.jsonl"

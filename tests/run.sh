@@ -27,12 +27,12 @@ ctest --preset release --parallel "$jobs"
 echo "tests: Python package (wheel and virtual environment)"
 quietly bash tools/test_venv.sh
 venv=build/test-venv
-rm -rf build/wheel build/wheel-objects
-# With the release build's warnings and at its depth in the clone: so ccache knows these objects from
-# the build above. What is compiled is the same without these two settings.
+rm -rf build/wheel
+# In the same folder and with the same flags, so that nothing is compiled twice.
 quietly "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel \
-  --config-settings=build-dir=build/wheel-objects \
+  --config-settings=build-dir=build/release \
   --config-settings=cmake.define.ALIG_WARNINGS_AS_ERRORS=ON .
+quietly cmake --preset release -U 'SKBUILD*'  # with its tests again, and no longer for a wheel
 ALIG_WHEEL=$(ls "$root"/build/wheel/*.whl)
 export ALIG_WHEEL
 export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding
@@ -41,7 +41,8 @@ export ALIG_SCENES=$root/build/release/demo/scenes/demo-scenes
 # Apart, for each has a conftest.py that its tests import from. A caller that ignores SIGINT (a script's
 # "command &") must not hand that down: the program would rightly ignore it too, and tests send it.
 run_pytest() { env --default-signal "$venv/bin/python" -m pytest -q -p no:cacheprovider "$@"; }
-run_pytest tests/integration
-run_pytest tests/chaos
+run_pytest -n "$jobs" tests/integration
+# They wait for time-outs and kills most of the time.
+run_pytest -n "$((2 * jobs))" tests/chaos
 # Most of their time each process imports what TAO imports.
 run_pytest -n "$jobs" tests/dispatcher

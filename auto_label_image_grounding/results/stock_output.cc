@@ -28,12 +28,17 @@ using nlohmann::json;  // objects are equal whatever the order of their keys
 
 constexpr const char* kExtractionStep = "step0_expression_extraction";
 
-// Null for what is no JSON object, as Python's NaN is none.
+// Null for what is no JSON object.
 json read_object(std::string_view text) {
   constexpr std::size_t kDeepest = 64;  // levels
   if (nests_deeper_than(text, kDeepest)) return {};
   json out = parse_json(text);
   return out.is_object() ? out : json();
+}
+
+// Whether Python may have written it, although it is no JSON.
+bool has_a_python_number(std::string_view text) {
+  return text.find("NaN") != text.npos || text.find("Infinity") != text.npos;
 }
 
 bool is_of_extraction(const json& record) {
@@ -115,7 +120,8 @@ class StockOutput {
 
   Result<bool> is_edited(const std::function<Status()>& may_go_on) {
     if (auto status = read_lines(may_go_on); !status) return tl::unexpected(status.error());
-    if (!of_extraction_) return false;
+    if (!exists_ || (has_records_ && !of_extraction_)) return false;
+    if (!has_records_) return has_lost_a_line(may_go_on);
     std::sort(agreed_.begin(), agreed_.end());
     const bool all_agree = std::all_of(differing_.begin(), differing_.end(),
                                        [&](std::uint64_t name) { return has_agreed(name); });
@@ -128,6 +134,7 @@ class StockOutput {
     auto file = JsonlFile::open(path_);
     if (!file && file.error().kind == ErrorKind::kNotFound) return {};
     if (!file) return tl::unexpected(file.error());
+    exists_ = true;
     for (std::size_t index = 0; !(edited_ && of_extraction_); ++index) {
       auto line = file->next();
       if (!line) return tl::unexpected(line.error());
@@ -145,7 +152,11 @@ class StockOutput {
 
   Status judge(std::string_view text, std::size_t index) {
     const json line = read_object(text);
-    if (line.is_null()) return {};  // where it was a record once, its checkpoint has lost it
+    if (line.is_null()) {  // where it was a record once, its checkpoint has lost it
+      edited_ = edited_ || !has_a_python_number(text);
+      return {};
+    }
+    has_records_ = true;
     of_extraction_ = of_extraction_ || is_of_extraction(line);
     const std::string stock = stock_name(line, index);
     bool accounted = leads_elsewhere(stock);
@@ -229,6 +240,8 @@ class StockOutput {
   }
 
   fs::path path_, folder_;
+  bool exists_ = false;
+  bool has_records_ = false;
   bool of_extraction_ = false;
   bool edited_ = false;
   // Names of checkpoints, hashed: of those that a line agrees with or that are ours, and of those

@@ -16,9 +16,10 @@ namespace alig {
 
 // Whether the file, if its lines look like step 0's, was edited: a line differs from its
 // checkpoint, has labels that no checkpoint has (one of an interrupted run of ours counts as well,
-// it may have replaced the stock one), or is gone while its stock checkpoint is there. Keeps 8
-// bytes a record. kIo for what cannot be read; a damaged checkpoint says nothing. `may_go_on`,
-// where given, is asked every few thousand lines; its error ends the reading.
+// it may have replaced the stock one), is no JSON, or is gone while its stock checkpoint is there.
+// Another order, a line twice, and a line gone with its checkpoint are no corrections of labels.
+// Keeps 8 bytes a record. kIo for what cannot be read; a damaged checkpoint says nothing.
+// `may_go_on`, where given, is asked every few thousand lines; its error ends the reading.
 Result<bool> edited_since_stock_run(const ResultsDir& dir,
                                     const std::function<Status()>& may_go_on = {});
 

@@ -315,9 +315,11 @@ class SpecLoader {
       return fail(ErrorKind::kInvalidArgument, url_key + " must be set, e.g. http://host:8000/v1");
     }
     if (!starts_with_ignoring_case(url, "http://") && !starts_with_ignoring_case(url, "https://")) {
-      return fail(
-          ErrorKind::kInvalidArgument,
-          fmt::format("{} must begin with http:// or https://, not {}", url_key, shorten(url, 60)));
+      // What is no URL may hold a password or a key anywhere.
+      const bool telling = url.find_first_of("@?") == url.npos;
+      return fail(ErrorKind::kInvalidArgument,
+                  fmt::format("{} must begin with http:// or https://{}", url_key,
+                              telling ? fmt::format(", not {}", shorten(url, 60)) : ""));
     }
     if (model.empty()) return fail(ErrorKind::kInvalidArgument, model_key + " must be set");
     if (spec_.vlm.openai.extra_body->contains("messages")) {

@@ -8,6 +8,7 @@
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/hash.h"
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
 
@@ -43,18 +44,60 @@ Answer with JSON alone, in this form, with the id and the text of each expressio
 
 using Json = nlohmann::ordered_json;
 
-Json object_schema(Json properties) {
-  Json required = Json::array();
-  for (const auto& [name, ignored] : properties.items()) required.push_back(name);
-  // OpenAI's strict mode demands additionalProperties: false.
-  return {{"type", "object"},
-          {"properties", std::move(properties)},
-          {"required", std::move(required)},
-          {"additionalProperties", false}};
-}
+// OpenAI's strict mode demands all properties as required, and additionalProperties: false.
+constexpr std::string_view kExtractionSchema = R"({
+  "type": "object",
+  "properties": {
+    "cleaned_caption": {"type": "string"},
+    "expressions": {
+      "type": "array",
+      "items": {
+        "type": "object",
+        "properties": {
+          "text": {"type": "string"},
+          "char_span": {"type": "array", "items": {"type": "integer"}},
+          "noun_chunk": {"type": "string"}
+        },
+        "required": ["text", "char_span", "noun_chunk"],
+        "additionalProperties": false
+      }
+    }
+  },
+  "required": ["cleaned_caption", "expressions"],
+  "additionalProperties": false
+})";
 
-Json array_schema(Json items) { return {{"type", "array"}, {"items", std::move(items)}}; }
-Json type_schema(const char* type) { return {{"type", type}}; }
+constexpr std::string_view kGroundingSchema = R"({
+  "type": "object",
+  "properties": {
+    "groundings": {
+      "type": "array",
+      "items": {
+        "type": "object",
+        "properties": {
+          "id": {"type": "integer"},
+          "text": {"type": "string"},
+          "instances": {
+            "type": "array",
+            "items": {
+              "type": "object",
+              "properties": {
+                "bbox": {"type": "array", "items": {"type": "number"}},
+                "score": {"type": "number"}
+              },
+              "required": ["bbox", "score"],
+              "additionalProperties": false
+            }
+          }
+        },
+        "required": ["id", "text", "instances"],
+        "additionalProperties": false
+      }
+    }
+  },
+  "required": ["groundings"],
+  "additionalProperties": false
+})";
 
 // One pass, so that a placeholder inside a caption is not filled again.
 std::string fill(std::string_view text,
@@ -149,22 +192,12 @@ std::string fill_grounding_prompt(const PromptTemplate& prompt,
 }
 
 const Json& extraction_schema() {
-  static const Json kSchema = object_schema(
-      {{"cleaned_caption", type_schema("string")},
-       {"expressions",
-        array_schema(object_schema({{"text", type_schema("string")},
-                                    {"char_span", array_schema(type_schema("integer"))},
-                                    {"noun_chunk", type_schema("string")}}))}});
+  static const Json kSchema = parse_ordered_json(kExtractionSchema);
   return kSchema;
 }
 
 const Json& grounding_schema() {
-  static const Json kInstance = object_schema(
-      {{"bbox", array_schema(type_schema("number"))}, {"score", type_schema("number")}});
-  static const Json kSchema = object_schema(
-      {{"groundings", array_schema(object_schema({{"id", type_schema("integer")},
-                                                  {"text", type_schema("string")},
-                                                  {"instances", array_schema(kInstance)}}))}});
+  static const Json kSchema = parse_ordered_json(kGroundingSchema);
   return kSchema;
 }
 

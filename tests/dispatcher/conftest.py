@@ -142,6 +142,20 @@ def generate(tao: Environment, job: Job, *overrides: str, env: dict[str, str] | 
                    f"results_dir={job.results}", *overrides, cwd=job.folder, **(env or {}))
 
 
+def run_child(tao: Environment, job: Job, *overrides: str, spec: str | None = None,
+              fails: bool = False,
+              env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """What `auto_label generate` starts, without it: the same run, in half the time.
+
+    spec: a file in the job's folder, instead of the job's own. fails: how it is to end.
+    """
+    done = tao.run("python", "-m", "nvidia_tao_ds.auto_label.scripts.generate",
+                   "--config-path", str(job.folder), "--config-name", spec or job.write_spec().name,
+                   f"results_dir={job.results}", *overrides, cwd=job.folder, **(env or {}))
+    assert done.returncode == (1 if fails else 0), done.stdout + done.stderr
+    return done
+
+
 def check_passed(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0 and "Execution status: PASS" in done.stdout, (
         done.stdout + done.stderr)

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
@@ -166,6 +168,48 @@ def test_with_two_gpus_one_rank_works(tao, job):
     assert job.teacher.requests == 2 * RECORDS
     finished = [record for record in job.status() if "finished" in record["message"]]
     assert len(finished) == 1 and "kpi" in finished[0]
+
+
+@pytest.mark.parametrize("size", ["2", "auto"])
+def test_ranks_that_a_batch_system_sets_are_no_ranks_of_a_run(long_tao, job, size):
+    """SLURM's and Kubernetes' jobs have RANK and WORLD_SIZE, also where nobody shares the work."""
+    check_passed(generate(long_tao, job, env={"RANK": "1", "WORLD_SIZE": size}))
+    check_annotations(job)
+
+
+def test_kpis_are_in_one_record_where_the_frame_writes_more(long_tao, job, status_server):
+    done = generate(long_tao, job, env={"CLOUD_BASED": "True",
+                                        "TAO_LOGGING_SERVER_URL": status_server.url})
+    check_passed(done)
+    finished, uploading = [record for record in job.status() if "uploaded" in record["message"]
+                           or "finished" in record["message"]]
+    assert finished["kpi"]["records"] == RECORDS and "kpi" not in uploading
+    assert [json.loads(text) for text in status_server.received] == job.status()
+
+
+@pytest.fixture
+def status_server():
+    """What TAO's microservice is to the frame: it takes each record as it is written."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # noqa: N802
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.server.received.append(body["status"])
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.received = []
+    server.url = f"http://127.0.0.1:{server.server_port}/api/v1/jobs/1"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def test_trouble_with_taos_logger_is_said_once_and_ends_no_run(tao_d, job, tmp_path):

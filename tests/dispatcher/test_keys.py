@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 
 import pytest
 import yaml
 
-from conftest import check_failed, check_passed, generate
+from conftest import check_failed, check_passed, generate, run_child
 
 KEY = "a-Secret.Key_0123456789"
 OVERRIDE = f"image_grounding.vlm.openai.api_key={KEY}"
@@ -36,6 +37,8 @@ def test_after_a_failure(tao, job):
 
 
 @pytest.mark.parametrize("override", [
+    f"vlm.gemini={{api_key:{KEY}}}",
+    f"image_grounding.vlm.openai={{api_key:{KEY}",
     OVERRIDE + " image_grounding.vlm.no_such_key=1",
     f"image_grounding.vlm.openai.api_kay={KEY}",
     f"image_grounding.vlm.openai={{api_key:{KEY},model_nome:x}}",
@@ -44,8 +47,34 @@ def test_after_a_failure(tao, job):
     " image_grounding.vlm.no_such_key=1",
 ])
 def test_where_hydra_refuses_an_override(tao_d, job, override):
-    done = generate(tao_d, job, *override.split(" "))
-    check_failed(tao_d, done)
+    done = run_child(tao_d, job, *override.split(" "), fails=True)
+    check_hidden(job, done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("override", [
+    f"+image_grounding.vlm.gemini.api_kay={KEY}", f"+image_grounding.vlm.gemini.token={KEY}",
+    f"image_grounding.vlm.openai.base_url=me:{KEY}@127.0.0.1:9/v1",
+    f"image_grounding.vlm.openai.base_url=\"'htp//x?api_key={KEY}'\"",
+])
+def test_where_our_own_check_refuses_an_override(tao_d, job, override):
+    """By then 7.3.0 has saved the merged config."""
+    done = run_child(tao_d, job, override, fails=True)
+    check_hidden(job, done.stdout + done.stderr)
+    assert "image_grounding.vlm." in job.status()[-1]["message"]
+
+
+def test_where_the_spec_cannot_be_read(tao_d, job):
+    (job.folder / "broken.yaml").write_text(
+        "autolabel_type: image_grounding\nimage_grounding:\n  vlm:\n    gemini:\n"
+        f"      api_key: {KEY}: oh\n")
+    done = run_child(tao_d, job, spec="broken.yaml", fails=True)
+    check_hidden(job, done.stdout + done.stderr)
+    assert "line 5" in done.stderr
+
+
+def test_a_token_in_extra_body_is_used_and_hidden(tao_d, job):
+    done = run_child(tao_d, job, f"+image_grounding.vlm.openai.extra_body.metadata.token={KEY}")
+    assert job.teacher.last_body["metadata"] == {"token": KEY}
     check_hidden(job, done.stdout + done.stderr)
 
 
@@ -72,10 +101,10 @@ def test_a_key_in_the_spec(long_tao, job):
 
 
 def test_a_short_key_and_one_from_the_environment(tao_d, job):
-    done = generate(tao_d, job, "image_grounding.vlm.openai.api_key=demo",
-                    "image_grounding.vlm.gemini.api_key=${oc.env:MY_OWN_KEY}",
-                    "image_grounding.data.input_jsonl=/no/such.jsonl", env={"MY_OWN_KEY": KEY})
-    check_failed(tao_d, done)
+    done = run_child(tao_d, job, "image_grounding.vlm.openai.api_key=demo",
+                     "image_grounding.vlm.gemini.api_key=${oc.env:MY_OWN_KEY}",
+                     "image_grounding.data.input_jsonl=/no/such.jsonl", env={"MY_OWN_KEY": KEY},
+                     fails=True)
     check_hidden(job, done.stdout + done.stderr)
     assert "api_key=demo" not in done.stdout
     # What says nothing stays: the saved config can be used again.
@@ -100,14 +129,14 @@ def test_a_spec_beside_the_results_stays(long_tao, job):
 
 def test_what_the_frame_saved_itself_is_replaced(tao_d, job):
     for workers in (2, 3):
-        check_passed(generate(tao_d, job, f"image_grounding.workflow.max_workers={workers}"))
+        run_child(tao_d, job, f"image_grounding.workflow.max_workers={workers}")
         saved = yaml.safe_load((job.results / "experiment.yaml").read_text())
         assert saved["image_grounding"]["workflow"]["max_workers"] == workers
     assert not (job.results / "experiment.merged.yaml").exists()
     # Edited, it is the user's.
     edited = (job.results / "experiment.yaml").read_text() + "# mine\n"
     (job.results / "experiment.yaml").write_text(edited)
-    check_passed(generate(tao_d, job))
+    run_child(tao_d, job)
     assert (job.results / "experiment.yaml").read_text() == edited
 
 
@@ -116,9 +145,35 @@ def test_a_merged_config_of_the_users_stays_too(tao_d, job):
     for name in ("experiment.yaml", "experiment.merged.yaml"):
         (job.results / name).write_text(f"# {name}: mine\n")
     (job.results / "experiment.yaml").chmod(0o444)
-    check_passed(generate(tao_d, job))
+    run_child(tao_d, job)
     for name in ("experiment.yaml", "experiment.merged.yaml"):
         assert (job.results / name).read_text() == f"# {name}: mine\n"
+
+
+def test_what_is_no_plain_file_stays(tao_d, job):
+    """A link (to a file that the frame saved once), a pipe, a folder."""
+    run_child(tao_d, job)
+    path, target = job.results / "experiment.yaml", job.folder / "target.yaml"
+    path.rename(target)
+    saved = target.read_bytes()
+    for workers, make, remove in ((2, lambda: path.symlink_to("../target.yaml"), path.unlink),
+                                  (3, lambda: os.mkfifo(path), path.unlink),
+                                  (5, path.mkdir, path.rmdir)):
+        make()
+        run_child(tao_d, job, f"image_grounding.workflow.max_workers={workers}")
+        assert target.read_bytes() == saved
+        merged = yaml.safe_load((job.results / "experiment.merged.yaml").read_text())
+        assert merged["image_grounding"]["workflow"]["max_workers"] == workers
+        remove()  # fails if it is not what was made
+
+
+def test_a_saved_config_that_is_the_spec_of_this_run_stays(tao_d, job):
+    run_child(tao_d, job)
+    spec = job.results / "experiment.yaml"
+    saved = spec.read_bytes()
+    run_child(tao_d, job, "image_grounding.data.input_jsonl=/no/such.jsonl",
+              spec="results/experiment.yaml", fails=True)
+    assert spec.read_bytes() == saved
 
 
 OPENAI = "image_grounding.vlm.openai"
@@ -130,24 +185,44 @@ HARD_TO_HIDE = [
     f"{OPENAI}.base_url=http://me:a@{KEY}@127.0.0.1:9/v1",
     f"{OPENAI}.base_url='http://127.0.0.1:9/v1?api_key={KEY}'",
     f"api_key={KEY}", f"image_groundng.vlm.openai.api_key={KEY}", f"{OPENAI}.api_key:{KEY}",
-    f"image_grounding/vlm/openai/api_key={KEY}", f"{OPENAI}.api_key=[{KEY}]"]
+    f"image_grounding/vlm/openai/api_key={KEY}", f"{OPENAI}.api_key=[{KEY}]",
+    # Blocks that stand elsewhere, or are not closed; two arguments of one text.
+    f"vlm.gemini={{api_key:{KEY}}}", f"vlm={{gemini:{{api_key:{KEY}}}}}",
+    f"image-grounding={{vlm:{{gemini:{{api_key:{KEY}}}}}}}", f"{OPENAI}={{api_key:{KEY}",
+    f"{OPENAI}={{api_key:'{KEY} tail-of-it", f"{OPENAI}={{api_key:\t{KEY}}}", f"+x={{y:'api_key={KEY}",
+    # URLs that are none, and their parameters.
+    f"{OPENAI}.base_url=me:{KEY}@127.0.0.1:9/v1", f"{OPENAI}.base_url={KEY}@127.0.0.1:9/v1",
+    f"{OPENAI}.base_url='htp//x?api_key={KEY}'", f"{OPENAI}.base_url=http:/me:{KEY}@x/v1",
+    *(f"{OPENAI}.base_url='http://127.0.0.1:9/v1?a=b&{name}={KEY}'"
+      for name in ("X-Signature", "auth", "code", "sig", "subscription-key", "access_token")),
+    # Names that other services use.
+    *(f"+image_grounding.vlm.gemini.{name}={KEY}" for name in ("key", "token", "api_kay", "apiKey")),
+    *(f"+{OPENAI}.extra_body.{name}={KEY}" for name in (
+        "metadata.token", "ocp-apim-subscription-key", "secret_key", "aws_secret_access_key", "auth",
+        "X-Auth-Token", "credentials.user", "password")),
+    f"{OPENAI}.api_key:{KEY}==", f"{OPENAI}.extra_body={{metadata:{{token:{KEY}}}}}"]
 HARMLESS = [f"{OPENAI}.max_tokens=100000000", f"{OPENAI}.extra_body.max_new_token=123456789",
             f"{OPENAI}.extra_body={{stop_token:'</s></s>'}}", f"mal.api_key={KEY}",
+            f"{OPENAI}.extra_body={{image_token:'<|image_pad|>',user:me@example.org}}",
+            f"{OPENAI}.base_url='https://host.example/v1?api-version=2024-05-01-preview'",
+            f"{OPENAI}.model_name=org/token:model-7b", "image_grounding.data.image_root=/data/key=1/x",
             "image_grounding.prompts.expression_extraction='Token: of/the/path'"]
 SHOW = """
 import json, sys
 from nvidia_tao_ds.config.auto_label import default_config
-from auto_label_image_grounding import _secrets
+from auto_label_image_grounding import _secrets, _shown
 for argument in json.loads(sys.argv[1]):
-    guarded = _secrets._Guarded(sys.stdout)
-    guarded.hide(_secrets.in_overrides([argument]))
-    guarded.write(f"{[argument]} {argument}\\n")
+    _shown._hidden.clear()
+    _shown.hide(_secrets.in_overrides(argument.split("\\t")))
+    for part in argument.split("\\t"):
+        print([part], part, end=" ")
+    print()
 """
 
 
 def test_whatever_way_an_override_is_written(tao_d, tmp_path):
     done = tao_d.run("python", "-c", SHOW, json.dumps(HARD_TO_HIDE + HARMLESS), cwd=tmp_path)
-    lines = done.stdout.splitlines()
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
     assert len(lines) == len(HARD_TO_HIDE + HARMLESS), done.stderr
     for line in lines[:len(HARD_TO_HIDE)]:
         assert KEY not in line and "tail-of-it" not in line, line
@@ -160,8 +235,8 @@ def test_nothing_harmless_is_taken_out_of_what_is_saved(tao_d, job):
     body = {"stop_token": "</s>", "chat_template_kwargs": {"start_token": "abc"},
             "headers": [{"name": "Authorization", "value": KEY}], "x-api-key": KEY}
     spec["image_grounding"]["vlm"]["openai"]["extra_body"] = body
-    (job.folder / "spec.yaml").write_text(json.dumps(spec))
-    check_passed(tao_d.run("auto_label", "generate", "-e", "./spec.yaml", cwd=job.folder))
+    (job.folder / "keyed.yaml").write_text(json.dumps(spec))
+    run_child(tao_d, job, spec="keyed.yaml")
     assert job.teacher.last_body["headers"] == body["headers"]
     saved = (job.results / "experiment.yaml").read_text()
     kept = yaml.safe_load(saved)["image_grounding"]["vlm"]["openai"]["extra_body"]

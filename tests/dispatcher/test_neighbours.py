@@ -36,8 +36,10 @@ def run_other(environment, job, kind, name):
     status = [(record["status"], record.get("message")) for record in map(
         json.loads, (results / "status.json").read_text().splitlines())]
     lines = [CHANGES.sub("", line).replace(name, "") for line in OUR_FRAME.sub("", done.stdout).splitlines()]
+    saved = results / "experiment.yaml"
+    config = saved.read_text().replace(str(results), "") if saved.exists() else None
     return (done.returncode, status, sorted(path.name for path in results.iterdir()),
-            lines), re.findall("loaded.*", done.stdout)
+            lines, config), re.findall("loaded.*", done.stdout)
 
 
 _runs_without_us: dict[tuple[str, str], tuple] = {}
@@ -87,7 +89,7 @@ def test_a_broken_registration_leaves_the_others_alone(tao_a, job):
     environment = tao_a.copy(job.folder / "venv")
     package = environment.site_packages / "auto_label_image_grounding"
     (package / "_registration.py").write_text("raise RuntimeError('broken')\n")
-    (returncode, _, _, lines), _ = run_other(environment, job, "mal", "results")
+    (returncode, _, _, lines, _), _ = run_other(environment, job, "mal", "results")
     assert returncode == 0 and "Execution status: PASS" in lines, lines
     assert any("not registered" in line for line in lines)
 

@@ -6,22 +6,27 @@ import shutil
 
 import pytest
 
-from conftest import RECORDS, check_failed, check_passed, generate, read_lines
+from conftest import RECORDS, check_passed, read_lines, run_child
+from environments import LAYOUTS
 from teacher import BOX
 
 STEP_0 = "step_0_expression_extraction"
 
 
+@pytest.fixture(scope="module")
+def stock(install_layout, tmp_path_factory):
+    """TAO 7.3.0 as it is without us."""
+    return install_layout(LAYOUTS["7.3.0"]).without_hook(tmp_path_factory.mktemp("stock") / "venv")
+
+
 @pytest.fixture
-def stock_folder(tao_d, job):
+def stock_folder(stock, job):
     """What TAO 7.3.0's own image_grounding leaves after step 0; the teacher counts anew."""
-    stock = tao_d.without_hook(job.folder / "stock")
     spec = job.spec(results_dir=str(job.results))
     del spec["image_grounding"]["vlm"]["coordinates"], spec["image_grounding"]["vlm"]["max_retries"]
     spec["image_grounding"]["vlm"]["openai"]["api_key"] = "none"
     (job.folder / "stock.yaml").write_text(json.dumps(spec))
-    check_passed(stock.run("auto_label", "generate", "-e", "./stock.yaml",
-                           "image_grounding.workflow.steps=[0]", cwd=job.folder))
+    run_child(stock, job, "image_grounding.workflow.steps=[0]", spec="stock.yaml")
     assert len(list((job.results / STEP_0 / ".ckpt").iterdir())) == RECORDS == job.teacher.requests
     job.teacher.requests = 0
     return job.results / STEP_0 / "annotations.jsonl"
@@ -32,7 +37,7 @@ def write_lines(path, records):
 
 
 def test_its_step_0_is_taken_over(tao_d, job, stock_folder):
-    check_passed(generate(tao_d, job))
+    run_child(tao_d, job)
     assert job.teacher.requests == RECORDS  # step 1 alone
     assert all(record["expressions"][0]["instances"][0]["bbox"] == BOX
                for record in job.annotations())
@@ -51,13 +56,20 @@ def test_its_corrected_step_0_is_refused_and_can_be_used(tao_d, job, stock_folde
     CORRECTIONS[what](records)
     write_lines(stock_folder, records)
     before = stock_folder.read_bytes()
-    done = generate(tao_d, job)
-    check_failed(tao_d, done)
+    run_child(tao_d, job, fails=True)
     assert job.teacher.requests == 0 and stock_folder.read_bytes() == before
     assert "steps=" in job.status()[-1]["message"]
-    check_passed(generate(tao_d, job, "image_grounding.workflow.steps=[1]"))
+    run_child(tao_d, job, "image_grounding.workflow.steps=[1]")
     assert [record["cleaned_caption"] for record in job.annotations()] == [
         record["cleaned_caption"] for record in records]
+
+
+def test_its_step_0_that_is_emptied_or_broken_is_refused(tao_d, job, stock_folder):
+    written = stock_folder.read_text()
+    for text in ("", written + "# checked by me\n"):
+        stock_folder.write_text(text)
+        run_child(tao_d, job, fails=True)
+        assert job.teacher.requests == 0 and stock_folder.read_text() == text
 
 
 def read_by_neighbour(environment, job, annotations, name):
@@ -83,9 +95,9 @@ def test_the_neighbour_that_merges_by_image_id_loses_no_record(tao_d, job):
     more = [{"image_path": "0.png", "caption": "Here is a red ball 7."},
             {"image_path": "other/0.png", "caption": "A red ball 8 lies there."}]
     write_lines(job.folder / "in.jsonl", lines + more)
-    check_passed(generate(tao_d, job))
+    run_child(tao_d, job)
     assert read_by_neighbour(tao_d, job, job.results / "annotations.jsonl", "merged") == RECORDS
-    check_passed(generate(tao_d, job, "image_grounding.data.unique_image_ids=true"))
+    run_child(tao_d, job, "image_grounding.data.unique_image_ids=true")
     ids = [record["image_id"] for record in job.annotations()]
     assert len(set(ids)) == RECORDS + len(more) and ids[1:3] == ["1", "2"], ids
     assert read_by_neighbour(tao_d, job, job.results / "annotations.jsonl",

@@ -31,10 +31,11 @@ def load_native() -> ModuleType:
 
 
 def is_worker_rank() -> bool:
-    """Whether this process is one of several ranks and not the first: only rank 0 works."""
-    if int(os.environ.get("WORLD_SIZE") or 1) <= 1:
-        return False
-    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) != 0
+    """Whether torchrun started this process as another rank than the first, which does the work.
+
+    RANK and WORLD_SIZE alone say nothing: batch systems set them for processes that are on their own.
+    """
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("RANK", "0") != "0"
 
 
 def to_plain(spec: Any) -> Any:
@@ -76,7 +77,7 @@ def run(
 
     spec: a dict, an OmegaConf config, or the path of a YAML file. results_dir replaces the spec's.
     on_progress: called about ten times a second with the counts so far; what it raises ends the run.
-    Where WORLD_SIZE is above 1 (torchrun), only rank 0 works; the others get None at once.
+    Under torchrun only rank 0 works; the others get None at once.
     Raises ValueError (spec, endpoint, too many failures), FileNotFoundError or OSError (files),
     KeyboardInterrupt (SIGINT, SIGTERM, or the end of the process that started this one, unless
     under nohup; what was finished is kept for the next run).

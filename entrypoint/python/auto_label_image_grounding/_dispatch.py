@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import importlib
 import logging
 from collections.abc import Iterator
 from typing import Any
 
-from . import _api, _lifetime
+from . import _api, _lifetime, _shown
 from ._console import Console, ConsoleHandler, without_brackets
 from ._common import TYPE
 
@@ -41,8 +42,11 @@ def run_for_tao(cfg: Any, results_dir: str, advice: str | None = None) -> None:
         # monitor_status swallows KeyboardInterrupt, and a terminated run would pass for a good one.
         raise InterruptedError(errno.EINTR, f"image_grounding: stopped ({interrupt})") from None
     except Exception as error:
-        tao.error(f"image_grounding: {error}")
-        raise
+        shown = _shown.without_hidden(error)
+        tao.error(f"image_grounding: {shown}")
+        if shown is error:
+            raise
+        raise shown from None
     finally:
         console.close()
 
@@ -79,6 +83,22 @@ def kpi_of(summary: dict[str, Any]) -> dict[str, int]:
     }
 
 
+def _put_into_next_record(status_logger: Any, kpi: dict[str, int]) -> None:
+    """The frame's next record is the one that says that the run has finished; more may follow."""
+    write = status_logger.write
+
+    @functools.wraps(write)
+    def write_once(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return write(*args, **kwargs)
+        finally:
+            status_logger.kpi = {}
+            status_logger.write = write
+
+    status_logger.kpi = kpi  # the dict is the frame's from now on
+    status_logger.write = write_once
+
+
 class _TaoLogs:
     """TAO's logger and status logger, where they are. Their trouble never ends a run; it is said once."""
 
@@ -102,9 +122,7 @@ class _TaoLogs:
         kpi = kpi_of(summary)
         self.info("image_grounding: " + ", ".join(f"{k} {v}" for k, v in kpi.items()))
         with self._guarded():
-            # Only the property, and last: the frame puts it into each record that follows, which
-            # is the one that says that the run has finished. The dict is the frame's from now on.
-            self._module.get_status_logger().kpi = kpi
+            _put_into_next_record(self._module.get_status_logger(), kpi)
 
     def _log(self, level: str, message: str) -> None:
         self._console.end_bar()

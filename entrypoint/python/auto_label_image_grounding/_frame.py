@@ -5,11 +5,13 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from . import _api, _secrets
+from . import _api, _secrets, _shown
+from ._child_arguments import spec_path
 from ._dispatch import run_for_tao
 
 _ADVICE = ("the API key came with the spec or the command line, where process lists and saved configs "
@@ -25,8 +27,7 @@ def run_in_frame(decorate: Callable[..., Any], cfg: Any, results_dir: str,
     if _api.is_worker_rank():
         return None
     shown, secrets = _secrets.without_secrets(cfg)
-    for secret in secrets:
-        _secrets.guard_output(_secrets.alone(secret))
+    _shown.hide(_secrets.alone(secrets))
 
     def run_experiment(*_: Any, **__: Any) -> None:
         run_for_tao(cfg, results_dir, advice=_ADVICE if secrets else None)
@@ -65,16 +66,26 @@ def _spec_kept(folder: Path) -> Iterator[None]:
 
 
 def _is_in_the_way(target: Any, folder: Path) -> bool:
-    """Whether a file stands there that the frame did not save itself."""
+    """Whether something stands there that the frame did not save itself, or that this run reads."""
     if not isinstance(target, (str, os.PathLike)) or not os.path.lexists(target):
         return False
     path = Path(target)
-    if path.is_dir() or path.parent.resolve() != folder.resolve():
+    if path.parent.resolve() != folder.resolve():
         return False
+    if path.is_symlink() or not path.is_file() or _is_spec_of_this_run(path):
+        return True
     try:
         return _saved_digests(folder).get(path.name) != _sha256(path.read_bytes())
     except OSError:  # not to be read: not ours
         return True
+
+
+def _is_spec_of_this_run(path: Path) -> bool:
+    spec = spec_path(sys.argv)
+    try:
+        return spec is not None and path.samefile(spec)
+    except OSError:
+        return False
 
 
 def _note_saved(target: Any, folder: Path) -> None:

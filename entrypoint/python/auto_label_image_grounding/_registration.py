@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import re
 import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from ._child_arguments import overrides_in, spec_text
 from ._common import MODE, TYPE, is_ours, mark
 
+_ANY_SPEC = re.compile(r"""autolabel_type["']?\s*:\s*["']?\w""")
 _OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
-# Names in overrides that may hold a key of ours, also a misplaced one.
-_OF_OURS = re.compile(r"image_gr|api.?k", re.IGNORECASE)
+# Overrides that tell of a run of ours, also misspelt, or hold a misplaced key.
+_OF_OURS = re.compile(r"[^=]*(?:image.?gr|api.?k)|[+]*autolabel_type=\W*image.?gr", re.IGNORECASE)
 
 
 def patch(module: ModuleType) -> None:
     config = getattr(module, "ExperimentConfig", None)
-    if config is not None and not is_ours(config):
+    if config is not None and not is_ours(config) and not _is_run_of_another_type(sys.argv):
         from ._schema import experiment_config
 
         module.ExperimentConfig = mark(experiment_config(config))
@@ -33,23 +34,21 @@ def patch(module: ModuleType) -> None:
         _guard_output_of(sys.argv)
 
 
+def _is_run_of_another_type(arguments: list[str]) -> bool:
+    """Whether it is certain: the frame saves the merged config of such a run, without a block of ours."""
+    text = spec_text(arguments)
+    return (_ANY_SPEC.search(text) is not None and TYPE not in text
+            and not any("autolabel_type" in override or TYPE in override
+                        for override in overrides_in(arguments)))
+
+
 def _guard_output_of(arguments: list[str]) -> None:
     """Hydra prints all overrides where it refuses one: before any run of ours could hide a key."""
-    overrides = [text for text in arguments[1:] if _OF_OURS.search(text.partition("=")[0])]
-    if overrides or _spec_is_ours(arguments):
-        from . import _secrets
+    overrides = overrides_in(arguments)
+    if _OUR_SPEC.search(spec_text(arguments)) or any(map(_OF_OURS.match, overrides)):
+        from . import _secrets, _shown
 
-        _secrets.guard_output(_secrets.in_overrides(overrides) | _secrets.in_spec(arguments))
-
-
-def _spec_is_ours(arguments: list[str]) -> bool:
-    given = dict(zip(arguments, arguments[1:]))
-    try:
-        with open(os.path.join(given["--config-path"], given["--config-name"]),
-                  encoding="utf-8") as file:
-            return _OUR_SPEC.search(file.read()) is not None
-    except (KeyError, OSError, ValueError):  # TAO will say what is wrong with it
-        return False
+        _shown.hide(_secrets.in_overrides(overrides) | _secrets.in_spec(arguments))
 
 
 def _mode_of(monitor: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from ._common import TYPE
 _SCRIPT = "nvidia_tao_ds.auto_label.scripts.generate"
 _SECONDS = 600  # the container's own imports take the most of it
 # What would make the frame report to a server, or the process one rank of several.
-_NOT_HANDED_ON = ("CLOUD_BASED", "JOB_ID", "WORLD_SIZE", "RANK", "LOCAL_RANK")
+_NOT_HANDED_ON = ("CLOUD_BASED", "JOB_ID", "TORCHELASTIC_RUN_ID")
 
 
 def rehearse(python: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""API keys that came in through the spec or the command line: kept out of what is saved and shown.
+"""API keys in specs, overrides and URLs: which texts are one, and what shows them.
 
-TAO's frame saves the merged config beside the results (7.3), and Hydra prints all overrides where a
-run fails. Both get a config and streams without the key; the run itself has it. Out of reach: the
-process list, which shows the command line of `auto_label` itself. An environment variable is better.
+One rule serves what is saved, what is printed and what messages say: a value is a secret where our
+spec says so, where the name before it tells (also a misspelt one, and in text that Hydra cannot
+read), and where it is a URL's password or key. Names such as `token`, which may mean anything, tell
+only together with a value that looks like a key.
 """
 from __future__ import annotations
 
@@ -10,48 +11,74 @@ import difflib
 import functools
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ._child_arguments import spec_text
 from ._common import TYPE, other_blocks
 from ._schema import spec_keys
 
 HIDDEN = "***"
-# Where a free-form block (extra_body) or another type's holds one.
-_SECRET_NAME = re.compile(
-    r"(?:^|[_.-])(?:api[_-]?keys?|(?:access|api|auth|bearer|id|refresh)[_-]?tokens?|bearer"
-    r"|secrets?|passw(?:or)?d|credentials?|authorization|cookie)$", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"(?<=://)[^/?#\s]*@")
-_KEY_IN_URL = re.compile(r"(?<=[?&])([\w-]*(?:key|token|secret|sig)=)([^&#\s]+)", re.IGNORECASE)
-_ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+\}")
-_INTERPOLATED = re.compile(r"\$\{(?:[\w.]+:)?(?:\w+,)?\s*(.*?)\}", re.DOTALL)
+Hidden = dict[str, str]  # text -> what to show instead
 # A shorter value may be any word of a message: it is hidden only where its key stands before it.
 _SHORTEST_ALONE = 8
 
-Hidden = dict[str, str]  # text -> what to show instead
+# Last words of a name, written together, that say it whatever the value is …
+_TELLING = frozenset(
+    "apikey apikeys accesskey privatekey secretkey subscriptionkey accesstoken apitoken authtoken "
+    "bearertoken idtoken refreshtoken sessiontoken bearer secret secrets password passwd passphrase "
+    "credential credentials authorization cookie".split())
+# … and last words that say it of what looks like a key.
+_SUGGESTING = frozenset("key keys token sig signature auth pass pwd pat jwt creds".split())
+_SUGGESTING_IN_URL = _SUGGESTING | {"code"}
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_LIKE_A_KEY = re.compile(r"(?=.*[A-Za-z])(?:(?=.*\d)[\w.~+/=:-]{8,}|[\w.~+/=:-]{16,})", re.DOTALL)
+_CLOSE = 0.7  # how much of a misspelt name must be that of a key of ours
+
+_PROPER_URL = re.compile(r"https?://", re.IGNORECASE)
+_USER = re.compile(r"(?<=//)[^/?#\s]*(?=@)|^[^/?#\s:@]+:[^/?#\s]*(?=@)")
+_USER_IN_BROKEN_URL = re.compile(r"(?:(?<=//)|^)[^?#\s]*(?=@)")
+_QUERY = re.compile(r"[?&#;]([\w.%-]+)=([^&#\s]+)")
+# `name: value`, `name=value`, `"name": "value"`, also where a bracket or a quote is never closed.
+_ASSIGNED = re.compile(
+    r"""([\w.-]+)[\\"'\s]*[:=](?!//)(?=[\s"'\\\[{]*((?:\\.|[^\\\s,"'}\]&])+))""")
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+\}")
+_INTERPOLATED = re.compile(r"\$\{(?:[\w.]+:)?(?:\w+,)?\s*(.*?)\}", re.DOTALL)
 
 
 @functools.lru_cache(maxsize=1)
 def _known_keys() -> dict[str, bool]:
-    """Whether each key of ours is a secret, by its full path."""
-    return {f"{TYPE}.{key['path']}": bool(key.get("secret")) for key in spec_keys()}
+    """Whether each key of ours is a secret, by its full path; free-form blocks are not among them."""
+    return {f"{TYPE}.{key['path']}": bool(key.get("secret")) for key in spec_keys()
+            if key["type"] != "dict"}
 
 
-def _is_secret(path: str) -> bool:
-    """Whether what stands at the path, or below it, must not be shown."""
+@functools.lru_cache(maxsize=4096)
+def _tells(name: str) -> bool:
+    words = _words(name)
+    if words[-1:] and (words[-1] in _TELLING or "".join(words[-2:]) in _TELLING):
+        return True
+    ours = {path.rpartition(".")[2] for path, secret in _known_keys().items() if secret}
+    return bool(difflib.get_close_matches(name.lower(), ours, cutoff=_CLOSE))
+
+
+def _suggests(name: str, words: frozenset[str] = _SUGGESTING) -> bool:
+    return _words(name)[-1:] != [] and _words(name)[-1] in words
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _is_secret(path: str, text: str) -> bool:
+    """Whether the text, which stands at the path or below it, must not be shown."""
     known = _known_keys()
-    return any(known.get(prefix, False) or (
-        known.get(prefix) is None and _SECRET_NAME.search(prefix.rpartition(".")[2]) is not None)
-        for prefix in _prefixes(path))
-
-
-def _may_be_secret(path: str) -> bool:
-    """Also where the key, or what stands before it, is misspelt."""
-    if _is_secret(path) or path in _known_keys():
-        return _is_secret(path)
-    meant = {known.rpartition(".")[2] for known, secret in _known_keys().items() if secret}
-    return bool(difflib.get_close_matches(path.rpartition(".")[2], meant, cutoff=0.7))
+    if path in known:
+        return known[path]
+    names = [prefix.rpartition(".")[2] for prefix in _prefixes(path) if prefix not in known]
+    return any(known.get(prefix, False) for prefix in _prefixes(path)) or any(
+        _tells(name) or (_suggests(name) and _LIKE_A_KEY.fullmatch(text) is not None)
+        for name in names)
 
 
 def _prefixes(path: str) -> Iterator[str]:
@@ -60,24 +87,31 @@ def _prefixes(path: str) -> Iterator[str]:
         path = path.rpartition(".")[0]
 
 
-def _without_secret_parts(url: str) -> str:
-    return _KEY_IN_URL.sub(r"\1", _USER_IN_URL.sub("", url)) if "://" in url else url
+def _url_parts(path: str, text: str) -> list[tuple[int, int]]:
+    """(begin, end) of each part of the text that a URL would keep to itself."""
+    broken = "url" in path.rpartition(".")[2].lower() and not _PROPER_URL.match(text)
+    users = (_USER_IN_BROKEN_URL if broken else _USER).finditer(text)
+    parts = [match.span() for match in users if match.group()]
+    return parts + [match.span(2) for match in _QUERY.finditer(text)
+                    if _tells(match.group(1)) or _suggests(match.group(1), _SUGGESTING_IN_URL)]
 
 
-def _secret_parts(url: str) -> list[str]:
-    if "://" not in url:
-        return []
-    users = [match.group()[:-1] for match in _USER_IN_URL.finditer(url)]
-    return users + [part for user in users for part in user.split(":")[1:]] + [
-        match.group(2) for match in _KEY_IN_URL.finditer(url)]
+def _url_secrets(path: str, text: str) -> list[str]:
+    parts = [text[begin:end] for begin, end in _url_parts(path, text)]
+    return parts + [word for part in parts for word in part.split(":")[1:]]
+
+
+def _without_url_secrets(path: str, text: str) -> str:
+    for begin, end in sorted(_url_parts(path, text), reverse=True):
+        text = text[:begin] + text[end:].removeprefix("@")
+    return text
 
 
 def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
     """(full path, text) of each text and number of a plain tree. A pair like {name: Authorization,
     value: …} counts as that name."""
     if isinstance(node, Mapping):
-        named = next((value for value in node.values()
-                      if isinstance(value, str) and _SECRET_NAME.search(value)), None)
+        named = _named_by(node)
         for key, value in node.items():
             below = named if named is not None and value != named else str(key)
             yield from _texts(value, f"{path}.{below}" if path else below)
@@ -88,11 +122,22 @@ def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, str(node)
 
 
-def _secrets_in(node: Any, path: str, predicate: Any = _is_secret) -> list[str]:
-    out = []
+def _named_by(node: Mapping[Any, Any]) -> str | None:
+    return next((value for key, value in node.items() if str(key).lower() in ("name", "key", "header")
+                 and isinstance(value, str) and _tells(value)), None)
+
+
+def _secrets_in(node: Any, path: str) -> list[str]:
+    found: list[str] = []
     for where, text in _texts(node, path):
-        out += [text] if predicate(where) else _secret_parts(text)
-    return [text for text in out if text]
+        found += [text] if _is_secret(where, text) else _url_secrets(where, text)
+    return [text for text in found if text]
+
+
+def _assigned(text: str) -> list[str]:
+    """What follows a name that tells, in text of any form."""
+    return [match.group(2) for match in _ASSIGNED.finditer(text)
+            if _is_secret(match.group(1).rpartition(".")[2], match.group(2))]
 
 
 def without_secrets(cfg: Any) -> tuple[Any, list[str]]:
@@ -106,16 +151,17 @@ def without_secrets(cfg: Any) -> tuple[Any, list[str]]:
     taken: list[str] = []
     with read_write(copy):
         for node, name, path in list(_leaves(copy)):
-            written = OmegaConf.to_container(node, resolve=False)[name]
-            if not isinstance(written, str) or not written or _ENVIRONMENT.fullmatch(written):
+            value = OmegaConf.to_container(node, resolve=False)[name]
+            written = "" if value is None or isinstance(value, bool) else str(value)
+            if not written or _ENVIRONMENT.fullmatch(written):
                 continue
-            if _is_secret(path):
+            if _is_secret(path, written):
                 node[name] = ""
                 taken += [written, *_INTERPOLATED.findall(written)]
                 taken += _resolved(cfg, path) if "${" in written else []
-            elif _without_secret_parts(written) != written:
-                node[name] = _without_secret_parts(written)
-                taken += _secret_parts(written)
+            elif _url_parts(path, written):
+                node[name] = _without_url_secrets(path, written)
+                taken += _url_secrets(path, written)
     return copy, [text for text in taken if text]
 
 
@@ -133,8 +179,7 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[Any, Any, str]]:
     from omegaconf import DictConfig, ListConfig, OmegaConf
 
     plain = OmegaConf.to_container(node, resolve=False)
-    named = next((value for value in plain.values() if isinstance(value, str)
-                  and _SECRET_NAME.search(value)), None) if isinstance(plain, dict) else None
+    named = _named_by(plain) if isinstance(plain, dict) else None
     for name in list(plain) if isinstance(plain, dict) else range(len(plain)):
         value = plain[name]
         below = path
@@ -151,20 +196,22 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[Any, Any, str]]:
 def in_overrides(arguments: Iterable[str]) -> Hidden:
     """What the overrides hold of them, those of other types' blocks apart."""
     hidden: Hidden = {}
+    free = []  # those whose text may hold names of any kind
     for argument in arguments:
-        key, equals, text = argument.lstrip("+~").partition("=")
-        if not equals:
-            key, equals, text = argument.lstrip("+~").partition(":")  # a slip
-        if not equals or key.partition(".")[0] in other_blocks():
+        # A ":" where "=" is meant is a slip.
+        key, *rest = re.split("[:=]", argument.lstrip("+~"), maxsplit=1)
+        path, text = key.replace("/", "."), "".join(rest)
+        if path.partition(".")[0] in other_blocks():
             continue
-        key = key.replace("/", ".")
-        found = _secrets_in(_value_of(argument, text), key, _may_be_secret)
-        if not found:
-            continue
-        hidden |= _forms(argument, f"{key}={HIDDEN}") | _forms(text, HIDDEN, _SHORTEST_ALONE)
-        for secret in found:
-            hidden |= alone(secret)
-    return hidden
+        found = _secrets_in(_value_of(argument, text), path)
+        if path not in _known_keys():
+            free.append(argument)
+            found += _assigned(argument)
+        if found:
+            hidden |= _forms(argument, f"{key}={HIDDEN}") | _forms(text, HIDDEN, _SHORTEST_ALONE)
+            hidden |= alone(found)
+    # `{api_key: KEY}` is two arguments: the dispatcher splits at blanks.
+    return hidden | alone(_assigned(" ".join(free)))
 
 
 def _value_of(argument: str, text: str) -> Any:
@@ -178,25 +225,25 @@ def _value_of(argument: str, text: str) -> Any:
 
 
 def in_spec(arguments: list[str]) -> Hidden:
-    """What the spec that Hydra is about to read holds of them."""
-    given = dict(zip(arguments, arguments[1:]))
+    """What the spec that Hydra is about to read holds of them, those of other types' blocks apart."""
+    text = spec_text(arguments)
     try:
         import yaml
 
-        with open(f"{given['--config-path']}/{given['--config-name']}", encoding="utf-8") as file:
-            spec = yaml.safe_load(file)
-        block = spec.get(TYPE) if spec.get("autolabel_type") == TYPE else None
-    except Exception:  # Hydra will say what is wrong with it
-        return {}
+        spec = yaml.safe_load(text)
+        found = _secrets_in({name: block for name, block in spec.items()
+                             if name not in other_blocks()}, "")
+    except Exception:  # Hydra will show the line that it cannot read
+        found = _assigned(text)
+    return alone(secret for secret in found if not _ENVIRONMENT.fullmatch(secret))
+
+
+def alone(secrets: Iterable[str]) -> Hidden:
     hidden: Hidden = {}
-    for secret in _secrets_in(block, TYPE):
-        if not _ENVIRONMENT.fullmatch(secret):
-            hidden |= alone(secret)
+    for secret in secrets:
+        hidden |= _forms(secret, HIDDEN, _SHORTEST_ALONE)
+        hidden |= _forms(re.sub(r"\\(.)", r"\1", secret), HIDDEN, _SHORTEST_ALONE)
     return hidden
-
-
-def alone(secret: str) -> Hidden:
-    return _forms(secret, HIDDEN, _SHORTEST_ALONE)
 
 
 def _forms(text: str, instead: str, shortest: int = 1) -> Hidden:
@@ -204,43 +251,3 @@ def _forms(text: str, instead: str, shortest: int = 1) -> Hidden:
     forms = {text, repr(text)[1:-1], json.dumps(text)[1:-1], text.replace("'", "''"),
              json.dumps(text, ensure_ascii=False)[1:-1]}
     return {form: instead for form in forms if len(form) >= shortest}
-
-
-class _Guarded:
-    """A text stream that shows other words in the place of some."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._hidden: list[tuple[str, str]] = []
-
-    def hide(self, hidden: Hidden) -> None:
-        # The longest first, for one may be a part of another.
-        self._hidden = sorted((dict(self._hidden) | hidden).items(), key=lambda pair: -len(pair[0]))
-
-    def write(self, text: str) -> int:
-        shown = text
-        for secret, instead in self._hidden:
-            shown = shown.replace(secret, instead)
-        self._stream.write(shown)
-        return len(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def guard_output(hidden: Hidden) -> None:
-    """From now on sys.stdout and sys.stderr show none of it. May be called again, for more."""
-    if not hidden:
-        return
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            continue
-        if not isinstance(stream, _Guarded):
-            stream = _Guarded(stream)
-            setattr(sys, name, stream)
-        stream.hide(hidden)

@@ -92,6 +92,27 @@ TEST_F(StockOutputTest, WhatNobodyTouchedIsNotEdited) {
   EXPECT_FALSE(stock_.is_edited()) << "failed records have no checkpoint";
   std::reverse(stock_.lines.begin(), stock_.lines.end());
   EXPECT_FALSE(stock_.is_edited()) << "nor does the order matter";
+  stock_.lines.push_back(stock_.lines.back());
+  EXPECT_FALSE(stock_.is_edited()) << "nor a line twice";
+  stock_.lines.erase(stock_.lines.begin() + 4);
+  std::filesystem::remove(stock_.file("c"));
+  EXPECT_FALSE(stock_.is_edited()) << "this is how a record is asked about again";
+}
+
+TEST_F(StockOutputTest, WhatIsNoRecordIsAnEdit) {
+  stock_.write();
+  const auto path = stock_.dir().step_annotations(Step::kExtraction);
+  const std::string lines = read_text(path);
+  for (const std::string& text : {lines + "{\"image_path\": \n", lines + "not json\n",
+                                  "not json\n" + lines, std::string(), std::string("not json\n")}) {
+    write_text(path, text);
+    EXPECT_TRUE(*edited_since_stock_run(stock_.dir())) << text;
+  }
+  write_text(path, lines + "{\"score\": NaN}\n");
+  EXPECT_FALSE(*edited_since_stock_run(stock_.dir())) << "Python may have written it";
+  std::filesystem::remove_all(stock_.dir().checkpoints(Step::kExtraction));
+  write_text(path, "not json\n");
+  EXPECT_FALSE(*edited_since_stock_run(stock_.dir())) << "not of a stock run";
 }
 
 TEST_F(StockOutputTest, CorrectionsAreEdits) {
@@ -137,8 +158,6 @@ TEST_F(StockOutputTest, ALineThatIsBrokenIsALostOne) {
 TEST_F(StockOutputTest, FilesOfOtherProgramsAreNotJudged) {
   for (json& line : stock_.lines) line.erase("pipeline_steps");
   stock_.lines[0]["cleaned_caption"] = "?";
-  EXPECT_FALSE(stock_.is_edited());
-  stock_.lines.clear();
   EXPECT_FALSE(stock_.is_edited());
 }
 
