@@ -8,6 +8,7 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/data/phrase.h"
 #include "auto_label_image_grounding/parse/extraction_answer.h"
 #include "auto_label_image_grounding/parse/grounding_answer.h"
 #include "auto_label_image_grounding/steps/expression_extraction.h"
@@ -150,9 +151,9 @@ void JobRunner::with_accepted_image(const Job& job, Step step, std::function<voi
         return {};
       },
       [job, step, remade, ask = std::move(ask), give_up = std::move(give_up)] {
-        Result<SentImage>& image = **remade;
-        if (!image) return give_up(image_error(step, image.error()));
-        job->image = std::move(*image);
+        Result<SentImage>& made = **remade;
+        if (!made) return give_up(image_error(step, made.error()));
+        job->image = std::move(*made);
         ask();
       });
 }

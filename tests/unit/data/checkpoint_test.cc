@@ -1,4 +1,5 @@
 #include "auto_label_image_grounding/data/checkpoint.h"
+#include "auto_label_image_grounding/data/sample_name.h"
 
 #include <gtest/gtest.h>
 

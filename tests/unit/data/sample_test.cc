@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/data/sample_name.h"
 
 namespace alig {
 namespace {

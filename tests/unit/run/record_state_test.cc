@@ -27,10 +27,17 @@ std::string to_text(const Need& need) {
 }
 
 // One step's facts, in short.
+StepFacts facts(bool input_known, bool nothing_to_ask, bool looked_up) {
+  StepFacts out;
+  out.input_known = input_known;
+  out.nothing_to_ask = nothing_to_ask;
+  out.looked_up = looked_up;
+  return out;
+}
 StepFacts unknown() { return {}; }                  // its input is not there yet
-StepFacts fresh() { return {true, false, false}; }  // its checkpoint was not looked for
-StepFacts open() { return {true, false, true}; }    // there is none
-StepFacts nothing() { return {true, true, true}; }  // and there is nothing to ask about
+StepFacts fresh() { return facts(true, false, false); }  // its checkpoint was not looked for
+StepFacts open() { return facts(true, false, true); }    // there is none
+StepFacts nothing() { return facts(true, true, true); }  // and there is nothing to ask about
 StepFacts done(std::optional<ImageSize> size = kSize) { return {true, false, true, true, size}; }
 StepFacts guessed(ImageSize size = kSize) { return {true, false, true, true, size, true}; }
 
@@ -201,7 +208,7 @@ void act(const Need& need, const ImageState& image, RecordFacts& facts) {
     step.has_result = true;
     step.size = image.upright;
     step.without_image = missing && need.step == Step::kExtraction;
-    if (need.step == Step::kExtraction) facts.steps[Step::kGrounding] = {true, true, true};
+    if (need.step == Step::kExtraction) facts.steps[Step::kGrounding] = nothing();
   }
 }
 

@@ -287,8 +287,8 @@ TEST_F(StockFolderRunTest, AnUneditedOneIsTakenOver) {
 
 TEST_F(StockFolderRunTest, ACorrectedOneIsRefusedUsedOrDiscarded) {
   correct();
-  for (const bool ground : {false, true}) {
-    const RunOutcome refused = run(steps(true, ground), endpoint_);
+  for (const StepSet steps : {StepSet{Step::kExtraction}, StepSet::all()}) {
+    const RunOutcome refused = run(with_steps(steps), endpoint_);
     ASSERT_FALSE(refused.status);
     EXPECT_EQ(refused.status.error().kind, ErrorKind::kInvalidArgument);
     EXPECT_THAT(refused.status.error().message, HasSubstr("steps=[\"1\"]"));

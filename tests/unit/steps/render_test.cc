@@ -55,7 +55,7 @@ TEST(RenderTest, GroundingAddsInstancesAndKeepsTheRest) {
 
 TEST(RenderTest, FailedRecordsStayWithTheirError) {
   IdCounter ids;
-  const RecordError error{"0", "refused", "declined \"x\"", 200, 1};
+  const RecordError error{Step::kExtraction, "refused", "declined \"x\"", 200, 1};
   const Record failed =
       render_extraction(sample(R"({"image_path": "a", "caption": "c"})"), {}, error, ids);
   EXPECT_EQ(*failed.raw("error"),
