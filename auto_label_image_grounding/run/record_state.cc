@@ -49,7 +49,9 @@ StepSet requests_ahead(const RecordFacts& record, const RecordRules& rules) {
   if (record.failed) return out;
   for (const Step step : rules.steps) {
     const StepFacts& facts = record.steps[step];
-    if (!out.empty() || (!facts.has_result && !facts.nothing_to_ask)) out.insert(step);
+    // An empty result leaves nothing to the steps after it.
+    if (out.empty() && !facts.has_result && facts.nothing_to_ask) break;
+    if (!out.empty() || !facts.has_result) out.insert(step);
   }
   return out;
 }
