@@ -5,12 +5,12 @@ The demo teacher plays each family in turn (`--play`): it measures the image tha
 answers in that family's numbers and words, whatever the prompt says. The program is told nothing
 but the model's name. For each family the table shows
 
-  sent as it is     mean IoU with the truth, and the ceiling: what is left of the truth when it is
-  longest side 512  rounded to the family's own grid (a 0-1000 grid is coarse in a large image)
-  no handling       the same answers under a model name that says nothing: read as pixels
+  as sent      mean IoU with the truth, and the ceiling: what is left of the truth when it is
+  side 512     rounded to the family's own grid (a 0-1000 grid is coarse in a large image)
+  no handling  the same answers under a model name that says nothing: read as pixels
 
 usage: demo/families.py [--scenes N] [--write FILE] [--check] [--quick]
-  --write FILE  puts the table between the two marker comments of FILE (README.md)
+  --write FILE  puts the table between the two marker comments of FILE (docs/labels.md)
   --check       exit status 1 where an IoU is more than 0.005 below its ceiling
   --quick       without the last column
 
@@ -186,8 +186,8 @@ def make_table(trial: Trial, quick: bool):
         print(rows[-1], file=sys.stderr)
         if whole < whole_ceiling - TOLERANCE or small < small_ceiling - TOLERANCE:
             below.append(model)
-    head = ["| family | model name | mean IoU, sent as it is | its ceiling | mean IoU, longest side "
-            "512 | its ceiling | no convention handling |", "|---|---|---|---|---|---|---|"]
+    head = ["| family | model name | mean IoU, as sent | ceiling | mean IoU, side 512 | ceiling | "
+            "no handling |", "|---|---|---|---|---|---|---|"]
     return "\n".join(head + rows), below
 
 
