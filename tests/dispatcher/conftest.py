@@ -151,7 +151,8 @@ def run_child(tao: Environment, job: Job, *overrides: str, spec: str | None = No
     """
     done = tao.run("python", "-m", "nvidia_tao_ds.auto_label.scripts.generate",
                    "--config-path", str(job.folder), "--config-name", spec or job.write_spec().name,
-                   f"results_dir={job.results}", *overrides, cwd=job.folder, **(env or {}))
+                   f"results_dir={job.results}", *overrides, cwd=job.folder,
+                   **{"TAO_VISIBLE_DEVICES": "0", **(env or {})})
     assert done.returncode == (1 if fails else 0), done.stdout + done.stderr
     return done
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -185,6 +186,25 @@ def test_doctor_calls_no_broken_reporting_ok(tao_d, tmp_path):
 def test_doctor_says_when_no_gpu_is_visible(tao_a, tmp_path):
     done = doctor(tao_a, tmp_path, FAKE_GPUS="0")
     assert done.returncode == 0 and "NOTE" in done.stdout and "no GPU" in done.stdout, done.stdout
+
+
+def test_doctor_rehearses_as_the_rank_that_a_batch_system_names(tao_d, tmp_path):
+    done = doctor(tao_d, tmp_path, RANK="1", WORLD_SIZE="8", SLURM_PROCID="3")
+    assert done.returncode == 0 and "rehearsal         passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("name,script,said", [
+    ("nvidia-smi", "#!/bin/sh\necho 'GPU 0: none (UUID: GPU-0)'; exit 1\n", "shows no GPU"),
+    ("auto_label", "#!/no/such/python\n", "cannot be started"),
+    ("auto_label", "#!/bin/sh\necho 'ImportError: x' >&2; exit 1\n", "--help` fails: ImportError: x"),
+])
+def test_doctor_tries_the_programs_of_the_dispatcher(tao_d, tmp_path, name, script, said):
+    program = tmp_path / name
+    program.write_text(script)
+    program.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), str(tao_d.bin), os.environ["PATH"]])
+    done = doctor(tao_d, tmp_path, PATH=path)
+    assert said in done.stdout and done.returncode == (name == "auto_label"), done.stdout
 
 
 def test_doctor_without_tao_is_content(base, tmp_path):

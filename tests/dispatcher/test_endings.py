@@ -54,6 +54,17 @@ def test_the_child_ends_when_its_parent_is_killed(tao, job):
     check_child_ends(tao, job, signal.SIGKILL)
 
 
+def test_the_child_of_a_parent_that_is_killed_at_once_asks_nothing(long_tao, job):
+    """It may be there before Python has read a line of ours."""
+    parent = start(long_tao, job)
+    wait_until(lambda: workers(job), "no child")
+    parent.kill()
+    parent.wait(SECONDS)
+    parent.stdout.close()
+    wait_until(lambda: not workers(job), "the child is still there")
+    assert job.teacher.requests == 0 and "image_grounding: stopped" in job.status()[-1]["message"]
+
+
 def check_child_ends(environment, job, number, **top):
     job.teacher.hold()
     parent = start(environment, job, **top)

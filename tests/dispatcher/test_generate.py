@@ -173,8 +173,20 @@ def test_with_two_gpus_one_rank_works(tao, job):
 @pytest.mark.parametrize("size", ["2", "auto"])
 def test_ranks_that_a_batch_system_sets_are_no_ranks_of_a_run(long_tao, job, size):
     """SLURM's and Kubernetes' jobs have RANK and WORLD_SIZE, also where nobody shares the work."""
-    check_passed(generate(long_tao, job, env={"RANK": "1", "WORLD_SIZE": size}))
+    check_passed(generate(long_tao, job, env={"RANK": "1", "WORLD_SIZE": size, "SLURM_PROCID": "3"}))
     check_annotations(job)
+    assert job.status()[-1]["kpi"]["records"] == RECORDS
+
+
+@pytest.mark.parametrize("name", ["run-12:30@nodeA", "here//alice@corp.com/results/"])
+def test_any_folder_may_take_the_results(tao_d, job, name):
+    results = f"{job.folder}//{name}"
+    check_passed(tao_d.run("auto_label", "generate", "-e", str(job.write_spec(results_dir=results)),
+                           cwd=job.folder))
+    assert [path.parent.resolve() for path in job.folder.rglob("status.json")] == [
+        path.parent.resolve() for path in job.folder.rglob("summary.json")]
+    saved = yaml.safe_load((job.folder / name / "experiment.yaml").read_text())
+    assert saved["results_dir"] == results
 
 
 def test_kpis_are_in_one_record_where_the_frame_writes_more(long_tao, job, status_server):

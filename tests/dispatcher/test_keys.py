@@ -200,12 +200,31 @@ HARD_TO_HIDE = [
     *(f"+{OPENAI}.extra_body.{name}={KEY}" for name in (
         "metadata.token", "ocp-apim-subscription-key", "secret_key", "aws_secret_access_key", "auth",
         "X-Auth-Token", "credentials.user", "password")),
+    # Blanks that slipped in, for one shell or for two.
+    f"{OPENAI}.api_key=\t{KEY}", f"{OPENAI}.api_key=Bearer\t{KEY}", f"{OPENAI}.api_key=\t-{KEY}",
+    f"{OPENAI}.api_key=Bearer {KEY}", f"{OPENAI}.extra_body.headers.Authorization=Bearer\t{KEY}",
+    # In the text of free-form blocks; other pairs.
+    f"+{OPENAI}.extra_body.headers=['Authorization: Bearer {KEY}']",
+    f"+{OPENAI}.extra_body.headers=[[Authorization,{KEY}]]",
+    f"+{OPENAI}.extra_body.h={{header_name:Authorization,header_value:{KEY}}}",
+    f"+{OPENAI}.extra_body.config='{{\"api_key\": \"{KEY}\"}}'", f"+{OPENAI}.extra_body.client_secret_value={KEY}",
+    *(f"{OPENAI}.base_url='{url}'" for url in (
+        f"http://me:a/{KEY}@127.0.0.1:9", f"http://me:a?{KEY}@127.0.0.1:9", f"http://me:my {KEY}@x:9",
+        f"http://x:9/v1?authorization=Bearer {KEY}", f"http://x:9/v1?{KEY}")),
     f"{OPENAI}.api_key:{KEY}==", f"{OPENAI}.extra_body={{metadata:{{token:{KEY}}}}}"]
 HARMLESS = [f"{OPENAI}.max_tokens=100000000", f"{OPENAI}.extra_body.max_new_token=123456789",
             f"{OPENAI}.extra_body={{stop_token:'</s></s>'}}", f"mal.api_key={KEY}",
             f"{OPENAI}.extra_body={{image_token:'<|image_pad|>',user:me@example.org}}",
             f"{OPENAI}.base_url='https://host.example/v1?api-version=2024-05-01-preview'",
-            f"{OPENAI}.model_name=org/token:model-7b", "image_grounding.data.image_root=/data/key=1/x",
+            f"{OPENAI}.model_name=org/token:model-7b", f"{OPENAI}.model_name=qwen2.5vl:7b@sha256:ab12",
+            f"{OPENAI}.model_name=models//team@v2/cosmos", "results_dir=/tmp//alice@corp.com/results",
+            "results_dir=run-12:30@nodeA", "image_grounding.data.image_root=/tmp//a@b/c",
+            f"{OPENAI}.extra_body.user=mailto:me@example.org", f"{OPENAI}.extra_body.note='see //note@here'",
+            f"{OPENAI}.extra_body.prompt_cache_key=image-grounding-v1",
+            f"{OPENAI}.extra_body.bos_token=begin_of_text_1",
+            f"{OPENAI}.extra_body={{schema:{{properties:{{password:{{type:string,description:'A word'}}}}}}}}",
+            f"{OPENAI}.extra_body={{tools:[{{name:get_password,description:'finds one'}}]}}",
+            f"{OPENAI}.base_url=https://host:8443/v1/@cf/meta", "image_grounding.data.image_root=/data/key=1/x",
             "image_grounding.prompts.expression_extraction='Token: of/the/path'"]
 SHOW = """
 import json, sys
@@ -233,7 +252,10 @@ def test_whatever_way_an_override_is_written(tao_d, tmp_path):
 def test_nothing_harmless_is_taken_out_of_what_is_saved(tao_d, job):
     spec = job.spec()
     body = {"stop_token": "</s>", "chat_template_kwargs": {"start_token": "abc"},
-            "headers": [{"name": "Authorization", "value": KEY}], "x-api-key": KEY}
+            "headers": [{"name": "Authorization", "value": KEY}], "x-api-key": KEY,
+            "more": ["Authorization: Bearer " + KEY], "pair": ["Authorization", KEY], "alias": KEY,
+            "config": json.dumps({"api_key": KEY}), "user": "mailto:me@example.org",
+            "properties": {"password": {"type": "string", "description": "A word"}}}
     spec["image_grounding"]["vlm"]["openai"]["extra_body"] = body
     (job.folder / "keyed.yaml").write_text(json.dumps(spec))
     run_child(tao_d, job, spec="keyed.yaml")
@@ -241,4 +263,16 @@ def test_nothing_harmless_is_taken_out_of_what_is_saved(tao_d, job):
     saved = (job.results / "experiment.yaml").read_text()
     kept = yaml.safe_load(saved)["image_grounding"]["vlm"]["openai"]["extra_body"]
     assert KEY not in saved
-    assert kept["stop_token"] == "</s>" and kept["chat_template_kwargs"] == {"start_token": "abc"}
+    for name in ("stop_token", "chat_template_kwargs", "user", "properties"):
+        assert kept[name] == body[name]
+
+
+@pytest.mark.parametrize("kind", ["image_groundng", "mal"])
+def test_in_a_run_of_another_type(tao_d, job, kind):
+    """Also a misspelt one: the frame saves its merged config too."""
+    spec = job.spec(autolabel_type=kind)
+    spec["image_grounding"]["vlm"]["openai"]["api_key"] = KEY
+    (job.folder / "keyed.yaml").write_text(json.dumps(spec))
+    done = run_child(tao_d, job, spec="keyed.yaml", fails=kind != "mal")
+    check_hidden(job, done.stdout + done.stderr)
+    assert "stand-in" in (job.results / "experiment.yaml").read_text()

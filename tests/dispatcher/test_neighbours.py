@@ -29,7 +29,7 @@ OUR_FRAME = re.compile(r'  File "[^"]*auto_label_image_grounding/_registration.p
 def run_other(environment, job, kind, name):
     """`auto_label` with another type, and all that can be seen of it."""
     results = job.folder / name
-    (job.folder / "other.yaml").write_text(f"autolabel_type: {kind}\n")
+    (job.folder / "other.yaml").write_text(f"# not ./image_grounding_out\nautolabel_type: {kind}\n")
     (job.folder / "sitecustomize.py").write_text(LOADED)
     done = environment.run("auto_label", "generate", "-e", "./other.yaml",
                            f"results_dir={results}", cwd=job.folder, PYTHONPATH=str(job.folder))

@@ -126,7 +126,7 @@ def _gpus_visible() -> int:
                                 stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
         return 0
-    return answer.stdout.count("UUID")
+    return answer.stdout.count("UUID") if answer.returncode == 0 else 0
 
 
 def _layout() -> dict[str, Any]:
@@ -146,9 +146,22 @@ def _layout() -> dict[str, Any]:
     monitor = getattr(_import(_DECORATORS, layout), "monitor_status", None)
     layout["runner_ours"] = monitor is not None and is_ours(monitor)
     _import(_ENTRYPOINT, layout)
-    if shutil.which("auto_label") is None:
-        layout["errors"].append("there is no `auto_label` on PATH")
+    layout["errors"] += _trouble_of_auto_label()
     return layout
+
+
+def _trouble_of_auto_label() -> list[str]:
+    program = shutil.which("auto_label")
+    if program is None:
+        return ["there is no `auto_label` on PATH"]
+    try:
+        answer = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=600,
+                                stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError) as error:
+        return [f"{program} cannot be started: {error}"]
+    if answer.returncode == 0:
+        return []
+    return [f"`{program} --help` fails: {(answer.stderr.splitlines() or ['it printed nothing'])[-1]}"]
 
 
 def _exists(name: str) -> bool:

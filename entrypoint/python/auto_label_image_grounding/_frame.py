@@ -12,6 +12,7 @@ from typing import Any
 
 from . import _api, _secrets, _shown
 from ._child_arguments import spec_path
+from ._common import TYPE
 from ._dispatch import run_for_tao
 
 _ADVICE = ("the API key came with the spec or the command line, where process lists and saved configs "
@@ -32,8 +33,29 @@ def run_in_frame(decorate: Callable[..., Any], cfg: Any, results_dir: str,
     def run_experiment(*_: Any, **__: Any) -> None:
         run_for_tao(cfg, results_dir, advice=_ADVICE if secrets else None)
 
-    with _spec_kept(Path(results_dir)):
+    with _spec_kept(Path(results_dir)), _first_rank():
         return call(decorate(run_experiment), shown)
+
+
+def without_keys_of_ours(cfg: Any) -> Any:
+    """The config for a run of another type, or of a misspelt one: it is saved, and our block not read."""
+    return _secrets.without_secrets(cfg, TYPE)[0]
+
+
+@contextlib.contextmanager
+def _first_rank() -> Iterator[None]:
+    """Inside, TAO's records are written: a batch system's RANK or SLURM_PROCID would silence them."""
+    try:
+        from pytorch_lightning.utilities import rank_zero_only
+    except ImportError:
+        yield
+        return
+    before = getattr(rank_zero_only, "rank", None)
+    rank_zero_only.rank = 0
+    try:
+        yield
+    finally:
+        rank_zero_only.rank = before
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -38,12 +39,25 @@ def _has_ended(parent: int, launcher: int | None = None) -> bool:
     return os.getppid() != parent or (launcher is not None and _parent_of(parent) != launcher)
 
 
+def _was_orphaned(parent: int) -> bool:
+    """Whether the dispatcher died before this process could note it: its pipe has no reader, and
+    another process has taken its place, of another session or the first of all."""
+    pipe = select.poll()
+    pipe.register(1, 0)
+    try:
+        broken = any(event & select.POLLERR for _, event in pipe.poll(0))
+        return broken and (parent <= 1 or os.getsid(parent) != os.getsid(0))
+    except OSError:  # no such process any more
+        return True
+
+
 def _check_for(parent: int) -> Callable[[], None]:
     """Raises KeyboardInterrupt once the parent (and under torchrun its parent too) has died."""
     launcher = _parent_of(parent) if "TORCHELASTIC_RUN_ID" in os.environ else None
+    was_orphaned = _was_orphaned(parent if launcher is None else launcher)
 
     def check() -> None:
-        if _has_ended(parent, launcher):
+        if was_orphaned or _has_ended(parent, launcher):
             raise KeyboardInterrupt("the process that started this run has died")
 
     return check

@@ -16,7 +16,8 @@ from typing import Any
 from ._child_arguments import overrides_in, spec_text
 from ._common import MODE, TYPE, is_ours, mark
 
-_ANY_SPEC = re.compile(r"""autolabel_type["']?\s*:\s*["']?\w""")
+_TYPE_IN_SPEC = re.compile(r"""autolabel_type["']?\s*:\s*["']?(\w*)""")
+_OUR_BLOCK = re.compile(rf"""\b{TYPE}["']?\s*:""")
 _OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
 # Overrides that tell of a run of ours, also misspelt, or hold a misplaced key.
 _OF_OURS = re.compile(r"[^=]*(?:image.?gr|api.?k)|[+]*autolabel_type=\W*image.?gr", re.IGNORECASE)
@@ -37,9 +38,15 @@ def patch(module: ModuleType) -> None:
 def _is_run_of_another_type(arguments: list[str]) -> bool:
     """Whether it is certain: the frame saves the merged config of such a run, without a block of ours."""
     text = spec_text(arguments)
-    return (_ANY_SPEC.search(text) is not None and TYPE not in text
-            and not any("autolabel_type" in override or TYPE in override
-                        for override in overrides_in(arguments)))
+    kind = _TYPE_IN_SPEC.search(text)
+    return (text != "" and (kind is None or kind[1] not in ("", TYPE))
+            and not _mentions_our_block(arguments)
+            and not any("autolabel_type" in override for override in overrides_in(arguments)))
+
+
+def _mentions_our_block(arguments: list[str]) -> bool:
+    return _OUR_BLOCK.search(spec_text(arguments)) is not None or any(
+        map(_OF_OURS.match, overrides_in(arguments)))
 
 
 def _guard_output_of(arguments: list[str]) -> None:
@@ -78,16 +85,22 @@ def _routed(decorate: Callable[..., Any], runner: Callable[..., Any]) -> Callabl
     @functools.wraps(theirs)
     def run_experiment(*args: Any, **kwargs: Any) -> Any:
         cfg = args[0] if args else kwargs.get("cfg")
-        if getattr(cfg, "autolabel_type", None) != TYPE:
-            return theirs(*args, **kwargs)
-        from ._frame import run_in_frame  # only now: other types never load any of it
 
         def call(monitored: Callable[..., Any], shown: Any) -> Any:
             if args:
                 return monitored(shown, *args[1:], **kwargs)
             return monitored(**{**kwargs, "cfg": shown})
 
-        return run_in_frame(decorate, cfg, _results_dir(cfg, args, kwargs), call)
+        # Loaded only where it is needed: other types never load any of it.
+        if getattr(cfg, "autolabel_type", None) == TYPE:
+            from ._frame import run_in_frame
+
+            return run_in_frame(decorate, cfg, _results_dir(cfg, args, kwargs), call)
+        if not _mentions_our_block(sys.argv):
+            return theirs(*args, **kwargs)
+        from ._frame import without_keys_of_ours
+
+        return call(theirs, without_keys_of_ours(cfg))
 
     return run_experiment
 

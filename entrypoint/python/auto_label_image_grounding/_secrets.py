@@ -20,10 +20,12 @@ from ._schema import spec_keys
 
 HIDDEN = "***"
 Hidden = dict[str, str]  # text -> what to show instead
-# A shorter value may be any word of a message: it is hidden only where its key stands before it.
+# A shorter value, or a plain word, may be part of any message: hidden only where its key stands before it.
 _SHORTEST_ALONE = 8
+_PLAIN_WORD = re.compile(r"[a-z_]{1,15}")
 
-# Last words of a name, written together, that say it whatever the value is …
+# Words that say it wherever a name has them, last words (written together) that do …
+_TELLING_ANYWHERE = frozenset("secret password passwd passphrase apikey".split())
 _TELLING = frozenset(
     "apikey apikeys accesskey privatekey secretkey subscriptionkey accesstoken apitoken authtoken "
     "bearertoken idtoken refreshtoken sessiontoken bearer secret secrets password passwd passphrase "
@@ -31,17 +33,26 @@ _TELLING = frozenset(
 # … and last words that say it of what looks like a key.
 _SUGGESTING = frozenset("key keys token sig signature auth pass pwd pat jwt creds".split())
 _SUGGESTING_IN_URL = _SUGGESTING | {"code"}
+# … unless this is before them: names of tokenizers and caches.
+_HARMLESS_BEFORE = frozenset("bos eos pad unk mask cls sep stop start end begin new image video audio "
+                             "special next cache".split())
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _LIKE_A_KEY = re.compile(r"(?=.*[A-Za-z])(?:(?=.*\d)[\w.~+/=:-]{8,}|[\w.~+/=:-]{16,})", re.DOTALL)
 _CLOSE = 0.7  # how much of a misspelt name must be that of a key of ours
 
-_PROPER_URL = re.compile(r"https?://", re.IGNORECASE)
-_USER = re.compile(r"(?<=//)[^/?#\s]*(?=@)|^[^/?#\s:@]+:[^/?#\s]*(?=@)")
-_USER_IN_BROKEN_URL = re.compile(r"(?:(?<=//)|^)[^?#\s]*(?=@)")
-_QUERY = re.compile(r"[?&#;]([\w.%-]+)=([^&#\s]+)")
+_USER = re.compile(r"(?<=[A-Za-z]://)[^/?#\s]*(?=@)")
+# In what is meant for a URL: also without "http://", and with a "/" or a blank in the password.
+_PROPER_URL = re.compile(r"https?://(?!/)(?:[^/?#@:]*(?::\d*)?(?:[/?#]|$)|[^/?#\s]*@)", re.IGNORECASE)
+_USER_IN_BROKEN_URL = re.compile(r"(?:(?<=//)|^).*(?=@)", re.DOTALL)
+_QUERY = re.compile(r"[?&#;]([\w.%-]+)=([^&#\s]+(?:\s[^&#]+)?)")
+_BARE_QUERY = re.compile(r"[?&]([^=&#\s]+)(?=[&#]|$)")
 # `name: value`, `name=value`, `"name": "value"`, also where a bracket or a quote is never closed.
 _ASSIGNED = re.compile(
-    r"""([\w.-]+)[\\"'\s]*[:=](?!//)(?=[\s"'\\\[{]*((?:\\.|[^\\\s,"'}\]&])+))""")
+    r"""([\w.-]+)[\\"'\s]*[:=](?!//)"""
+    r"""(?=[\s"'\\\[{]*(?:(?:bearer|basic|token)\s+)?((?:\\.|[^\\\s,"'}\]&])+))""", re.IGNORECASE)
+# What is an override, and not the rest of one; and the name that an argument ends in.
+_OVERRIDE = re.compile(r"[+~]*[\w./@]+=(?!=*$)")
+_LAST_NAME = re.compile(r"""([\w-]+)["'\s]*[:=]?[\s"'\[{]*$""")
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+\}")
 _INTERPOLATED = re.compile(r"\$\{(?:[\w.]+:)?(?:\w+,)?\s*(.*?)\}", re.DOTALL)
 
@@ -56,14 +67,17 @@ def _known_keys() -> dict[str, bool]:
 @functools.lru_cache(maxsize=4096)
 def _tells(name: str) -> bool:
     words = _words(name)
-    if words[-1:] and (words[-1] in _TELLING or "".join(words[-2:]) in _TELLING):
+    if not words:
+        return False
+    if words[-1] in _TELLING or "".join(words[-2:]) in _TELLING or _TELLING_ANYWHERE & {*words}:
         return True
     ours = {path.rpartition(".")[2] for path, secret in _known_keys().items() if secret}
     return bool(difflib.get_close_matches(name.lower(), ours, cutoff=_CLOSE))
 
 
 def _suggests(name: str, words: frozenset[str] = _SUGGESTING) -> bool:
-    return _words(name)[-1:] != [] and _words(name)[-1] in words
+    last = _words(name)[-2:]
+    return last != [] and last[-1] in words and last[0] not in _HARMLESS_BEFORE
 
 
 def _words(name: str) -> list[str]:
@@ -75,10 +89,11 @@ def _is_secret(path: str, text: str) -> bool:
     known = _known_keys()
     if path in known:
         return known[path]
-    names = [prefix.rpartition(".")[2] for prefix in _prefixes(path) if prefix not in known]
-    return any(known.get(prefix, False) for prefix in _prefixes(path)) or any(
-        _tells(name) or (_suggests(name) and _LIKE_A_KEY.fullmatch(text) is not None)
-        for name in names)
+    if _tells(path.rpartition(".")[2]) or any(known.get(prefix) for prefix in _prefixes(path)):
+        return True
+    names = [prefix.rpartition(".")[2] for prefix in _prefixes(path)]
+    return _LIKE_A_KEY.fullmatch(text) is not None and any(
+        _tells(name) or _suggests(name) for name in names)
 
 
 def _prefixes(path: str) -> Iterator[str]:
@@ -89,11 +104,16 @@ def _prefixes(path: str) -> Iterator[str]:
 
 def _url_parts(path: str, text: str) -> list[tuple[int, int]]:
     """(begin, end) of each part of the text that a URL would keep to itself."""
-    broken = "url" in path.rpartition(".")[2].lower() and not _PROPER_URL.match(text)
+    is_url = "url" in path.rpartition(".")[2].lower()
+    if not is_url and (path in _known_keys() or "." not in path):  # a model, a folder, results_dir
+        return []
+    broken = is_url and not _PROPER_URL.match(text)
     users = (_USER_IN_BROKEN_URL if broken else _USER).finditer(text)
     parts = [match.span() for match in users if match.group()]
-    return parts + [match.span(2) for match in _QUERY.finditer(text)
-                    if _tells(match.group(1)) or _suggests(match.group(1), _SUGGESTING_IN_URL)]
+    parts += [match.span(2) for match in _QUERY.finditer(text)
+              if _tells(match.group(1)) or _suggests(match.group(1), _SUGGESTING_IN_URL)]
+    return parts + [match.span(1) for match in _BARE_QUERY.finditer(text)
+                    if is_url and _LIKE_A_KEY.fullmatch(match.group(1))]
 
 
 def _url_secrets(path: str, text: str) -> list[str]:
@@ -107,31 +127,42 @@ def _without_url_secrets(path: str, text: str) -> str:
     return text
 
 
-def _texts(node: Any, path: str) -> Iterator[tuple[str, str]]:
-    """(full path, text) of each text and number of a plain tree. A pair like {name: Authorization,
-    value: …} counts as that name."""
-    if isinstance(node, Mapping):
+def _texts(node: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+    """(full path, text, keys that lead to it) of each text and number of a plain tree. In a pair like
+    {name: Authorization, value: …} or [Authorization, …] the path ends in that name."""
+    if isinstance(node, (Mapping, list, tuple)):
         named = _named_by(node)
-        for key, value in node.items():
-            below = named if named is not None and value != named else str(key)
-            yield from _texts(value, f"{path}.{below}" if path else below)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from _texts(value, path)
+        for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
+            below = str(key) if isinstance(node, Mapping) else ""
+            if named is not None and value != named:
+                below = named
+            yield from _texts(value, ".".join(filter(None, (path, below))), (*keys, key))
     elif node is not None and not isinstance(node, bool):
-        yield path, str(node)
+        yield path, str(node), keys
 
 
-def _named_by(node: Mapping[Any, Any]) -> str | None:
-    return next((value for key, value in node.items() if str(key).lower() in ("name", "key", "header")
-                 and isinstance(value, str) and _tells(value)), None)
+def _named_by(node: Any) -> str | None:
+    if len(node) != 2:
+        return None
+    if not isinstance(node, Mapping):
+        return node[0] if isinstance(node[0], str) and _tells(node[0]) else None
+    for name, value in (node, reversed(list(node))):
+        if "value" in str(value).lower() and isinstance(node[name], str) and _tells(node[name]):
+            return str(node[name])
+    return None
 
 
 def _secrets_in(node: Any, path: str) -> list[str]:
-    found: list[str] = []
-    for where, text in _texts(node, path):
-        found += [text] if _is_secret(where, text) else _url_secrets(where, text)
-    return [text for text in found if text]
+    return [secret for where, text, _ in _texts(node, path) for secret in _secrets_of(where, text)]
+
+
+def _secrets_of(path: str, text: str) -> list[str]:
+    """A value that is one, with its words that look like a key ("Bearer …"); or those in its text."""
+    if not text:
+        return []
+    if _is_secret(path, text):
+        return [text, *filter(_LIKE_A_KEY.fullmatch, text.split())]
+    return _url_secrets(path, text) + ([] if path in _known_keys() else _assigned(text))
 
 
 def _assigned(text: str) -> list[str]:
@@ -140,29 +171,46 @@ def _assigned(text: str) -> list[str]:
             if _is_secret(match.group(1).rpartition(".")[2], match.group(2))]
 
 
-def without_secrets(cfg: Any) -> tuple[Any, list[str]]:
-    """A copy of an OmegaConf config without them, and what was taken out.
+def without_secrets(cfg: Any, block: str | None = None) -> tuple[Any, list[str]]:
+    """A copy of an OmegaConf config without them (those below `block` alone, where it is given), and
+    what was taken out.
 
     `${oc.env:MY_KEY}` stays as it is written: it says nothing.
     """
     from omegaconf import OmegaConf, read_write
 
     copy = cfg.copy()
+    texts = [(path, text, keys) for path, text, keys in
+             _texts(OmegaConf.to_container(copy, resolve=False), "")
+             if keys[0] == (block or keys[0]) and not _ENVIRONMENT.fullmatch(text)]
     taken: list[str] = []
+    for path, text, _ in texts:
+        if _is_secret(path, text) and "${" in text:
+            taken += [*_INTERPOLATED.findall(text), *_resolved(cfg, path)]
+        taken += _secrets_of(path, text)
     with read_write(copy):
-        for node, name, path in list(_leaves(copy)):
-            value = OmegaConf.to_container(node, resolve=False)[name]
-            written = "" if value is None or isinstance(value, bool) else str(value)
-            if not written or _ENVIRONMENT.fullmatch(written):
-                continue
-            if _is_secret(path, written):
-                node[name] = ""
-                taken += [written, *_INTERPOLATED.findall(written)]
-                taken += _resolved(cfg, path) if "${" in written else []
-            elif _url_parts(path, written):
-                node[name] = _without_url_secrets(path, written)
-                taken += _url_secrets(path, written)
+        for path, text, keys in texts:
+            _set(copy, keys, text, _shown_of(path, text, taken))
     return copy, [text for text in taken if text]
+
+
+def _shown_of(path: str, text: str, secrets: list[str]) -> str:
+    """What may be saved of a value."""
+    if _is_secret(path, text):
+        return ""
+    if path in _known_keys() or "." not in path:
+        return _without_url_secrets(path, text)
+    # The same text may stand elsewhere, where an alias or an interpolation leads.
+    if _assigned(text) or any(_LIKE_A_KEY.fullmatch(secret) and secret in text for secret in secrets):
+        return _without_url_secrets(path, text) if _url_parts(path, text) else ""
+    return text
+
+
+def _set(copy: Any, keys: tuple[Any, ...], text: str, shown: str) -> None:
+    if shown != text:
+        for key in keys[:-1]:
+            copy = copy._get_node(key)
+        copy[keys[-1]] = shown
 
 
 def _resolved(cfg: Any, path: str) -> list[str]:
@@ -174,54 +222,37 @@ def _resolved(cfg: Any, path: str) -> list[str]:
         return []
 
 
-def _leaves(node: Any, path: str = "") -> Iterator[tuple[Any, Any, str]]:
-    """(parent, key, path as in _texts) of each value that is no block."""
-    from omegaconf import DictConfig, ListConfig, OmegaConf
-
-    plain = OmegaConf.to_container(node, resolve=False)
-    named = _named_by(plain) if isinstance(plain, dict) else None
-    for name in list(plain) if isinstance(plain, dict) else range(len(plain)):
-        value = plain[name]
-        below = path
-        if isinstance(plain, dict):
-            word = named if named is not None and value != named else str(name)
-            below = f"{path}.{word}" if path else word
-        child = node._get_node(name)
-        if isinstance(child, (DictConfig, ListConfig)) and isinstance(value, (dict, list)):
-            yield from _leaves(child, below)
-        else:
-            yield node, name, below
-
-
 def in_overrides(arguments: Iterable[str]) -> Hidden:
     """What the overrides hold of them, those of other types' blocks apart."""
     hidden: Hidden = {}
-    free = []  # those whose text may hold names of any kind
+    goes_on = False  # the dispatcher splits at blanks: what is no override belongs to the one before
     for argument in arguments:
+        if goes_on and not _OVERRIDE.match(argument):
+            hidden |= alone([argument, argument.strip("-'\"{}[](),")])
+            continue
         # A ":" where "=" is meant is a slip.
         key, *rest = re.split("[:=]", argument.lstrip("+~"), maxsplit=1)
         path, text = key.replace("/", "."), "".join(rest)
+        goes_on = False
         if path.partition(".")[0] in other_blocks():
             continue
-        found = _secrets_in(_value_of(argument, text), path)
-        if path not in _known_keys():
-            free.append(argument)
-            found += _assigned(argument)
+        try:
+            found = _secrets_in(_value_of(argument), path)
+        except Exception:  # Hydra will say what is wrong with it
+            found = _secrets_of(path, text) + _assigned(argument)
         if found:
             hidden |= _forms(argument, f"{key}={HIDDEN}") | _forms(text, HIDDEN, _SHORTEST_ALONE)
             hidden |= alone(found)
-    # `{api_key: KEY}` is two arguments: the dispatcher splits at blanks.
-    return hidden | alone(_assigned(" ".join(free)))
+        last = _LAST_NAME.search(argument)
+        goes_on = bool(found) or last is not None and (_tells(last[1]) or _suggests(last[1]))
+    return hidden
 
 
-def _value_of(argument: str, text: str) -> Any:
-    """As Hydra reads it; the text itself where it does not."""
-    try:
-        from hydra.core.override_parser.overrides_parser import OverridesParser
+def _value_of(argument: str) -> Any:
+    """As Hydra reads it."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
 
-        return OverridesParser.create().parse_override(argument).value()
-    except Exception:
-        return text
+    return OverridesParser.create().parse_override(argument).value()
 
 
 def in_spec(arguments: list[str]) -> Hidden:
@@ -241,6 +272,8 @@ def in_spec(arguments: list[str]) -> Hidden:
 def alone(secrets: Iterable[str]) -> Hidden:
     hidden: Hidden = {}
     for secret in secrets:
+        if _PLAIN_WORD.fullmatch(secret):
+            continue
         hidden |= _forms(secret, HIDDEN, _SHORTEST_ALONE)
         hidden |= _forms(re.sub(r"\\(.)", r"\1", secret), HIDDEN, _SHORTEST_ALONE)
     return hidden
