@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/core.h>
+
+#include "auto_label_image_grounding/base/key_names.h"
+
 namespace alig {
 namespace {
 
@@ -92,7 +96,7 @@ Decision decide_verdict(const Failure& failure, AttemptState& state, const Retry
 
 }  // namespace
 
-const char* name_of(StopReason reason) {
+std::string name_of(StopReason reason) {
   switch (reason) {
     case StopReason::kNone:
       return "sent again";
@@ -105,11 +109,11 @@ const char* name_of(StopReason reason) {
     case StopReason::kServerForbids:
       return "permanent (x-should-retry)";
     case StopReason::kRetriesUsedUp:
-      return "retries used up (vlm.max_retries)";
+      return fmt::format("retries used up ({})", key::kMaxRetries);
     case StopReason::kAnswersUsedUp:
       return "unusable answers used up";
     case StopReason::kPatienceUsedUp:
-      return "patience used up (vlm.rate_limit_patience)";
+      return fmt::format("patience used up ({})", key::kRateLimitPatience);
   }
   return "";
 }

@@ -37,8 +37,8 @@ enum class StopReason {
   kAnswersUsedUp,   // RetrySettings::max_unusable_answers
   kPatienceUsedUp,  // RetrySettings::rate_limit_patience
 };
-// For people: "permanent", "retries used up (vlm.max_retries)", …
-const char* name_of(StopReason reason);
+// For people: "permanent", "retries used up (image_grounding.vlm.max_retries)", …
+std::string name_of(StopReason reason);
 // Whether the request might have been taken, had it been sent more often.
 bool is_exhausted(StopReason reason);
 

@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/http/redact.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"
@@ -108,9 +109,8 @@ void VlmCaller::pump() {
     if (queue == nullptr) return;
     if (limits_.max_requests > 0 && counts_.total().requests >= limits_.max_requests) {
       end_run_({RunEnd::Reason::kMaxRequests,
-                fmt::format("stopped after {} requests (workflow.max_requests): nothing is lost, "
-                            "run again to go on",
-                            limits_.max_requests)});
+                fmt::format("stopped after {} requests ({}): nothing is lost, run again to go on",
+                            limits_.max_requests, key::kMaxRequests)});
       return;
     }
     const auto ticket = limiter_.try_acquire();
@@ -187,8 +187,8 @@ bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& res
 void VlmCaller::learn(const EndpointQuirks& taught) {
   if (quirks_.structured_output && !taught.structured_output) {
     parts_.warnings.add(
-        "the endpoint refuses structured output: asked without it from then on "
-        "(vlm.structured_output)");
+        fmt::format("the endpoint refuses structured output: asked without it from then on ({})",
+                    key::kStructuredOutput));
   }
   quirks_.structured_output = quirks_.structured_output && taught.structured_output;
   quirks_.max_completion_tokens = quirks_.max_completion_tokens || taught.max_completion_tokens;
@@ -245,10 +245,9 @@ void VlmCaller::on_reply(const std::shared_ptr<Call>& call, std::shared_ptr<Slot
       ++counts_.answers_truncated;
       failure.kind =
           call->split_when_truncated ? FailureKind::kTruncated : FailureKind::kUnusableAnswer;
-      failure.message = fmt::format(
-          "the answer was cut off by the token limit ({} tokens; "
-          "vlm.gemini.max_output_tokens, vlm.openai.max_tokens)",
-          parts_.backend.max_output_tokens());
+      failure.message = fmt::format("the answer was cut off by the token limit ({} tokens; {}, {})",
+                                    parts_.backend.max_output_tokens(), key::kGeminiMaxOutputTokens,
+                                    key::kOpenAiMaxTokens);
     }
   }
   if (!verdict && verdict.error().kind != ErrorKind::kData) {
@@ -336,9 +335,8 @@ void VlmCaller::retry_later(const std::shared_ptr<Call>& call, const Failure& fa
     }
     Failure last = failure;
     last.message += fmt::format(
-        "; it asks for a longer wait, and nothing of the run has progressed for {:.0f} s "
-        "(vlm.rate_limit_patience)",
-        std::chrono::duration<double>(since_progress()).count());
+        "; it asks for a longer wait, and nothing of the run has progressed for {:.0f} s ({})",
+        std::chrono::duration<double>(since_progress()).count(), key::kRateLimitPatience);
     give_up(call, last, StopReason::kPatienceUsedUp);
   });
 }
@@ -358,8 +356,8 @@ std::string VlmCaller::endpoint_advice(FailureKind kind) const {
     case FailureKind::kTls:
       return ". Check the certificate; for a private CA set SSL_CERT_FILE or CURL_CA_BUNDLE";
     case FailureKind::kTimeout:
-      return ". Check that the server is not stuck, or give it more time (vlm.openai.timeout, "
-             "vlm.gemini.timeout)";
+      return fmt::format(". Check that the server is not stuck, or give it more time ({}, {})",
+                         key::kOpenAiTimeout, key::kGeminiTimeout);
     case FailureKind::kTransport:
       return ". Check base_url, and that the server is running";
     default:

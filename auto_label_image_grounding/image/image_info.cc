@@ -9,6 +9,7 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/image/image_headers.h"
 
 namespace alig {
@@ -115,9 +116,9 @@ std::string complaint_about_size(const HeaderFacts& facts, const ImageLimits& li
   const std::uint64_t pixels = facts.width * facts.height;  // < 2^62
   if (limits.max_pixels > 0 && pixels > static_cast<std::uint64_t>(limits.max_pixels)) {
     return fmt::format(
-        "{} x {} pixels are more than data.max_image_pixels ({}) allows; downscale the image or "
-        "raise the key (0 = no limit)",
-        facts.width, facts.height, limits.max_pixels);
+        "{} x {} pixels are more than {} ({}) allows; downscale the image or raise the key "
+        "(0 = no limit)",
+        facts.width, facts.height, key::kMaxImagePixels, limits.max_pixels);
   }
   return {};
 }

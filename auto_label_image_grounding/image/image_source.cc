@@ -10,6 +10,8 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
+
 namespace alig {
 namespace {
 
@@ -19,8 +21,8 @@ constexpr std::uint64_t kAlignment = 4096;
 Error open_error(const std::filesystem::path& path, int code) {
   const bool missing = code == ENOENT || code == ENOTDIR;
   return {missing ? ErrorKind::kNotFound : ErrorKind::kIo,
-          fmt::format("cannot read {}: {}; check image_path and data.image_root", path.string(),
-                      std::strerror(code))};
+          fmt::format("cannot read {}: {}; check image_path and {}", path.string(),
+                      std::strerror(code), key::kImageRoot)};
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/hash.h"
 #include "auto_label_image_grounding/base/json_text.h"
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/results/stock_output.h"
 
 namespace alig {
@@ -93,14 +94,14 @@ Status refuse_edited_outputs(const ResultsDir& dir, StepSet steps,
     auto edited = edited_since_published(dir, step, may_go_on);
     if (!edited) return tl::unexpected(edited.error());
     if (!*edited) continue;
-    const char* keep = step == Step::kExtraction
-                           ? "use it with image_grounding.workflow.steps=[\"1\"]"
-                           : "move it away to keep it";
+    const std::string keep = step == Step::kExtraction
+                                 ? fmt::format("use it with {}=[\"1\"]", key::kSteps)
+                                 : "move it away to keep it";
     return fail(
         ErrorKind::kInvalidArgument,
         fmt::format("{} was edited since it was written, and this run would replace it: {}, "
-                    "or discard it with image_grounding.workflow.force_reprocess=true",
-                    dir.step_annotations(step).string(), keep));
+                    "or discard it with {}=true",
+                    dir.step_annotations(step).string(), keep, key::kForceReprocess));
   }
   return {};
 }

@@ -9,6 +9,7 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/calls/thread_pool.h"
 #include "auto_label_image_grounding/http/redact.h"
@@ -184,9 +185,9 @@ Status judge_records(const RunContext& context, const DryRun& dry) {
   const std::string reason =
       workflow.steps.contains(Step::kExtraction) ? "line or image" : "line, image or step 0";
   return fail(ErrorKind::kUnavailable,
-              fmt::format("{} of {} would fail over {}, more than workflow.max_failure_ratio ({}) "
-                          "allows{}",
-                          bad, count_of(all, "record"), reason, workflow.max_failure_ratio,
+              fmt::format("{} of {} would fail over {}, more than {} ({}) allows{}", bad,
+                          count_of(all, "record"), reason, key::kMaxFailureRatio,
+                          workflow.max_failure_ratio,
                           dry.complaints.empty() ? "" : ". The first: " + dry.complaints.front()));
 }
 

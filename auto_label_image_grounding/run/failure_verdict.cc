@@ -4,6 +4,7 @@
 
 #include <fmt/ranges.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/results/published_files.h"
 
@@ -19,13 +20,12 @@ std::string advice_on(const RunPlan& plan, const RunCounts& counts) {
   }
   const auto edited = edited_since_published(plan.dir, Step::kExtraction);
   if (edited && !*edited) {
-    return "run again with image_grounding.workflow.steps=[\"0\",\"1\"] to try those of step 0 "
-           "again";
+    return fmt::format("run again with {}=[\"0\",\"1\"] to try those of step 0 again", key::kSteps);
   }
   return fmt::format(
-      "{} was edited and stays as it is: label what failed in step 0 from an input of its own in "
-      "another results_dir, without data.image_root (see Resume in the README)",
-      plan.dir.step_annotations(Step::kExtraction).string());
+      "{} was edited and is not replaced: label what failed in step 0 from an input of its own in "
+      "another results_dir, without {} (see Corrections by hand in docs/resume.md)",
+      plan.dir.step_annotations(Step::kExtraction).string(), key::kImageRoot);
 }
 
 std::string list_of(const std::map<std::string, std::int64_t>& failures_by_kind) {
@@ -53,9 +53,9 @@ FailureVerdict judge_failures(const RunPlan& plan, const RunCounts& counts) {
   const WorkflowSpec& workflow = plan.spec.workflow;
   if (!are_too_many(failed, all, workflow)) return {text + "; " + advice, std::nullopt};
   return {"", RunEnd{RunEnd::Reason::kTooManyFailures,
-                     fmt::format("{}; that is more than workflow.max_failure_ratio ({}) allows. "
-                                 "Finished samples are kept: mend the cause, and {}",
-                                 text, workflow.max_failure_ratio, advice)}};
+                     fmt::format("{}; that is more than {} ({}) allows. Finished samples are kept: "
+                                 "remove the cause, and {}",
+                                 text, key::kMaxFailureRatio, workflow.max_failure_ratio, advice)}};
 }
 
 }  // namespace alig

@@ -14,6 +14,7 @@
 #include <fmt/ranges.h>
 
 #include "auto_label_image_grounding/base/files.h"
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/results/published_files.h"
 #include "auto_label_image_grounding/run/failure_verdict.h"
@@ -98,7 +99,7 @@ class PipelineRun {
                         report_.backend, report_.coordinates,
                         coordinates.automatic
                             ? fmt::format("model family: {}", coordinates.family->name)
-                            : "vlm.coordinates");
+                            : key::kCoordinates);
     if (coordinates.family->caution != nullptr) warnings_.add(coordinates.family->caution);
   }
 
@@ -111,9 +112,8 @@ class PipelineRun {
     if (plan.earlier.of_another_run()) {
       warnings_.add(
           fmt::format("{} is not of the run that wrote {}: what its input's bad lines were is not "
-                      "known; a run with image_grounding.workflow.steps=[\"0\",\"1\"] finds them "
-                      "again",
-                      dir_.failures().string(), plan.input.string()));
+                      "known; a run with {}=[\"0\",\"1\"] finds them again",
+                      dir_.failures().string(), plan.input.string(), key::kSteps));
     }
     constexpr std::size_t kShown = 5;
     for (std::size_t i = 0; i < std::min(kShown, bad_lines.size()); ++i) {

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/http/curl_transport.h"
 #include "auto_label_image_grounding/results/published_files.h"
@@ -21,14 +22,13 @@ Result<PromptTemplate> prompt_for(const std::string& path, const PromptTemplate&
 // An error over the input, with what to do.
 Error explain(const Error& error, const Spec& spec, const ResultsDir& dir) {
   if (spec.workflow.steps.contains(Step::kExtraction)) {
-    return fail_at("image_grounding.data.input_jsonl", error).value();
+    return fail_at(key::kInputJsonl, error).value();
   }
   if (error.kind != ErrorKind::kNotFound) return error;
   return {ErrorKind::kNotFound,
           fmt::format("step 1 needs the output of step 0, and there is no {}: run with "
-                      "image_grounding.workflow.steps=[\"0\",\"1\"], or set results_dir to "
-                      "that of a finished step 0",
-                      input_path(spec, dir).string())};
+                      "{}=[\"0\",\"1\"], or set results_dir to that of a finished step 0",
+                      input_path(spec, dir).string(), key::kSteps)};
 }
 
 Result<RunPrompts> load_prompts(const PromptsSpec& spec) {
@@ -81,19 +81,18 @@ Status check_inputs(const Spec& spec, const ResultsDir& dir) {
 std::vector<std::string> prompt_warnings(const RunPlan& plan) {
   const RunPrompts& prompts = plan.prompts;
   std::vector<std::string> out;
-  const auto check = [&](const char* key, const PromptTemplate& prompt, const auto& placeholders) {
+  const auto check = [&](const char* name, const PromptTemplate& prompt, const auto& placeholders) {
     if (prompt.custom_sha256.empty()) return;
     const std::string misspelt = misspelt_placeholder(prompt.text, placeholders);
     if (!misspelt.empty())
-      out.push_back(fmt::format("{}: {}; it is sent as it stands", key, misspelt));
+      out.push_back(fmt::format("{}: {}; it is sent as it is", name, misspelt));
   };
-  check("prompts.expression_extraction", prompts.extraction, extraction_placeholders());
-  check("prompts.phrase_grounding", prompts.grounding, grounding_placeholders());
+  check(key::kExtractionPrompt, prompts.extraction, extraction_placeholders());
+  check(key::kGroundingPrompt, prompts.grounding, grounding_placeholders());
   if (prompts.grounding.text.find("{coordinates}") == std::string::npos) {
-    out.push_back(fmt::format(
-        "prompts.phrase_grounding has no {{coordinates}}: boxes are read as {} whatever "
-        "it asks for",
-        name_of(plan.coordinates.convention)));
+    out.push_back(
+        fmt::format("{} has no {{coordinates}}: boxes are read as {} whatever it asks for",
+                    key::kGroundingPrompt, name_of(plan.coordinates.convention)));
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/json_text.h"
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/base/version.h"
 
@@ -67,10 +68,8 @@ std::vector<std::string> warnings_of(const RunReport& report) {
                     count_of(counts.size_mismatches, "record")));
   }
   if (counts.text_only > 0) {
-    out.push_back(
-        fmt::format("{} without a readable image, asked without it "
-                    "(data.on_missing_image: text_only)",
-                    count_of(counts.text_only, "record")));
+    out.push_back(fmt::format("{} without a readable image, asked without it ({}=text_only)",
+                              count_of(counts.text_only, "record"), key::kOnMissingImage));
   }
   if (counts.changed_images > 0) {
     out.push_back(
@@ -82,8 +81,8 @@ std::vector<std::string> warnings_of(const RunReport& report) {
     out.push_back(
         fmt::format("{} with boxes of another image file of the same width and height (its "
                     "size in bytes differs): kept; if it shows something else now, label it "
-                    "anew with image_grounding.workflow.force_reprocess=true",
-                    count_of(counts.replaced_images, "record")));
+                    "again with {}=true",
+                    count_of(counts.replaced_images, "record"), key::kForceReprocess));
   }
   if (counts.other_model > 0) {
     out.push_back(fmt::format("{} made by another model than {}",

@@ -8,6 +8,7 @@
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/json_text.h"
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/spec/spec_keys.h"
@@ -369,7 +370,7 @@ NamedKey find_api_key(const std::string& from_spec, const char* spec_key,
                       std::initializer_list<const char*> variables,
                       const std::function<const char*(const char*)>& getenv) {
   if (const std::string_view key = trim(from_spec); !key.empty()) {
-    return {std::string(key), fmt::format("{}.{}", kBlock, spec_key)};
+    return {std::string(key), spec_key};
   }
   for (const char* name : variables) {
     const char* value = getenv(name);
@@ -397,15 +398,16 @@ Status check_api_key(const NamedKey& found) {
 Status resolve_environment(Spec& spec, const std::function<const char*(const char*)>& getenv) {
   const bool openai = spec.vlm.backend == Backend::kOpenAi;
   std::string& key = openai ? spec.vlm.openai.api_key : spec.vlm.gemini.api_key;
-  NamedKey found = openai ? find_api_key(key, "vlm.openai.api_key", {"OPENAI_API_KEY"}, getenv)
-                          : find_api_key(key, "vlm.gemini.api_key",
-                                         {"GOOGLE_API_KEY", "GEMINI_API_KEY"}, getenv);
+  NamedKey found =
+      openai ? find_api_key(key, key::kOpenAiApiKey, {"OPENAI_API_KEY"}, getenv)
+             : find_api_key(key, key::kGeminiApiKey, {"GOOGLE_API_KEY", "GEMINI_API_KEY"}, getenv);
   if (auto status = check_api_key(found); !status) return status;
   key = std::move(found.key);
   if (openai || !key.empty()) return {};
   return fail(ErrorKind::kInvalidArgument,
-              "no API key for Gemini: set the environment variable GOOGLE_API_KEY (or "
-              "GEMINI_API_KEY), or image_grounding.vlm.gemini.api_key");
+              fmt::format("no API key for Gemini: set the environment variable GOOGLE_API_KEY (or "
+                          "GEMINI_API_KEY), or {}",
+                          key::kGeminiApiKey));
 }
 
 }  // namespace alig

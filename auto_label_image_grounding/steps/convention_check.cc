@@ -6,6 +6,8 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
+
 namespace alig {
 namespace {
 
@@ -78,13 +80,14 @@ std::string range_text(const CoordinateConvention& convention) {
                                               : "pixels of the image as sent, y first";
 }
 
-// What vlm.coordinates can be set to; not every convention can be.
+// What the key can be set to; not every convention can be.
 std::string setting_for(const CoordinateConvention& convention) {
   if (convention.range == 1000) {
-    return ": vlm.coordinates=xyxy_1000, or yxyx_1000 for a model that puts y first";
+    return fmt::format(": {}=xyxy_1000, or yxyx_1000 for a model that puts y first",
+                       key::kCoordinates);
   }
   const bool settable = convention.order == AxisOrder::kXyxy && convention.range <= 1;
-  return settable ? fmt::format(": vlm.coordinates={}", name_of(convention)) : "";
+  return settable ? fmt::format(": {}={}", key::kCoordinates, name_of(convention)) : "";
 }
 
 // Numbers that should be there and are not: the model uses a smaller scale.
@@ -171,7 +174,8 @@ std::string describe(const ConventionDoubt& doubt, const CoordinateConvention& c
   if (!doubt.better) return text + "Look at some results before you use them";
   text += fmt::format("Numbers of {} would fit better", range_text(*doubt.better));
   text += setting_for(*doubt.better);
-  return text + ". Look at some results; with another vlm.coordinates step 1 is asked anew";
+  return fmt::format("{}. Look at some results; with another {} step 1 is requested again", text,
+                     key::kCoordinates);
 }
 
 }  // namespace alig

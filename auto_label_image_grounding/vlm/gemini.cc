@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
@@ -67,19 +68,21 @@ class GeminiBackend final : public VlmBackend {
 
   std::string advice_on(FailureKind kind) const override {
     if (kind == FailureKind::kAuth) {
-      return ". Check the API key (environment variable GOOGLE_API_KEY or GEMINI_API_KEY, or "
-             "image_grounding.vlm.gemini.api_key)";
+      return fmt::format(
+          ". Check the API key (environment variable GOOGLE_API_KEY or GEMINI_API_KEY, or {})",
+          key::kGeminiApiKey);
     }
     if (kind != FailureKind::kModel) return "";
-    return fmt::format(". Check vlm.gemini.model ({}) and vlm.gemini.base_url", spec_.model);
+    return fmt::format(". Check {} ({}) and {}", key::kGeminiModel, spec_.model,
+                       key::kGeminiBaseUrl);
   }
 
   Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const override {
     const HttpResponse& response = answers.front();
     if (response.status == 404) {
       return fail(ErrorKind::kEndpoint,
-                  fmt::format("{} has no model \"{}\": check vlm.gemini.model", spec_.base_url,
-                              spec_.model));
+                  fmt::format("{} has no model \"{}\": check {}", spec_.base_url, spec_.model,
+                              key::kGeminiModel));
     }
     if (auto refused = refusal_of_probe(response, spec_.base_url, advice_on(FailureKind::kAuth));
         !refused.empty()) {

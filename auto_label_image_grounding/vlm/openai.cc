@@ -6,6 +6,7 @@
 
 #include <fmt/ranges.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
 #include "auto_label_image_grounding/vlm/backend_factories.h"
@@ -97,9 +98,9 @@ class OpenAiBackend final : public VlmBackend {
     const HttpResponse& response = answers.front();
     const std::string& place = spec_.base_url;
     if (answers.size() > 2 && !listed_models(answers[2].body).empty()) {
-      return fail(ErrorKind::kEndpoint, fmt::format("{0} has no models, but {0}/v1 has: set "
-                                                    "image_grounding.vlm.openai.base_url={0}/v1",
-                                                    place));
+      return fail(ErrorKind::kEndpoint,
+                  fmt::format("{0} has no models, but {0}/v1 has: set {1}={0}/v1", place,
+                              key::kOpenAiBaseUrl));
     }
     // Gateways may offer chat alone; a 405, say, tells that its route is there.
     const bool chat_is_there = answers.size() == 2 && answers[1].status != 404;
@@ -119,20 +120,21 @@ class OpenAiBackend final : public VlmBackend {
     if (models.empty()) return place + " answers; it does not list its models";
     if (std::find(models.begin(), models.end(), spec_.model_name) == models.end()) {
       return fail(ErrorKind::kEndpoint,
-                  fmt::format("{} has no model \"{}\"; it lists {}: check vlm.openai.model_name",
-                              place, spec_.model_name, some_of(models)));
+                  fmt::format("{} has no model \"{}\"; it lists {}: check {}", place,
+                              spec_.model_name, some_of(models), key::kOpenAiModelName));
     }
     return fmt::format("{} answers and has the model {}", place, spec_.model_name);
   }
 
   std::string advice_on(FailureKind kind) const override {
     if (kind == FailureKind::kAuth) {
-      return ". Check the API key (environment variable OPENAI_API_KEY, or "
-             "image_grounding.vlm.openai.api_key)";
+      return fmt::format(". Check the API key (environment variable OPENAI_API_KEY, or {})",
+                         key::kOpenAiApiKey);
     }
     if (kind != FailureKind::kModel) return "";
-    return fmt::format(". Check vlm.openai.model_name ({}) and vlm.openai.base_url{}",
-                       spec_.model_name, has_version() ? "" : ": most servers want /v1 at its end");
+    return fmt::format(". Check {} ({}) and {}{}", key::kOpenAiModelName, spec_.model_name,
+                       key::kOpenAiBaseUrl,
+                       has_version() ? "" : ": most servers want /v1 at its end");
   }
 
   Result<VlmReply> read_reply(std::string_view body) const override {

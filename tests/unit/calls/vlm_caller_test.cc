@@ -243,7 +243,8 @@ TEST(VlmCallerTest, AnEndpointThatNeverAnswersEndsTheRun) {
   });
   EXPECT_EQ(out.ended,
             "the endpoint has not answered once after 6 attempts: timed out. Check that the server "
-            "is not stuck, or give it more time (vlm.openai.timeout, vlm.gemini.timeout)");
+            "is not stuck, or give it more time (image_grounding.vlm.openai.timeout, "
+            "image_grounding.vlm.gemini.timeout)");
   EXPECT_LT(out.requests, 50 * 6) << "not every call is tried to its end";
 }
 
