@@ -25,10 +25,9 @@ constexpr const char* kChangeImageModule = "alig_image_change.so";
 constexpr const char* kChangeImageSymbol = "alig_image_change";
 struct ChangeImageModule {
   const char* version;
-  std::size_t layout;  // a module of the same version, but of other sources, may differ in it
+  const char*
+      interface;  // a digest of the headers and the compiler, that both sides were built with
   ChangeImage change_image;
 };
-constexpr std::size_t kChangeImageLayout =
-    sizeof(ImageInfo) + (sizeof(ImagePreparation) << 10) + (sizeof(Result<PreparedImage>) << 20);
 
 }  // namespace alig

@@ -27,7 +27,7 @@ ChangeImage load() {
     refuse(
         fmt::format("{} is of version {}, not {}", kChangeImageModule, found->version, kVersion));
   }
-  if (found->layout != kChangeImageLayout) {
+  if (std::string(ALIG_IMAGE_CHANGE_INTERFACE) != found->interface) {
     refuse(fmt::format("{} is of another build of version {}", kChangeImageModule, kVersion));
   }
   return found->change_image;

@@ -2,5 +2,5 @@
 #include "auto_label_image_grounding/image/image_change.h"
 
 extern "C" [[gnu::visibility("default")]] const alig::ChangeImageModule alig_image_change;
-const alig::ChangeImageModule alig_image_change = {alig::kVersion, alig::kChangeImageLayout,
+const alig::ChangeImageModule alig_image_change = {alig::kVersion, ALIG_IMAGE_CHANGE_INTERFACE,
                                                    &alig::change_image};

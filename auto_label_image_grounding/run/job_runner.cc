@@ -150,9 +150,11 @@ void JobRunner::with_accepted_image(const Job& job, Step step, std::function<voi
         *remade = remake_image(parts_.context, *job, refused);
         return {};
       },
-      [job, step, remade, ask = std::move(ask), give_up = std::move(give_up)] {
+      [this, job, step, remade, ask = std::move(ask), give_up = std::move(give_up)] {
         Result<SentImage>& made = **remade;
         if (!made) return give_up(image_error(step, made.error()));
+        const bool counted = job->image->downscaled_for_limit;
+        counts_.images_downscaled += made->downscaled_for_limit && !counted ? 1 : 0;
         job->image = std::move(*made);
         ask();
       });

@@ -3,13 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <ctime>
-#include <iomanip>
-#include <locale>
-#include <sstream>
-#include <string>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/http/http_date.h"
 
 namespace alig {
 namespace {
@@ -58,45 +54,7 @@ const Unit* take_unit(std::string_view& text) {
   return nullptr;
 }
 
-std::optional<std::tm> read_time(const std::string& text, const char* format) {
-  // get_time is content with a text that ends before the format's last letters.
-  if (std::string_view(format).ends_with("GMT") && !std::string_view(text).ends_with("GMT"))
-    return std::nullopt;
-  std::istringstream in(text);
-  in.imbue(std::locale::classic());
-  std::tm fields{};
-  in >> std::get_time(&fields, format);
-  if (in.fail() || in.peek() != std::istringstream::traits_type::eof()) return std::nullopt;
-  return fields;
-}
-
-// Later years are taken for this one: a system_clock in nanoseconds ends in 2262.
-constexpr int kLastYear = 2200;
-
-std::optional<std::chrono::system_clock::time_point> to_time_point(const std::tm& fields) {
-  namespace chr = std::chrono;
-  const int year = fields.tm_year + 1900;
-  if (year < 1970) return std::nullopt;  // also what get_time leaves where the year is missing
-  const chr::year_month_day date{chr::year{std::min(year, kLastYear)},
-                                 chr::month{static_cast<unsigned>(fields.tm_mon + 1)},
-                                 chr::day{static_cast<unsigned>(fields.tm_mday)}};
-  if (!date.ok()) return std::nullopt;
-  return chr::sys_days{date} + chr::hours{fields.tm_hour} + chr::minutes{fields.tm_min} +
-         chr::seconds{fields.tm_sec};
-}
-
 }  // namespace
-
-std::optional<std::chrono::system_clock::time_point> parse_http_date(std::string_view text) {
-  const std::string trimmed(trim(text));
-  for (const char* format :
-       {"%a, %d %b %Y %H:%M:%S GMT", "%a, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"}) {
-    if (const std::optional<std::tm> fields = read_time(trimmed, format)) {
-      return to_time_point(*fields);
-    }
-  }
-  return std::nullopt;
-}
 
 std::optional<Duration> parse_retry_after(std::string_view text,
                                           std::chrono::system_clock::time_point wall_now) {

@@ -12,10 +12,6 @@ namespace alig {
 // No hint is believed beyond this: it also keeps hostile numbers away from arithmetic.
 inline constexpr std::chrono::hours kLongestWaitHint{24};
 
-// RFC 9110 section 5.6.7, all three forms: "Sun, 06 Nov 1994 08:49:37 GMT",
-// "Sunday, 06-Nov-94 08:49:37 GMT" (two-digit years: 1970 to 2069), "Sun Nov  6 08:49:37 1994".
-std::optional<std::chrono::system_clock::time_point> parse_http_date(std::string_view text);
-
 // Seconds (fractions tolerated) or an HTTP-date, which is compared with `wall_now`; a date in the
 // past is zero. At most kLongestWaitHint. Nothing for negative numbers and other text.
 std::optional<Duration> parse_retry_after(std::string_view text,

@@ -14,6 +14,11 @@ PROGRAM = Path(os.environ.get("ALIG_PROGRAM", RELEASE / "entrypoint/cli/auto-lab
 TEACHER = Path(os.environ.get("ALIG_TEACHER", RELEASE / "demo/teacher/demo-teacher"))
 SCENES = Path(os.environ.get("ALIG_SCENES", RELEASE / "demo/scenes/demo-scenes"))
 
+# Photographs that are no part of the project: tests that use them are skipped without the variable.
+SHARED_DATA = Path(os.environ.get("ALIG_SHARED_DATA", ""))
+needs_shared_data = pytest.mark.skipif("ALIG_SHARED_DATA" not in os.environ,
+                                       reason="ALIG_SHARED_DATA is not set")
+
 
 class Teacher:
     """A running demo teacher; `requests` counts what it has answered."""

@@ -1,15 +1,10 @@
 """The subcommand `evaluate`, as people call it."""
 
 import json
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
-from conftest import PROGRAM, overrides, run
-
-PHOTOS = Path(os.environ.get("ALIG_SHARED_DATA",
-                             Path(__file__).resolve().parents[3] / "shared" / "data"))
+from conftest import PROGRAM, SHARED_DATA, needs_shared_data, overrides, run
 
 
 def evaluate(annotations, truth, *options):
@@ -90,15 +85,15 @@ def test_bad_files_are_named(annotations, truth, complaint, tmp_path):
     assert complaint in done.stderr
 
 
-@pytest.mark.skipif(not PHOTOS.exists(), reason="the photographs are not here")
+@needs_shared_data
 def test_the_truth_judged_by_itself_is_perfect(tmp_path):
-    truth = [json.loads(line) for line in (PHOTOS / "captions.jsonl").read_text().splitlines()]
+    truth = [json.loads(line) for line in (SHARED_DATA / "captions.jsonl").read_text().splitlines()]
     annotations = [{"image_path": "/data/" + record["image_path"], "caption": record["caption"],
                     "cleaned_caption": record["caption"],
                     "expressions": [{"text": gt["phrase"], "char_span": gt["span"],
                                      "instances": [{"bbox": box, "score": 1} for box in gt["boxes"]]}
                                     for gt in record["gt"] or []]} for record in truth]
-    done = evaluate(write_lines(tmp_path / "a.jsonl", annotations), PHOTOS / "captions.jsonl",
+    done = evaluate(write_lines(tmp_path / "a.jsonl", annotations), SHARED_DATA / "captions.jsonl",
                     "--json", "--strict")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -4,13 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from conftest import ROOT, overrides, records, run, score, summary
-
-PHOTOS = Path(os.environ.get("ALIG_SHARED_DATA",
-                             Path(__file__).resolve().parents[3] / "shared" / "data"))
+from conftest import (
+    ROOT, SHARED_DATA, needs_shared_data, overrides, records, run, score, summary)
 
 
 @pytest.mark.parametrize("backend", ["openai", "gemini"])
@@ -97,18 +94,18 @@ def test_unknown_fields_come_through_as_written(teacher, scenes, spec, tmp_path)
             assert "1.50" in after
 
 
-@pytest.mark.skipif(not PHOTOS.exists(), reason="the photographs are not here")
+@needs_shared_data
 @pytest.mark.parametrize("backend", ["openai", "gemini"])
 def test_real_photographs(backend, teacher, spec, tmp_path):
     results = tmp_path / "out"
-    done = run(spec, overrides(results, PHOTOS, teacher.url, backend, workflow__max_workers=8))
+    done = run(spec, overrides(results, SHARED_DATA, teacher.url, backend, workflow__max_workers=8))
     assert done.returncode == 0, done.stderr
-    given = [json.loads(line) for line in (PHOTOS / "captions.jsonl").read_text().splitlines()]
+    given = [json.loads(line) for line in (SHARED_DATA / "captions.jsonl").read_text().splitlines()]
     labelled = records(results)
     assert len(labelled) == len(given)
     boxes = 0
     for before, after in zip(given, labelled):
-        assert after["image_path"] == str(PHOTOS / before["image_path"])
+        assert after["image_path"] == str(SHARED_DATA / before["image_path"])
         for key in set(before) - {"image_path", "image_id", "width", "height", "source"}:
             assert after[key] == before[key], key
         for expression in after["expressions"]:

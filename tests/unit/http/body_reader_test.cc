@@ -12,7 +12,6 @@ namespace {
 
 using testing::noise;
 using testing::slow_base64;
-using testing::TemporaryFolder;
 
 tl::expected<std::string, TransportFault> drain(BodyReader& reader, std::size_t capacity) {
   std::string out;

@@ -27,7 +27,6 @@ using testing::ReceivedRequest;
 using testing::send_and_wait;
 using testing::slow_base64;
 using testing::start;
-using testing::TemporaryFolder;
 using Kind = TransportFault::Kind;
 
 std::unique_ptr<HttpTransport> transport_with(int connections,

@@ -23,7 +23,6 @@ using testing::Connection;
 using testing::LoopbackServer;
 using testing::post;
 using testing::send_and_wait;
-using testing::TemporaryFolder;
 
 template <auto kFree>
 struct Freer {

@@ -212,29 +212,4 @@ std::string rgba_tiff(int width, int height, std::string_view rgba, int extra_sa
          std::string(rgba);
 }
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "alig-image-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed for " + name);
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::filesystem::path TemporaryFolder::write(const std::string& name,
-                                             std::string_view bytes) const {
-  std::ofstream file(path_ / name, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (!file.flush()) throw std::runtime_error("cannot write " + (path_ / name).string());
-  return path_ / name;
-}
-
-std::filesystem::path shared_data_folder() {
-  if (const char* folder = std::getenv("ALIG_SHARED_DATA"); folder != nullptr) return folder;
-  const auto tests = std::filesystem::path(__FILE__).parent_path();
-  return tests.parent_path().parent_path().parent_path().parent_path() / "shared" / "data";
-}
-
 }  // namespace alig::image_test

@@ -7,6 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/unit/support/shared_data.h"
+#include "tests/unit/support/temporary_folder.h"
+
 namespace alig::image_test {
 
 enum class ByteOrder { kLittle, kBig };
@@ -48,22 +51,5 @@ std::string bmp_header_image(const HeaderImage& p, int bits = 24);
 std::string tiff_header_image(const HeaderImage& p, int bits = 8, int pages = 1);
 // Decodable: 8-bit RGBA rows; `extra_samples` 1 = alpha multiplied in, 2 = not, 0 = unspecified.
 std::string rgba_tiff(int width, int height, std::string_view rgba, int extra_samples);
-
-// A folder that disappears with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path write(const std::string& name, std::string_view bytes) const;
-
- private:
-  std::filesystem::path path_;
-};
-
-// Photographs kept beside the project; tests that use them are skipped where it is absent.
-std::filesystem::path shared_data_folder();
 
 }  // namespace alig::image_test

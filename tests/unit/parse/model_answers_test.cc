@@ -1,7 +1,6 @@
 // Verbatim answers of real models, where they are at hand (they are not ours to ship): a file of
 // JSON lines with `id`, `raw` and `expect` {parseable, boxes, labels}, its folder named by the
-// environment variable ALIG_SHARED_DATA or found beside the project.
-#include <cstdlib>
+// environment variable ALIG_SHARED_DATA.
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -12,17 +11,12 @@
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/parse/grounding_answer.h"
+#include "tests/unit/support/shared_data.h"
 
 namespace alig::parse {
 namespace {
 
 using nlohmann::json;
-
-std::filesystem::path shared_data() {
-  const char* folder = std::getenv("ALIG_SHARED_DATA");
-  return folder != nullptr ? std::filesystem::path(folder)
-                           : std::filesystem::path(ALIG_SOURCE_DIR).parent_path() / "shared/data";
-}
 
 struct LabelledBox {
   std::string label;
@@ -75,8 +69,9 @@ std::vector<LabelledBox> boxes_of(const GroundingAnswer& answer) {
 }
 
 TEST(ModelAnswers, AreReadAsTheyWereMeant) {
+  if (shared_data().empty()) GTEST_SKIP() << "ALIG_SHARED_DATA is not set";
   std::ifstream in(shared_data() / "model_answers.jsonl");
-  if (!in) GTEST_SKIP() << "no " << shared_data() / "model_answers.jsonl";
+  ASSERT_TRUE(in) << shared_data();
   int seen = 0;
   for (std::string line; std::getline(in, line);) {
     const json row = json::parse(line);

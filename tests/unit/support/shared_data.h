@@ -1,0 +1,16 @@
+// Photographs and model answers that are no part of the project: the environment variable
+// ALIG_SHARED_DATA names their folder, and tests that use them are skipped without it.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace alig {
+
+// Empty without the variable.
+inline std::filesystem::path shared_data() {
+  const char* folder = std::getenv("ALIG_SHARED_DATA");
+  return folder != nullptr ? folder : "";
+}
+
+}  // namespace alig
