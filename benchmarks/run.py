@@ -8,13 +8,24 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from measuring import (BARE_LOOP, BASELINE, MICRO, PYTHON, ROOT, Endpoint, label, least, machine,
-                       make_dataset, mean, measure)
+from measuring import (
+    BARE_LOOP,
+    BASELINE,
+    MICRO,
+    PYTHON,
+    ROOT,
+    Endpoint,
+    label,
+    least,
+    machine,
+    make_dataset,
+    mean,
+    measure,
+)
 
 KB = 1000
 

@@ -152,10 +152,10 @@ newest_glibc() {
 }
 
 check_wheel() {
-  local wheel=$1 unpacked=$2 module program needed exported name
+  local file=$1 unpacked=$2 module program needed exported name
   module=$(echo "$unpacked"/auto_label_image_grounding/_native.*.so)
   program=$(echo "$unpacked"/*.data/scripts/auto-label-image-grounding)
-  case $wheel in *-linux_*) die "${wheel##*/} is fit for no manylinux platform; see $LOG" ;; esac
+  case $file in *-linux_*) die "${file##*/} is fit for no manylinux platform; see $LOG" ;; esac
   needed=$(readelf -d "$module" "$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u)
   ! grep -vE '^(lib(c|m|dl|rt|pthread|gcc_s)\.so\.|ld-linux)' <<<"$needed" >&2 ||
     die "libraries are needed that not every system has (above)"
@@ -165,7 +165,7 @@ check_wheel() {
     [ -s "$(echo "$unpacked"/*.dist-info/licenses/licenses)/${name##*/}" ] ||
       die "the licence text ${name##*/} is not in the wheel"
   done
-  [ "$(stat -c %s "$wheel")" -lt $LARGEST ] || die "${wheel##*/} has more than $LARGEST bytes"
+  [ "$(stat -c %s "$file")" -lt $LARGEST ] || die "${file##*/} has more than $LARGEST bytes"
   say "needs $(echo $needed) and $(newest_glibc "$module" "$program")"
 }
 

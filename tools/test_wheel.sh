@@ -85,7 +85,7 @@ test_in() {
   make_system "$suite"
   say "${wheel##*/} in Debian $suite"
   ! inside "$system" sh -c 'command -v cc c++ cmake' >&2 || die "$system has tools to build with"
-  rm -rf --one-file-system "$system"/{test,"$authority",etc/pki,etc/ssl/ca-bundle.pem}
+  rm -rf --one-file-system "${system:?}"/{test,"$authority",etc/pki,etc/ssl/ca-bundle.pem}
   mkdir -p "$system/test/data/images"
   cp "$wheel" "$ROOT/tests/wheel/check_installed.py" "$ROOT/tests/chaos/faulty_endpoint.py" "$system/test"
   make_images "$system/test/data/images"

@@ -1,6 +1,7 @@
 #include "auto_label_image_grounding/run/dry_run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -8,7 +9,9 @@
 #include <utility>
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/calls/thread_pool.h"
@@ -268,6 +271,26 @@ std::string to_text(const DryRun& dry) {
       dry.extraction_requests + dry.grounding_requests, dry.extraction_requests,
       dry.finished_extractions, dry.grounding_requests, dry.finished_groundings, dry.image_tokens,
       dry.prompt_tokens);
+}
+
+std::string to_json_text(const DryRun& dry) {
+  const nlohmann::ordered_json out = {
+      {"records", dry.records},
+      {"bad_lines", dry.bad_lines},
+      {"images", dry.images},
+      {"unreadable_images", dry.unreadable_images},
+      {"affected_records", dry.affected_records},
+      {"earlier_failures", dry.earlier_failures},
+      {"requests",
+       {{"extraction", dry.extraction_requests}, {"grounding", dry.grounding_requests}}},
+      {"finished",
+       {{"extraction", dry.finished_extractions}, {"grounding", dry.finished_groundings}}},
+      {"tokens",
+       {{"image", std::round(dry.image_tokens)}, {"prompt", std::round(dry.prompt_tokens)}}},
+      {"complaints", dry.complaints},
+      {"endpoint", dry.endpoint},
+  };
+  return json_text(out);
 }
 
 }  // namespace alig

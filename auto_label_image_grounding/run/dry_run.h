@@ -42,4 +42,7 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
 // A table for people.
 std::string to_text(const DryRun& dry);
 
+// The same for programs: one JSON object.
+std::string to_json_text(const DryRun& dry);
+
 }  // namespace alig

@@ -97,7 +97,10 @@ int default_specs(const std::vector<std::string>& arguments) {
   const auto written = write_default_spec(folder, "???");
   if (!written) return fail_with(written.error());
   if (!written->kept.empty()) {
-    std::fputs(fmt::format("kept what stood there: {}\n", written->kept.string()).c_str(), stdout);
+    std::fputs(
+        fmt::format("moved the existing {} to {}\n", written->path.string(), written->kept.string())
+            .c_str(),
+        stdout);
   }
   std::fputs(fmt::format("default spec: {}\n", written->path.string()).c_str(), stdout);
   return EXIT_SUCCESS;

@@ -1,4 +1,4 @@
-// The pybind11 shim: one line a function, the GIL released while the pipeline runs.
+// The pybind11 shim: one function for each of Python's, the GIL released while C++ works.
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -10,8 +10,12 @@
 #include <string>
 #include <utility>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/log.h"
 #include "auto_label_image_grounding/base/version.h"
+#include "auto_label_image_grounding/evaluation/evaluate.h"
+#include "auto_label_image_grounding/evaluation/evaluation_report.h"
+#include "auto_label_image_grounding/run/dry_run.h"
 #include "auto_label_image_grounding/run/pipeline.h"
 #include "auto_label_image_grounding/spec/spec.h"
 
@@ -164,6 +168,32 @@ std::string run(const std::string& spec_yaml, const std::optional<std::string>& 
   return to_json_text(outcome.report);
 }
 
+std::string dry_run_as_json(const std::string& spec_yaml,
+                            const std::optional<std::string>& results_dir, py::function on_log) {
+  const Spec spec = load(spec_yaml, results_dir);
+  PythonSide python(std::move(on_log), std::nullopt);
+  const RunHooks hooks = python.hooks();
+  Result<DryRun> dry;
+  {
+    const py::gil_scoped_release no_gil;
+    dry = dry_run(spec, hooks);
+  }
+  python.finish();
+  if (!dry) raise(dry.error());
+  return to_json_text(*dry);
+}
+
+std::string evaluate_as_json(const std::string& annotations, const std::string& truth,
+                             std::size_t worst) {
+  Result<Evaluation> evaluation;
+  {
+    const py::gil_scoped_release no_gil;
+    evaluation = evaluate(annotations, truth, worst);
+  }
+  if (!evaluation) raise(evaluation.error());
+  return json_text(to_json(*evaluation));
+}
+
 std::pair<std::string, std::string> write_default_spec_or_raise(const std::string& folder) {
   const auto written = write_default_spec(folder, folder);
   if (!written) raise(written.error());
@@ -180,6 +210,13 @@ PYBIND11_MODULE(_native, module) {
              py::arg("on_progress"),
              "Runs the pipeline on the calling thread; returns the summary as JSON. Raises "
              "ValueError, FileNotFoundError, OSError or KeyboardInterrupt.");
+  module.def("dry_run", &alig::dry_run_as_json, py::arg("spec_yaml"), py::arg("results_dir"),
+             py::arg("on_log"),
+             "Checks everything and counts the requests of a run, as JSON. Raises as run().");
+  module.def("evaluate", &alig::evaluate_as_json, py::arg("annotations"), py::arg("truth"),
+             py::arg("worst"),
+             "Compares two files of annotations; returns the scores as JSON. Raises ValueError, "
+             "FileNotFoundError or OSError.");
   module.def("write_default_spec", &alig::write_default_spec_or_raise, py::arg("results_dir"),
              "Writes experiment.yaml; returns its path, and that of an edited one that was kept.");
 }

@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-
 from faulty_endpoint import FaultyEndpoint
 from labelling import ROOT, Job, make_data
 

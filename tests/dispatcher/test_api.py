@@ -6,7 +6,6 @@ import os
 import re
 
 import pytest
-
 from conftest import RECORDS, ROOT, read_lines
 from environments import GPUS
 

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from conftest import RECORDS, check_passed, generate
 
 SECONDS = 120

@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
-
 from conftest import RECORDS, check_failed, check_passed, generate
 from environments import LAYOUTS
 from teacher import BOX

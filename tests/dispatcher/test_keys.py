@@ -7,7 +7,6 @@ import signal
 
 import pytest
 import yaml
-
 from conftest import check_failed, check_passed, generate, run_child
 
 KEY = "a-Secret.Key_0123456789"
@@ -207,7 +206,8 @@ HARD_TO_HIDE = [
     f"+{OPENAI}.extra_body.headers=['Authorization: Bearer {KEY}']",
     f"+{OPENAI}.extra_body.headers=[[Authorization,{KEY}]]",
     f"+{OPENAI}.extra_body.h={{header_name:Authorization,header_value:{KEY}}}",
-    f"+{OPENAI}.extra_body.config='{{\"api_key\": \"{KEY}\"}}'", f"+{OPENAI}.extra_body.client_secret_value={KEY}",
+    f"+{OPENAI}.extra_body.config='{{\"api_key\": \"{KEY}\"}}'",
+    f"+{OPENAI}.extra_body.client_secret_value={KEY}",
     *(f"{OPENAI}.base_url='{url}'" for url in (
         f"http://me:a/{KEY}@127.0.0.1:9", f"http://me:a?{KEY}@127.0.0.1:9", f"http://me:my {KEY}@x:9",
         f"http://x:9/v1?authorization=Bearer {KEY}", f"http://x:9/v1?{KEY}")),

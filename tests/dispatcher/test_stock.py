@@ -5,7 +5,6 @@ import json
 import shutil
 
 import pytest
-
 from conftest import RECORDS, check_passed, read_lines, run_child
 from environments import LAYOUTS
 from teacher import BOX

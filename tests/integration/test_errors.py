@@ -116,6 +116,6 @@ def test_default_specs_keeps_an_edited_file(tmp_path):
     assert write() == write() == [f"default spec: {path}"]
     path.write_text("mine: 1\n")
     kept = tmp_path / "experiment.previous.yaml"
-    assert write() == [f"kept what stood there: {kept}", f"default spec: {path}"]
+    assert write() == [f"moved the existing {path} to {kept}", f"default spec: {path}"]
     assert kept.read_text() == "mine: 1\n"
     assert sorted(tmp_path.iterdir()) == [kept, path]

@@ -3,11 +3,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
-
 from conftest import PROGRAM, ROOT
 
 BLOCKS = "vlm|data|workflow|output|prompts|evaluation"

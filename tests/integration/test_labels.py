@@ -6,8 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import (
-    ROOT, SHARED_DATA, needs_shared_data, overrides, records, run, score, summary)
+from conftest import ROOT, SHARED_DATA, needs_shared_data, overrides, records, run, score, summary
 
 
 @pytest.mark.parametrize("backend", ["openai", "gemini"])

@@ -8,9 +8,11 @@ Inside a TAO container the same pipeline answers to `auto_label generate` with
 """
 from __future__ import annotations
 
-from ._api import NativeModuleError, default_specs, run
+from ._api import NativeModuleError, default_specs, dry_run, evaluate, run
+from ._reports import DryRun, Evaluation, Progress, Summary
 
-__all__ = ["NativeModuleError", "__version__", "default_specs", "run"]
+__all__ = ["DryRun", "Evaluation", "NativeModuleError", "Progress", "Summary", "__version__",
+           "default_specs", "dry_run", "evaluate", "run"]
 
 
 def __getattr__(name: str) -> str:

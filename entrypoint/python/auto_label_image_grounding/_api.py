@@ -1,4 +1,4 @@
-"""What Python callers see: `run` and `default_specs`."""
+"""What Python callers see: `run`, `dry_run`, `evaluate` and `default_specs`."""
 from __future__ import annotations
 
 import json
@@ -6,10 +6,14 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union, cast
+
+if TYPE_CHECKING:
+    from ._reports import DryRun, Evaluation, Progress, Summary
+else:  # cast() needs a value, and nothing of this must be loaded for other types
+    DryRun = Evaluation = Progress = Summary = dict
 
 Spec = Union[str, "os.PathLike[str]", Mapping[str, Any]]  # or an OmegaConf DictConfig
-Progress = dict[str, int]  # records, finished, failed, requests, in_flight
 
 LOGGER = logging.getLogger("auto_label_image_grounding")
 
@@ -72,16 +76,25 @@ def run(
     spec: Spec,
     results_dir: str | os.PathLike[str] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-) -> dict[str, Any] | None:
-    """Runs the pipeline on the calling thread and returns its summary (as in summary.json).
+) -> Summary | None:
+    """Runs the pipeline on the calling thread and returns its summary, as in summary.json.
 
-    spec: a dict, an OmegaConf config, or the path of a YAML file. results_dir replaces the spec's.
-    on_progress: called about ten times a second with the counts so far; what it raises ends the run.
-    Under torchrun only rank 0 works; the others get None at once.
-    Raises ValueError (spec, endpoint, too many failures), FileNotFoundError or OSError (files),
-    KeyboardInterrupt (SIGINT, SIGTERM, or the end of the process that started this one, unless
-    under nohup; what was finished is kept for the next run).
-    Messages go to the logger "auto_label_image_grounding".
+    Args:
+        spec: a dict, an OmegaConf config, or the path of a YAML file.
+        results_dir: replaces the spec's.
+        on_progress: called about ten times a second with the counts so far, on the calling thread;
+            what it raises ends the run.
+
+    Returns:
+        The summary; None in the other ranks than the first under torchrun, which do nothing.
+
+    Raises:
+        ValueError: the spec or the endpoint is not usable, or too many records failed.
+        FileNotFoundError, OSError: a file is missing or cannot be read or written.
+        KeyboardInterrupt: SIGINT, SIGTERM, or the end of the process that started this one, unless
+            under nohup. What was finished is kept for the next run.
+
+    Messages go to the logger "auto_label_image_grounding". Signals are noticed in the main thread.
     """
     if is_worker_rank():
         return None
@@ -98,31 +111,70 @@ def run(
         return run_unwatched(spec, results_dir, progress)
 
 
+def dry_run(spec: Spec, results_dir: str | os.PathLike[str] | None = None) -> DryRun:
+    """Checks the spec, the input, the images and the endpoint, and counts the requests of a run.
+
+    Writes nothing, and sends only requests that cost nothing. Arguments and errors as for run().
+    """
+    return cast(DryRun, json.loads(_with_spec(
+        spec, results_dir, lambda native, text, where: native.dry_run(text, where, _log))))
+
+
+def evaluate(annotations: str | os.PathLike[str], truth: str | os.PathLike[str],
+             worst: int = 0) -> Evaluation:
+    """Compares annotations with known truth.
+
+    Args:
+        annotations: annotations.jsonl of a run.
+        truth: records with the true boxes; docs/evaluate.md describes the format.
+        worst: how many phrases with the lowest IoU are listed.
+
+    Raises:
+        ValueError: a line cannot be read, or the truth is impossible; names file and line.
+        FileNotFoundError, OSError: a file is missing or cannot be read.
+    """
+    text = load_native().evaluate(os.fspath(annotations), os.fspath(truth), worst)
+    return cast(Evaluation, json.loads(text))
+
+
+def _log(level: int, text: str) -> None:
+    LOGGER.log(level, "%s", text)
+
+
 def run_unwatched(
     spec: Spec,
     results_dir: str | os.PathLike[str] | None,
     on_progress: Callable[[Progress], None],
-) -> dict[str, Any]:
+) -> Summary:
     """run() without its eye on SIGTERM and the parent, for a caller that has one of its own."""
+    return cast(Summary, json.loads(_with_spec(
+        spec, results_dir,
+        lambda native, text, where: native.run(text, where, _log, on_progress))))
+
+
+def _with_spec(spec: Spec, results_dir: str | os.PathLike[str] | None,
+               call: Callable[[Any, str, str | None], str]) -> str:
+    """call(native module, spec as YAML, results_dir), whose errors name the spec's file."""
     native = load_native()
     text, path = _to_text(spec)
     where = None if results_dir is None else os.fspath(results_dir)
     try:
-        summary = native.run(text, where, lambda level, text: LOGGER.log(level, "%s", text),
-                             on_progress)
+        return call(native, text, where)
     except ValueError as error:
         if path and str(error).startswith("spec:"):  # the file's name instead of "spec:LINE:"
             raise ValueError(path + str(error)[len("spec"):]) from None
         raise
-    return json.loads(summary)
 
 
 def default_specs(results_dir: str | os.PathLike[str]) -> str:
-    """Writes results_dir/experiment.yaml, every key with its default, and returns its path.
+    """Writes results_dir/experiment.yaml with every key and its default, and returns its path.
 
-    A file there that says something else is kept under another name, which a warning says.
+    An existing file with other contents is moved aside first, and a warning says where to.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     path, kept = load_native().write_default_spec(os.fspath(results_dir))
     if kept:
-        LOGGER.warning("kept what stood at %s: %s", path, kept)
-    return path
+        LOGGER.warning("moved the existing %s to %s", path, kept)
+    return str(path)

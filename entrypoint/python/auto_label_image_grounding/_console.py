@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 _WIDTH = 24
@@ -17,7 +18,7 @@ def without_brackets(text: str) -> str:
     return text.replace("[", "(").replace("]", ")")
 
 
-def bar(progress: dict[str, int]) -> str:
+def bar(progress: Mapping[str, Any]) -> str:
     """The line that the parent draws in place: it knows `Epoch N: NN%` and a bracketed bar."""
     records, finished = progress["records"], progress["finished"]
     done = finished / records if records else 0.0
@@ -37,7 +38,7 @@ class Console:
         self._bar_at = float("-inf")
         self._bar_open = False
 
-    def progress(self, progress: dict[str, int], now: float | None = None) -> None:
+    def progress(self, progress: Mapping[str, Any], now: float | None = None) -> None:
         now = time.monotonic() if now is None else now
         line = bar(progress)
         if line == self._bar or now - self._bar_at < _SECONDS_BETWEEN_BARS:

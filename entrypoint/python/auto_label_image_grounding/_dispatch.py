@@ -6,12 +6,15 @@ import errno
 import functools
 import importlib
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import _api, _lifetime, _shown
-from ._console import Console, ConsoleHandler, without_brackets
 from ._common import TYPE
+from ._console import Console, ConsoleHandler, without_brackets
+
+if TYPE_CHECKING:
+    from ._reports import Progress
 
 _OUR_KEYS = ("autolabel_type", TYPE)
 
@@ -29,7 +32,7 @@ def run_for_tao(cfg: Any, results_dir: str, advice: str | None = None) -> None:
             if advice:
                 _api.LOGGER.warning(advice)
 
-            def on_progress(progress: _api.Progress) -> None:
+            def on_progress(progress: Progress) -> None:
                 check_parent()
                 console.progress(progress)
 
@@ -68,7 +71,7 @@ def _log_to(console: Console) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def kpi_of(summary: dict[str, Any]) -> dict[str, int]:
+def kpi_of(summary: Mapping[str, Any]) -> dict[str, int]:
     records, requests = summary.get("records", {}), summary.get("requests", {})
     tokens = summary.get("tokens", {})
     return {
@@ -118,7 +121,7 @@ class _TaoLogs:
     def error(self, message: str) -> None:
         self._log("error", message)
 
-    def finished(self, summary: dict[str, Any]) -> None:
+    def finished(self, summary: Mapping[str, Any]) -> None:
         kpi = kpi_of(summary)
         self.info("image_grounding: " + ", ".join(f"{k} {v}" for k, v in kpi.items()))
         with self._guarded():

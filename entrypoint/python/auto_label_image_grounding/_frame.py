@@ -64,9 +64,10 @@ def _spec_kept(folder: Path) -> Iterator[None]:
 
     The user's file is not touched at any time, so no kill and no second run can lose it.
     """
-    from omegaconf import OmegaConf
+    import omegaconf
 
-    save = OmegaConf.save
+    owner: Any = omegaconf.OmegaConf
+    save = owner.save
 
     def save_beside(config: Any, f: Any, *args: Any, **kwargs: Any) -> None:
         if not _is_in_the_way(f, folder):
@@ -80,11 +81,11 @@ def _spec_kept(folder: Path) -> Iterator[None]:
             save(config, str(beside), *args, **kwargs)
             _note_saved(beside, folder)
 
-    OmegaConf.save = staticmethod(save_beside)
+    owner.save = staticmethod(save_beside)
     try:
         yield
     finally:
-        OmegaConf.save = staticmethod(save)
+        owner.save = staticmethod(save)
 
 
 def _is_in_the_way(target: Any, folder: Path) -> bool:

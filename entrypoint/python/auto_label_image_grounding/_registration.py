@@ -10,7 +10,6 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 from ._child_arguments import overrides_in, spec_text
@@ -23,7 +22,7 @@ _OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
 _OF_OURS = re.compile(r"[^=]*(?:image.?gr|api.?k)|[+]*autolabel_type=\W*image.?gr", re.IGNORECASE)
 
 
-def patch(module: ModuleType) -> None:
+def patch(module: Any) -> None:
     config = getattr(module, "ExperimentConfig", None)
     if config is not None and not is_ours(config) and not _is_run_of_another_type(sys.argv):
         from ._schema import experiment_config
@@ -106,4 +105,4 @@ def _routed(decorate: Callable[..., Any], runner: Callable[..., Any]) -> Callabl
 
 
 def _results_dir(cfg: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    return kwargs.get("results_dir") or (args[1] if len(args) > 1 else None) or cfg.results_dir
+    return str(kwargs.get("results_dir") or (args[1] if len(args) > 1 else None) or cfg.results_dir)

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ._lifetime import terminates_as_interrupt
 from ._common import TYPE
+from ._lifetime import terminates_as_interrupt
 
 _SCRIPT = "nvidia_tao_ds.auto_label.scripts.generate"
 _SECONDS = 600  # the container's own imports take the most of it

@@ -20,7 +20,8 @@ _HELPERS = {"str": "STR_FIELD", "int": "INT_FIELD", "float": "FLOAT_FIELD", "boo
 def spec_keys() -> list[dict[str, Any]]:
     path = os.path.join(os.path.dirname(__file__), "spec_keys.json")
     with open(path, encoding="utf-8") as file:
-        return json.load(file)
+        keys: list[dict[str, Any]] = json.load(file)
+    return keys
 
 
 def experiment_config(base: type) -> type:
@@ -38,8 +39,10 @@ def experiment_config(base: type) -> type:
 
 def _type_field(base: type) -> list[tuple[str, Any, Any]]:
     """`autolabel_type` with ours among its options, which TAO's API makes an enum of."""
-    field = base.__dataclass_fields__.get("autolabel_type")
-    options = field.metadata.get("valid_options") if field is not None else None
+    field = {field.name: field for field in dataclasses.fields(base)}.get("autolabel_type")
+    if field is None:
+        return []
+    options = field.metadata.get("valid_options")
     if not isinstance(options, str) or TYPE in options.split(","):
         return []
     metadata = {**field.metadata, "valid_options": f"{options},{TYPE}"}

@@ -34,7 +34,7 @@ StepFacts facts(bool input_known, bool nothing_to_ask, bool looked_up) {
   out.looked_up = looked_up;
   return out;
 }
-StepFacts unknown() { return {}; }                  // its input is not there yet
+StepFacts unknown() { return {}; }                       // its input is not there yet
 StepFacts fresh() { return facts(true, false, false); }  // its checkpoint was not looked for
 StepFacts open() { return facts(true, false, true); }    // there is none
 StepFacts nothing() { return facts(true, true, true); }  // and there is nothing to ask about
