@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/text.h"
 
 namespace alig {
@@ -46,8 +47,6 @@ std::string line_of(const WorstPhrase& worst) {
                      worst.found ? text_of(worst.predicted_boxes) : "nothing: no expression");
 }
 
-}  // namespace
-
 Json to_json(const Evaluation& e) {
   Json recall = Json::object(), precision = Json::object(), worst = Json::array();
   for (std::size_t i = 0; i < kIouThresholds.size(); ++i) {
@@ -87,6 +86,12 @@ Json to_json(const Evaluation& e) {
       {"problems", e.problems},
       {"unlisted_problems", e.unlisted_problems},
   };
+}
+
+}  // namespace
+
+std::string to_json_text(const Evaluation& evaluation, int indent) {
+  return json_text(to_json(evaluation), indent);
 }
 
 std::string to_text(const Evaluation& e) {

@@ -3,13 +3,12 @@
 
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "auto_label_image_grounding/evaluation/evaluate.h"
 
 namespace alig {
 
-nlohmann::ordered_json to_json(const Evaluation& evaluation);
+// One JSON object; `indent` as for json_text().
+std::string to_json_text(const Evaluation& evaluation, int indent = -1);
 // A table, the worst phrases, the problems.
 std::string to_text(const Evaluation& evaluation);
 

@@ -4,9 +4,7 @@
 #include <cstdlib>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
-#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/evaluation/evaluate.h"
 #include "auto_label_image_grounding/evaluation/evaluation_report.h"
 
@@ -18,9 +16,9 @@ int run_evaluate(const EvaluateOptions& options) {
     return EXIT_FAILURE;
   }
   const std::string text =
-      options.json ? json_text(to_json(*evaluation), 2) + "\n" : to_text(*evaluation);
+      options.json ? to_json_text(*evaluation, 2) + "\n" : to_text(*evaluation);
   std::fputs(text.c_str(), stdout);
-  // Written so that "nan" asks for what nothing fulfils.
+  // Negated so that a NaN threshold fails.
   const bool too_low = !(evaluation->mean_iou() >= options.min_iou);
   const bool broken = options.strict && evaluation->has_problems();
   return too_low || broken ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -10,7 +10,6 @@
 #include <string>
 #include <utility>
 
-#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/log.h"
 #include "auto_label_image_grounding/base/version.h"
 #include "auto_label_image_grounding/evaluation/evaluate.h"
@@ -191,7 +190,7 @@ std::string evaluate_as_json(const std::string& annotations, const std::string& 
     evaluation = evaluate(annotations, truth, worst);
   }
   if (!evaluation) raise(evaluation.error());
-  return json_text(to_json(*evaluation));
+  return to_json_text(*evaluation);
 }
 
 std::pair<std::string, std::string> write_default_spec_or_raise(const std::string& folder) {

@@ -73,6 +73,9 @@ class Teacher:
                         "role": "assistant", "content": json.dumps(answer(prompt))}}],
                     "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}})
 
+            def do_GET(self) -> None:  # noqa: N802
+                self._send({"object": "list", "data": [{"id": "stand-in", "object": "model"}]})
+
             def _send(self, value: dict) -> None:
                 data = json.dumps(value).encode()
                 try:

@@ -8,6 +8,7 @@ import re
 import pytest
 from conftest import RECORDS, ROOT, read_lines
 from environments import GPUS
+from teacher import BOX
 
 RUN = """
 import json, sys, auto_label_image_grounding as alig
@@ -100,6 +101,36 @@ def test_only_rank_zero_works(base, job):
     assert job.teacher.requests == 0
     assert run(base, job.spec(), job.folder, RANK="0", **torchrun)["status"]
     assert job.teacher.requests == 2 * RECORDS
+
+
+def test_dry_run_and_evaluation(base, job):
+    code = """
+import json, sys
+import auto_label_image_grounding as alig
+spec, truth = json.loads(sys.argv[1]), sys.argv[2]
+dry = alig.dry_run(spec)
+alig.run(spec)
+found = alig.evaluate(spec["results_dir"] + "/annotations.jsonl", truth, worst=1)
+failures = []
+for call in (lambda: alig.evaluate("/no/such.jsonl", truth), lambda: alig.dry_run({"nonsense": 1})):
+    try:
+        call()
+    except Exception as error:
+        failures.append(type(error).__name__)
+print(json.dumps([dry, found, failures]))
+"""
+    truth = job.folder / "truth.jsonl"
+    truth.write_text("".join(json.dumps({
+        **record, "gt": [{"phrase": f"red ball {number}", "boxes": [BOX if number else [0, 0, 9, 9]]}]})
+        + "\n" for number, record in enumerate(read_lines(job.folder / "in.jsonl"))))
+    done = base.run("python", "-c", code, json.dumps(job.spec()), str(truth), cwd=job.folder)
+    assert done.returncode == 0, done.stderr
+    dry, found, failures = json.loads(done.stdout)
+    assert (dry["records"], dry["requests"]) == (RECORDS, {"extraction": RECORDS, "grounding": RECORDS})
+    assert "stand-in" in dry["endpoint"]
+    assert found["boxes"]["truth"] == RECORDS and found["boxes"]["matched"] == RECORDS - 1
+    assert [worst["truth_line"] for worst in found["worst"]] == [1]
+    assert failures == ["FileNotFoundError", "ValueError"]
 
 
 def test_omegaconf_progress_and_log(base, job):
