@@ -27,6 +27,7 @@
 #include "auto_label_image_grounding/run/published_files.h"
 #include "auto_label_image_grounding/run/results_dir.h"
 #include "auto_label_image_grounding/run/run_inputs.h"
+#include "auto_label_image_grounding/run/spec_secrets.h"
 #include "auto_label_image_grounding/run/thread_pool.h"
 #include "auto_label_image_grounding/run/vlm_caller.h"
 
@@ -47,14 +48,6 @@ std::string utc_now(const Clock& clock) {
   ::gmtime_r(&time, &utc);
   std::array<char, 32> text{};
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc)};
-}
-
-std::vector<std::string> secrets_of(const Spec& spec) {
-  std::vector<std::string> out;
-  for (const std::string& key : {spec.vlm.gemini.api_key, spec.vlm.openai.api_key}) {
-    if (!key.empty()) out.push_back(key);
-  }
-  return out;
 }
 
 class PipelineRun {
