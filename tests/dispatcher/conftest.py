@@ -152,7 +152,8 @@ def run_child(tao: Environment, job: Job, *overrides: str, spec: str | None = No
     """
     path = job.folder / spec if spec else job.write_spec()
     done = tao.run("python", "-m", "nvidia_tao_ds.auto_label.scripts.generate",
-                   "--config-path", str(path.parent), "--config-name", path.name, f"results_dir={job.results}", *overrides, cwd=job.folder,
+                   "--config-path", str(path.parent), "--config-name", path.name,
+                   f"results_dir={job.results}", *overrides, cwd=job.folder,
                    **{"TAO_VISIBLE_DEVICES": "0", **(env or {})})
     assert done.returncode == fails, done.stdout + done.stderr
     return done
