@@ -45,4 +45,4 @@ run_pytest -n "$jobs" tests/integration
 # They wait for time-outs and kills most of the time.
 run_pytest -n "$((2 * jobs))" tests/chaos
 # Most of their time each process imports what TAO imports.
-run_pytest -n "$jobs" tests/dispatcher
+run_pytest -n "$jobs" --dist loadgroup tests/dispatcher

@@ -20,6 +20,7 @@
 #include "auto_label_image_grounding/run/failure_verdict.h"
 #include "auto_label_image_grounding/run/image_job.h"
 #include "auto_label_image_grounding/run/run_plan.h"
+#include "auto_label_image_grounding/run/spec_secrets.h"
 #include "auto_label_image_grounding/vlm/backend.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"
 
@@ -159,7 +160,7 @@ HttpOutcome send_and_wait(HttpTransport& transport, HttpRequest request) {
 
 Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
                                  HttpTransport& transport) {
-  const std::vector<std::string> secrets = {spec.vlm.gemini.api_key, spec.vlm.openai.api_key};
+  const std::vector<std::string> secrets = secrets_of(spec);
   std::vector<HttpResponse> answers;
   while (auto probe = backend.next_probe(answers)) {
     const std::string place = probe->url;

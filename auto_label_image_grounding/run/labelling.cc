@@ -5,18 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "auto_label_image_grounding/run/spec_secrets.h"
+
 namespace alig {
 namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
-
-std::vector<std::string> secrets_of(const VlmSpec& vlm) {
-  std::vector<std::string> out;
-  for (const std::string& key : {vlm.gemini.api_key, vlm.openai.api_key}) {
-    if (!key.empty()) out.push_back(key);
-  }
-  return out;
-}
 
 CallerLimits limits_of(const Spec& spec) {
   CallerLimits limits;
@@ -40,7 +34,7 @@ Labelling::Labelling(Parts parts)
       sync_(parts_.context.store, parts_.clock, parts_.warnings),
       ending_([this](bool cancel) { stop(cancel); }),
       caller_({loop_, *pool_, parts_.clock, *parts_.transport, *parts_.context.plan.backend,
-               parts_.warnings, secrets_of(parts_.context.plan.spec.vlm)},
+               parts_.warnings, secrets_of(parts_.context.plan.spec)},
               limits_of(parts_.context.plan.spec),
               [this](RunEnd end) { ending_.end(std::move(end), parts_.clock.now()); }),
       runner_({parts_.context, loop_, *pool_, caller_, parts_.writer},

@@ -21,6 +21,7 @@
 #include "auto_label_image_grounding/run/labelling.h"
 #include "auto_label_image_grounding/run/record_job.h"
 #include "auto_label_image_grounding/run/run_plan.h"
+#include "auto_label_image_grounding/run/spec_secrets.h"
 
 namespace alig {
 namespace {

@@ -300,6 +300,14 @@ class SpecLoader {
     if (spec_.workflow.steps.contains(Step::kExtraction) && spec_.data.input_jsonl.empty()) {
       return missing(at("data.input_jsonl"), ": the JSONL file with image_path and caption");
     }
+    for (const auto& [key, path] : {std::pair("data.input_jsonl", &spec_.data.input_jsonl),
+                                    std::pair("data.image_root", &spec_.data.image_root)}) {
+      // Not shown: a URL may hold a password or a key.
+      if (path->find("://") != path->npos) {
+        return fail(ErrorKind::kInvalidArgument,
+                    at(key) + " must be a path of this machine, and is a URL");
+      }
+    }
     if (spec_.output.report) return not_available(at("output.report"), "false");
     if (!spec_.output.exports.empty()) return not_available(at("output.exports"), "[]");
     return check_endpoint(at);

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
-from conftest import RECORDS, check_failed, check_passed, generate
+from conftest import RECORDS, check_failed, check_passed, generate, run_child
 from environments import LAYOUTS
 from teacher import BOX
 
@@ -47,10 +47,10 @@ def test_step_after_step_then_resume_as_a_stock_spec_asks(tao, job):
     stock = ["image_grounding.workflow.long_video_threshold_sec=30",
              "image_grounding.workflow.long_video_sample_fps=1.5",
              "image_grounding.workflow.long_video_max_frames=8"]
-    check_passed(generate(tao, job, "image_grounding.workflow.steps=[0]", *stock))
+    run_child(tao, job, "image_grounding.workflow.steps=[0]", *stock)
     assert job.teacher.requests == RECORDS
     assert [len(record["expressions"]) for record in job.annotations()] == [1] * RECORDS
-    check_passed(generate(tao, job, "image_grounding.workflow.steps=[1]"))
+    run_child(tao, job, "image_grounding.workflow.steps=[1]")
     assert job.teacher.requests == 2 * RECORDS
     check_annotations(job)
     check_passed(generate(tao, job))
@@ -134,9 +134,8 @@ def test_a_forced_key_is_refused_by_us(tao, job):
 
 @pytest.mark.parametrize("prefix", ["", "+", "++"])
 def test_extra_body_takes_the_same_overrides_as_natively(long_tao, job, prefix):
-    check_passed(generate(long_tao, job,
-                          f"{prefix}image_grounding.vlm.openai.extra_body.top_k=20",
-                          f"{prefix}image_grounding.vlm.openai.extra_body.a.b=c"))
+    run_child(long_tao, job, f"{prefix}image_grounding.vlm.openai.extra_body.top_k=20",
+              f"{prefix}image_grounding.vlm.openai.extra_body.a.b=c")
     assert job.teacher.last_body["top_k"] == 20 and job.teacher.last_body["a"] == {"b": "c"}
 
 
@@ -172,7 +171,7 @@ def test_with_two_gpus_one_rank_works(tao, job):
 @pytest.mark.parametrize("size", ["2", "auto"])
 def test_ranks_that_a_batch_system_sets_are_no_ranks_of_a_run(long_tao, job, size):
     """SLURM's and Kubernetes' jobs have RANK and WORLD_SIZE, also where nobody shares the work."""
-    check_passed(generate(long_tao, job, env={"RANK": "1", "WORLD_SIZE": size, "SLURM_PROCID": "3"}))
+    run_child(long_tao, job, env={"RANK": "1", "WORLD_SIZE": size, "SLURM_PROCID": "3"})
     check_annotations(job)
     assert job.status()[-1]["kpi"]["records"] == RECORDS
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 import yaml
-from conftest import check_failed, check_passed, generate, run_child
+from conftest import check_passed, generate, run_child
 
 KEY = "a-Secret.Key_0123456789"
 OVERRIDE = f"image_grounding.vlm.openai.api_key={KEY}"
@@ -20,8 +20,7 @@ def check_hidden(job, output):
 
 
 def test_after_a_good_run(tao, job):
-    done = generate(tao, job, OVERRIDE)
-    check_passed(done)
+    done = run_child(tao, job, OVERRIDE)
     assert job.teacher.last_key == f"Bearer {KEY}"
     check_hidden(job, done.stdout + done.stderr)
     assert done.stdout.count("environment variable") == 1
@@ -29,8 +28,8 @@ def test_after_a_good_run(tao, job):
 
 def test_after_a_failure(tao, job):
     """Hydra prints all overrides of a run that fails."""
-    done = generate(tao, job, OVERRIDE, "image_grounding.data.input_jsonl=/no/such.jsonl")
-    check_failed(tao, done)
+    done = run_child(tao, job, OVERRIDE, "image_grounding.data.input_jsonl=/no/such.jsonl",
+                     fails=True)
     check_hidden(job, done.stdout + done.stderr)
     assert "no/such.jsonl" in done.stdout
 
@@ -116,8 +115,7 @@ def test_a_spec_beside_the_results_stays(long_tao, job):
     written = "# mine\n" + json.dumps(job.spec())
     spec.write_text(written)
     for _ in range(2):
-        done = long_tao.run("auto_label", "generate", "-e", str(spec), cwd=job.folder)
-        check_passed(done)
+        run_child(long_tao, job, spec="results/experiment.yaml")
         assert spec.read_text() == written
     saves = long_tao.layout.name == "7.3.0"
     merged = job.results / "experiment.merged.yaml"
@@ -208,7 +206,19 @@ HARD_TO_HIDE = [
     f"+{OPENAI}.extra_body.h={{header_name:Authorization,header_value:{KEY}}}",
     f"+{OPENAI}.extra_body.config='{{\"api_key\": \"{KEY}\"}}'",
     f"+{OPENAI}.extra_body.client_secret_value={KEY}",
+    *(f"+{OPENAI}.extra_body.{name}={KEY}" for name in ("clientsecret", "MYSECRET", "openaiapikey")),
+    f"+{OPENAI}.extra_body.password={{db:'pw@ss!{KEY}'}}", f"+{OPENAI}.extra_body.token='tok${KEY}!y'",
+    f"+{OPENAI}.extra_body.headers={{X-Auth:'Bearer {KEY}'}}",
+    f"+{OPENAI}.extra_body.command='serve --api-key {KEY}'",
+    f"+{OPENAI}.extra_body.text='<api_key>{KEY}</api_key>'",
+    f"+{OPENAI}.extra_body.h={{name:Authorization,value:{KEY},enabled:true}}",
+    f"+{OPENAI}.extra_body.h=[Authorization,'Bearer {KEY}',Accept,json]",
+    f"+{OPENAI}.extra_body.proxy=usr:{KEY}@proxy.example:8080",
+    f"+{OPENAI}.extra_body.dsn='postgres://usr:a/{KEY}@db/x'",
+    f"image_grounding.data.input_jsonl='https://user:{KEY}@host.example/in.jsonl'",
+    f"image_grounding.data.image_root='https://acct.example/c?sv=2024&sig={KEY}'",
     *(f"{OPENAI}.base_url='{url}'" for url in (
+        f"http://x:9/v1?auth[token]={KEY}",
         f"http://me:a/{KEY}@127.0.0.1:9", f"http://me:a?{KEY}@127.0.0.1:9", f"http://me:my {KEY}@x:9",
         f"http://x:9/v1?authorization=Bearer {KEY}", f"http://x:9/v1?{KEY}")),
     f"{OPENAI}.api_key:{KEY}==", f"{OPENAI}.extra_body={{metadata:{{token:{KEY}}}}}"]
@@ -221,7 +231,10 @@ HARMLESS = [f"{OPENAI}.max_tokens=100000000", f"{OPENAI}.extra_body.max_new_toke
             "results_dir=run-12:30@nodeA", "image_grounding.data.image_root=/tmp//a@b/c",
             f"{OPENAI}.extra_body.user=mailto:me@example.org", f"{OPENAI}.extra_body.note='see //note@here'",
             f"{OPENAI}.extra_body.prompt_cache_key=image-grounding-v1",
-            f"{OPENAI}.extra_body.bos_token=begin_of_text_1",
+            f"{OPENAI}.extra_body.bos_token=begin_of_text_1", f"{OPENAI}.extra_body.api_ver=v2",
+            f"{OPENAI}.extra_body={{caption_key:text,map_key:bbox,sample_key:id,topic_key:a}}",
+            f"{OPENAI}.extra_body.output_keys=[bounding_boxes_2d,reasoning_content]",
+            f"{OPENAI}.extra_body.pass=second-pass-2024",
             f"{OPENAI}.extra_body={{schema:{{properties:{{password:{{type:string,description:'A word'}}}}}}}}",
             f"{OPENAI}.extra_body={{tools:[{{name:get_password,description:'finds one'}}]}}",
             f"{OPENAI}.base_url=https://host:8443/v1/@cf/meta", "image_grounding.data.image_root=/data/key=1/x",
@@ -255,7 +268,8 @@ def test_nothing_harmless_is_taken_out_of_what_is_saved(tao_d, job):
             "headers": [{"name": "Authorization", "value": KEY}], "x-api-key": KEY,
             "more": ["Authorization: Bearer " + KEY], "pair": ["Authorization", KEY], "alias": KEY,
             "config": json.dumps({"api_key": KEY}), "user": "mailto:me@example.org",
-            "properties": {"password": {"type": "string", "description": "A word"}}}
+            "properties": {"password": {"type": "string", "description": "A word"}},
+            "reference": "0123abcd" * 25_000}  # long, without a blank
     spec["image_grounding"]["vlm"]["openai"]["extra_body"] = body
     (job.folder / "keyed.yaml").write_text(json.dumps(spec))
     run_child(tao_d, job, spec="keyed.yaml")
@@ -263,8 +277,26 @@ def test_nothing_harmless_is_taken_out_of_what_is_saved(tao_d, job):
     saved = (job.results / "experiment.yaml").read_text()
     kept = yaml.safe_load(saved)["image_grounding"]["vlm"]["openai"]["extra_body"]
     assert KEY not in saved
-    for name in ("stop_token", "chat_template_kwargs", "user", "properties"):
+    for name in ("stop_token", "chat_template_kwargs", "user", "properties", "reference"):
         assert kept[name] == body[name]
+
+
+def test_another_type_may_use_a_key_in_our_block(tao_d, job):
+    """It has the key; what is saved of our block has not."""
+    run_child(tao_d, job)
+    spec = job.spec(autolabel_type="image_referring_expression")
+    spec["image_grounding"]["vlm"]["openai"]["api_key"] = KEY
+    spec["image_referring_expression"] = {
+        "vlm": {"backend": "openai", "openai": {
+            "base_url": job.teacher.base_url, "model_name": "stand-in",
+            "api_key": "${image_grounding.vlm.openai.api_key}"}},
+        "workflow": {"steps": ["1"]},
+        "data": {"input_annotations_jsonl": str(job.results / "annotations.jsonl")}}
+    (job.folder / "keyed.yaml").write_text(json.dumps(spec))
+    run_child(tao_d, job, f"results_dir={job.folder / 'other'}", spec="keyed.yaml")
+    assert job.teacher.last_key == f"Bearer {KEY}"
+    saved = (job.folder / "other" / "experiment.yaml").read_text()
+    assert "image_referring_expression" in saved and KEY not in saved
 
 
 @pytest.mark.parametrize("kind", ["image_groundng", "mal"])

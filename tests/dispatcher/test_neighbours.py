@@ -26,13 +26,14 @@ CHANGES = re.compile(r"\d+/\d+/\d+|\d+:\d+:\d+(,\d+)?|/\S*/(venv|pytest-\S*|tao)
 OUR_FRAME = re.compile(r'  File "[^"]*auto_label_image_grounding/_registration.py".*\n(?:    .*\n)+')
 
 
-def run_other(environment, job, kind, name):
+def run_other(environment, job, kind, name, *overrides):
     """`auto_label` with another type, and all that can be seen of it."""
     results = job.folder / name
-    (job.folder / "other.yaml").write_text(f"# not ./image_grounding_out\nautolabel_type: {kind}\n")
+    (job.folder / "other.yaml").write_text(f"# image_grounding: not\nautolabel_type: {kind}\n")
     (job.folder / "sitecustomize.py").write_text(LOADED)
     done = environment.run("auto_label", "generate", "-e", "./other.yaml",
-                           f"results_dir={results}", cwd=job.folder, PYTHONPATH=str(job.folder))
+                           f"results_dir={results}", *overrides, cwd=job.folder,
+                           PYTHONPATH=str(job.folder))
     status = [(record["status"], record.get("message")) for record in map(
         json.loads, (results / "status.json").read_text().splitlines())]
     lines = [CHANGES.sub("", line).replace(name, "") for line in OUR_FRAME.sub("", done.stdout).splitlines()]
@@ -61,6 +62,14 @@ def test_a_type_that_passes_runs_as_without_us(tao, job):
 def test_a_type_that_fails_runs_as_without_us(long_tao, job):
     """With the stubs of these tests."""
     check_runs_as_without_us(long_tao, job, "grounding_dino")
+
+
+def test_a_key_of_another_type_is_its_own(tao_d, job):
+    key = "video_reasoning_annotation.vlm.gemini.api_key=AIzaOfAnotherType"
+    without = tao_d.without_hook(job.folder / "venv_without")
+    with_us, loaded = run_other(tao_d, job, "mal", "with_us", key)
+    assert with_us == run_other(without, job, "mal", "without", key)[0]
+    assert "auto_label_image_grounding._secrets" not in loaded[-1]
 
 
 def check_runs_as_without_us(tao, job, kind):

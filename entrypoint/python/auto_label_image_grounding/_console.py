@@ -68,6 +68,8 @@ class Console:
         self.end_bar()
 
     def _write(self, line: str) -> None:
+        if self._stream is None:  # closed when Python began
+            return
         try:
             self._stream.write(line + "\n")
             self._stream.flush()

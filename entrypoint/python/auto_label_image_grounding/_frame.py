@@ -37,9 +37,23 @@ def run_in_frame(decorate: Callable[..., Any], cfg: Any, results_dir: str,
         return call(decorate(run_experiment), shown)
 
 
-def without_keys_of_ours(cfg: Any) -> Any:
-    """The config for a run of another type, or of a misspelt one: it is saved, and our block not read."""
-    return _secrets.without_secrets(cfg, TYPE)[0]
+@contextlib.contextmanager
+def saved_without_keys_of_ours() -> Iterator[None]:
+    """Inside, for a run of another type or of a misspelt one: it has all, what is saved has not."""
+    from omegaconf import OmegaConf
+
+    save = OmegaConf.save
+
+    def save_shown(config: Any, *args: Any, **kwargs: Any) -> None:
+        with contextlib.suppress(Exception):  # no config of a run
+            config = _secrets.without_secrets(config, TYPE)[0]
+        save(config, *args, **kwargs)
+
+    OmegaConf.save = staticmethod(save_shown)
+    try:
+        yield
+    finally:
+        OmegaConf.save = staticmethod(save)
 
 
 @contextlib.contextmanager

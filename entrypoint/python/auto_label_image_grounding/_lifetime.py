@@ -46,7 +46,8 @@ def _was_orphaned(parent: int) -> bool:
     pipe.register(1, 0)
     try:
         broken = any(event & select.POLLERR for _, event in pipe.poll(0))
-        return broken and (parent <= 1 or os.getsid(parent) != os.getsid(0))
+        detached = os.getsid(0) == os.getpid()  # on purpose, by setsid
+        return broken and not detached and (parent <= 1 or os.getsid(parent) != os.getsid(0))
     except OSError:  # no such process any more
         return True
 

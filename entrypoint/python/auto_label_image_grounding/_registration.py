@@ -16,7 +16,8 @@ from ._child_arguments import overrides_in, spec_text
 from ._common import MODE, TYPE, is_ours, mark
 
 _TYPE_IN_SPEC = re.compile(r"""autolabel_type["']?\s*:\s*["']?(\w*)""")
-_OUR_BLOCK = re.compile(rf"""\b{TYPE}["']?\s*:""")
+_OUR_BLOCK = re.compile(rf"""^[^#\n]*\b{TYPE}["']?\s*:""", re.MULTILINE)
+_OUR_OVERRIDE = re.compile(r"[+~]*image.?gr", re.IGNORECASE)
 _OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
 # Overrides that tell of a run of ours, also misspelt, or hold a misplaced key.
 _OF_OURS = re.compile(r"[^=]*(?:image.?gr|api.?k)|[+]*autolabel_type=\W*image.?gr", re.IGNORECASE)
@@ -45,13 +46,16 @@ def _is_run_of_another_type(arguments: list[str]) -> bool:
 
 def _mentions_our_block(arguments: list[str]) -> bool:
     return _OUR_BLOCK.search(spec_text(arguments)) is not None or any(
-        map(_OF_OURS.match, overrides_in(arguments)))
+        map(_OUR_OVERRIDE.match, overrides_in(arguments)))
 
 
 def _guard_output_of(arguments: list[str]) -> None:
     """Hydra prints all overrides where it refuses one: before any run of ours could hide a key."""
     overrides = overrides_in(arguments)
-    if _OUR_SPEC.search(spec_text(arguments)) or any(map(_OF_OURS.match, overrides)):
+    theirs = other_blocks()
+    if _OUR_SPEC.search(spec_text(arguments)) or any(
+            _OF_OURS.match(text) and text.lstrip("+~").partition(".")[0] not in theirs
+            for text in overrides):
         from . import _secrets, _shown
 
         _shown.hide(_secrets.in_overrides(overrides) | _secrets.in_spec(arguments))
@@ -97,9 +101,10 @@ def _routed(decorate: Callable[..., Any], runner: Callable[..., Any]) -> Callabl
             return run_in_frame(decorate, cfg, _results_dir(cfg, args, kwargs), call)
         if not _mentions_our_block(sys.argv):
             return theirs(*args, **kwargs)
-        from ._frame import without_keys_of_ours
+        from ._frame import saved_without_keys_of_ours
 
-        return call(theirs, without_keys_of_ours(cfg))
+        with saved_without_keys_of_ours():
+            return theirs(*args, **kwargs)
 
     return run_experiment
 

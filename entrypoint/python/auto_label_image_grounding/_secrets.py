@@ -25,34 +25,41 @@ _SHORTEST_ALONE = 8
 _PLAIN_WORD = re.compile(r"[a-z_]{1,15}")
 
 # Words that say it wherever a name has them, last words (written together) that do …
-_TELLING_ANYWHERE = frozenset("secret password passwd passphrase apikey".split())
+_TELLING_ANYWHERE = re.compile("secret|passw(?:or)?d|passphrase|apikey")
 _TELLING = frozenset(
     "apikey apikeys accesskey privatekey secretkey subscriptionkey accesstoken apitoken authtoken "
     "bearertoken idtoken refreshtoken sessiontoken bearer secret secrets password passwd passphrase "
     "credential credentials authorization cookie".split())
 # … and last words that say it of what looks like a key.
-_SUGGESTING = frozenset("key keys token sig signature auth pass pwd pat jwt creds".split())
+_SUGGESTING = frozenset("key token sig signature auth".split())
 _SUGGESTING_IN_URL = _SUGGESTING | {"code"}
 # … unless this is before them: names of tokenizers and caches.
 _HARMLESS_BEFORE = frozenset("bos eos pad unk mask cls sep stop start end begin new image video audio "
                              "special next cache".split())
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
-_LIKE_A_KEY = re.compile(r"(?=.*[A-Za-z])(?:(?=.*\d)[\w.~+/=:-]{8,}|[\w.~+/=:-]{16,})", re.DOTALL)
+_SCHEME = re.compile(r"(?:bearer|basic|token|digest)\s+", re.IGNORECASE)  # of HTTP authentication
+_LIKE_A_KEY = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}|[\w.~+/=:-]{16,}", re.DOTALL)
+_LONGEST_NAME = 100
 _CLOSE = 0.7  # how much of a misspelt name must be that of a key of ours
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _USER = re.compile(r"(?<=[A-Za-z]://)[^/?#\s]*(?=@)")
+_USER_OF_HOST = re.compile(r"^(?!mailto:)[^\s/@:]+:[^\s/@]+(?=@[\w.-]+(?::\d+)?/?$)")
 # In what is meant for a URL: also without "http://", and with a "/" or a blank in the password.
-_PROPER_URL = re.compile(r"https?://(?!/)(?:[^/?#@:]*(?::\d*)?(?:[/?#]|$)|[^/?#\s]*@)", re.IGNORECASE)
+_PROPER_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?!/)(?:[^/?#@:]*(?::\d*)?(?:[/?#]|$)|[^/?#\s]*@)", re.IGNORECASE)
 _USER_IN_BROKEN_URL = re.compile(r"(?:(?<=//)|^).*(?=@)", re.DOTALL)
-_QUERY = re.compile(r"[?&#;]([\w.%-]+)=([^&#\s]+(?:\s[^&#]+)?)")
+_QUERY = re.compile(r"[?&#;]([\w.%\[\]-]+)=([^&#\s]+(?:\s[^&#]+)?)")
 _BARE_QUERY = re.compile(r"[?&]([^=&#\s]+)(?=[&#]|$)")
-# `name: value`, `name=value`, `"name": "value"`, also where a bracket or a quote is never closed.
+# `name: value`, `name=value`, `"name": "value"`, `<name>value`, `--name value`, also where a bracket or
+# a quote is never closed. Bounded, and only from where a name begins: linear in the text.
 _ASSIGNED = re.compile(
-    r"""([\w.-]+)[\\"'\s]*[:=](?!//)"""
-    r"""(?=[\s"'\\\[{]*(?:(?:bearer|basic|token)\s+)?((?:\\.|[^\\\s,"'}\]&])+))""", re.IGNORECASE)
+    r"""(?<![\w.-])([\w.-]{1,100})[\\"'\s]{0,9}[:=>](?!//)"""
+    r"""(?=[\s"'\\\[{]{0,9}(?:(?:bearer|basic|token)\s+)?((?:\\.|[^\\\s,"'}\]&<]){1,4096}))""",
+    re.IGNORECASE)
+_OPTION = re.compile(r"""(?<![\w-])--([\w-]{1,100})\s+["']?([^\s"']{1,4096})""")
 # What is an override, and not the rest of one; and the name that an argument ends in.
 _OVERRIDE = re.compile(r"[+~]*[\w./@]+=(?!=*$)")
-_LAST_NAME = re.compile(r"""([\w-]+)["'\s]*[:=]?[\s"'\[{]*$""")
+_LAST_NAME = re.compile(r"""(?<![\w-])([\w-]{1,100})["'\s]{0,9}[:=]?[\s"'\[{]{0,9}$""")
 _ENVIRONMENT = re.compile(r"\$\{oc\.env:\w+\}")
 _INTERPOLATED = re.compile(r"\$\{(?:[\w.]+:)?(?:\w+,)?\s*(.*?)\}", re.DOTALL)
 
@@ -66,13 +73,17 @@ def _known_keys() -> dict[str, bool]:
 
 @functools.lru_cache(maxsize=4096)
 def _tells(name: str) -> bool:
-    words = _words(name)
-    if not words:
-        return False
-    if words[-1] in _TELLING or "".join(words[-2:]) in _TELLING or _TELLING_ANYWHERE & {*words}:
-        return True
+    words = _words(name[-_LONGEST_NAME:])
+    return bool(words) and (words[-1] in _TELLING or "".join(words[-2:]) in _TELLING
+                            or _TELLING_ANYWHERE.search("".join(words)) is not None)
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_misspelt(name: str) -> bool:
+    """Whether a key of ours that is a secret may be meant."""
     ours = {path.rpartition(".")[2] for path, secret in _known_keys().items() if secret}
-    return bool(difflib.get_close_matches(name.lower(), ours, cutoff=_CLOSE))
+    return len(name) < _LONGEST_NAME and bool(
+        difflib.get_close_matches(name.lower(), ours, cutoff=_CLOSE))
 
 
 def _suggests(name: str, words: frozenset[str] = _SUGGESTING) -> bool:
@@ -89,11 +100,16 @@ def _is_secret(path: str, text: str) -> bool:
     known = _known_keys()
     if path in known:
         return known[path]
-    if _tells(path.rpartition(".")[2]) or any(known.get(prefix) for prefix in _prefixes(path)):
-        return True
     names = [prefix.rpartition(".")[2] for prefix in _prefixes(path)]
-    return _LIKE_A_KEY.fullmatch(text) is not None and any(
-        _tells(name) or _suggests(name) for name in names)
+    if names and (_tells(names[0]) or any(known.get(prefix) for prefix in _prefixes(path))):
+        return True
+    if names and ".extra_body." not in path and _is_misspelt(names[0]):
+        return True
+    value = _SCHEME.sub("", text, count=1)
+    # A schema's {password: {type: string}} says nothing.
+    below = re.fullmatch(r"\S{8,}", value) and not _PLAIN_WORD.fullmatch(value) and any(
+        map(_tells, names))
+    return bool(below) or _LIKE_A_KEY.fullmatch(value) is not None and any(map(_suggests, names))
 
 
 def _prefixes(path: str) -> Iterator[str]:
@@ -104,11 +120,12 @@ def _prefixes(path: str) -> Iterator[str]:
 
 def _url_parts(path: str, text: str) -> list[tuple[int, int]]:
     """(begin, end) of each part of the text that a URL would keep to itself."""
-    is_url = "url" in path.rpartition(".")[2].lower()
+    is_url = "url" in path.rpartition(".")[2].lower() or _URL.match(text) is not None
     if not is_url and (path in _known_keys() or "." not in path):  # a model, a folder, results_dir
         return []
     broken = is_url and not _PROPER_URL.match(text)
-    users = (_USER_IN_BROKEN_URL if broken else _USER).finditer(text)
+    rule = _USER_IN_BROKEN_URL if broken else _USER if "://" in text else _USER_OF_HOST
+    users = rule.finditer(text)
     parts = [match.span() for match in users if match.group()]
     parts += [match.span(2) for match in _QUERY.finditer(text)
               if _tells(match.group(1)) or _suggests(match.group(1), _SUGGESTING_IN_URL)]
@@ -131,25 +148,23 @@ def _texts(node: Any, path: str, keys: tuple[Any, ...] = ()) -> Iterator[tuple[s
     """(full path, text, keys that lead to it) of each text and number of a plain tree. In a pair like
     {name: Authorization, value: …} or [Authorization, …] the path ends in that name."""
     if isinstance(node, (Mapping, list, tuple)):
-        named = _named_by(node)
+        named = _name_in(node) if isinstance(node, Mapping) else None
         for key, value in node.items() if isinstance(node, Mapping) else enumerate(node):
             below = str(key) if isinstance(node, Mapping) else ""
             if named is not None and value != named:
                 below = named
             yield from _texts(value, ".".join(filter(None, (path, below))), (*keys, key))
+            if not isinstance(node, Mapping):  # what follows in a list may be its value
+                named = value if isinstance(value, str) and _tells(value) else None
     elif node is not None and not isinstance(node, bool):
         yield path, str(node), keys
 
 
-def _named_by(node: Any) -> str | None:
-    if len(node) != 2:
+def _name_in(node: Mapping[Any, Any]) -> str | None:
+    if not any("value" in str(key).lower() for key in node):
         return None
-    if not isinstance(node, Mapping):
-        return node[0] if isinstance(node[0], str) and _tells(node[0]) else None
-    for name, value in (node, reversed(list(node))):
-        if "value" in str(value).lower() and isinstance(node[name], str) and _tells(node[name]):
-            return str(node[name])
-    return None
+    return next((text for key, text in node.items() if "value" not in str(key).lower()
+                 and isinstance(text, str) and _tells(text)), None)
 
 
 def _secrets_in(node: Any, path: str) -> list[str]:
@@ -161,13 +176,14 @@ def _secrets_of(path: str, text: str) -> list[str]:
     if not text:
         return []
     if _is_secret(path, text):
-        return [text, *filter(_LIKE_A_KEY.fullmatch, text.split())]
+        return [text, *filter(_LIKE_A_KEY.fullmatch, text.split()[:_LONGEST_NAME])]
     return _url_secrets(path, text) + ([] if path in _known_keys() else _assigned(text))
 
 
 def _assigned(text: str) -> list[str]:
     """What follows a name that tells, in text of any form."""
-    return [match.group(2) for match in _ASSIGNED.finditer(text)
+    found = [*_ASSIGNED.finditer(text), *_OPTION.finditer(text)]
+    return [match.group(2) for match in found
             if _is_secret(match.group(1).rpartition(".")[2], match.group(2))]
 
 

@@ -181,6 +181,8 @@ TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
            Case{"image_grounding:\n  vlm: {}\n  vlm: {}", {"spec.yaml:3", "twice"}},
            Case{"- 1", {"mapping"}},
            Case{"image_grounding:\n  vlm: {backend: openai}", {"base_url"}},
+           Case{"image_grounding:\n  data: {image_root: \"https://me:pw@host/x\"}",
+                {"image_grounding.data.image_root must be a path"}},
            Case{"image_grounding:\n  vlm: {backend: openai, openai: {base_url: \"http://x\"}}",
                 {"model_name"}},
            Case{"image_grounding:\n  vlm: {backend: openai, openai: {base_url: \"x\", model_name: "
