@@ -199,7 +199,7 @@ class TokenReader {
     keep_label(box_label_, end);
   }
 
-  // The opening token stood in the prompt: "(684,10),(996,101)<|box_end|>".
+  // The opening token was part of the prompt: "(684,10),(996,101)<|box_end|>".
   bool find_box_start(std::size_t close) {
     constexpr std::size_t kMaxContentBytes = 200;
     if (close - previous_tag_end_ > kMaxContentBytes) return false;

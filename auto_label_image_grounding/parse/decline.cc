@@ -99,7 +99,7 @@ bool is_decline(std::string_view text) {
   const std::string whole = simplified(text);
   static constexpr std::array<std::string_view, 6> kTurns = {"however", " but ",   "although",
                                                              "instead", " except", " help"};
-  // Numbers could be boxes in a shape that nobody knows.
+  // Numbers could be boxes in an unknown shape.
   if (whole.empty() || contains_any(whole, kTurns)) return false;
   if (whole.find_first_of("0123456789{}[]<>") != std::string::npos) return false;
   std::string_view rest = whole;

@@ -153,7 +153,7 @@ class BlockReader {
     at_ = end == std::string_view::npos ? text_.size() : at_ + end + end_length;
   }
 
-  // A token begins: mends what should have stood before it.
+  // A token begins: repairs what should have come before it.
   void settle() {
     if (frame().expect == Expect::kComma) {
       repair(Repair::kMissingComma);
