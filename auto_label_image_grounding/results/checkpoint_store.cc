@@ -25,7 +25,7 @@ Result<std::optional<std::string>> read_checkpoint(const fs::path& path) {
   if (text) return std::move(*text);
   if (text.error().kind == ErrorKind::kNotFound) return std::nullopt;
   return fail(ErrorKind::kIo,
-              text.error().message + ": make it readable, or remove it to label its sample anew");
+              text.error().message + ": make it readable, or remove it to label its sample again");
 }
 
 bool fits(const CheckpointHeader& found, const CheckpointHeader& wanted) {

@@ -188,7 +188,7 @@ class PipelineRun {
     if (!record) return tl::unexpected(record.error());
     if (!has_all_results(facts_of(*record, context), context.rules())) {
       return fail(ErrorKind::kIo, fmt::format("the checkpoint of {} vanished during the run: run "
-                                              "again to make it anew",
+                                              "again to recreate it",
                                               checkpoint_name(record->name)));
     }
     FinishedRecord out;
