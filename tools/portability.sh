@@ -11,7 +11,7 @@ usage: tools/portability.sh [--all] [--fresh] [SUITE [COMPILER]]
              of TAO's container)
   --all      README.md's commands as a whole, copied from it: the demo, then all tests. Without
              it: the demo, the C++ tests, the wheel; each thing is compiled once.
-  --fresh    make the root anew. Otherwise one is kept until tools/setup.sh changes.
+  --fresh    rebuild the root. Otherwise it is kept until tools/setup.sh changes.
 Needs root and the right to mount. Roots, logs and caches are in build/portability.
 TEXT
 }

@@ -40,9 +40,9 @@ Status write_new_file_atomically(const std::filesystem::path& path, std::string_
 // number of files. kIo.
 Status sync_filesystem(const std::filesystem::path& folder);
 
-// Keeps what stands at `path` under a name of its own beside it: "<stem>.previous<ext>", else
-// "<stem>.previous-2<ext>", …; nothing is overwritten, and a file that was kept already keeps its
-// name. `path` itself stays (a hard link, or a copy where the file system has none), so that a
+// Keeps the file at `path` under a new name next to it: "<stem>.previous<ext>", else
+// "<stem>.previous-2<ext>", …; nothing is overwritten, and a file kept earlier keeps its name.
+// `path` itself remains (by a hard link, or a copy where the file system has no links), so that a
 // reader always finds it. Returns the new path; kIo.
 Result<std::filesystem::path> keep_previous(const std::filesystem::path& path);
 

@@ -25,8 +25,8 @@ class EventLoop {
   // there signals are looked at and progress is shown.
   void run(const std::function<bool()>& done, Duration interval, const std::function<void()>& tick);
 
-  // Drops everything that was posted or waits for its time. From the loop's thread, when nobody
-  // posts any more.
+  // Drops all posted events and pending timers. From the loop's thread, when no thread posts any
+  // more.
   void clear();
 
  private:

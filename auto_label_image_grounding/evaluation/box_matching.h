@@ -1,4 +1,4 @@
-// Which predicted box stands for which box of the truth.
+// Matches predicted boxes to the boxes of the truth.
 #pragma once
 
 #include <cstddef>

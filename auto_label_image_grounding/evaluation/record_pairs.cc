@@ -11,7 +11,7 @@
 namespace alig {
 namespace {
 
-// Says where a record that cannot be read stands, and what was expected there.
+// Names file and line of a record that cannot be read, and what was expected there.
 tl::unexpected<Error> complain(const std::filesystem::path& path, std::uint32_t line,
                                const Error& error, const char* expected) {
   return fail(error.kind,

@@ -45,7 +45,7 @@ HeaderResult read_gif_header(ByteSource& source) {
   std::optional<std::uint64_t> at = kScreenDescriptor + colour_table_size((*screen)[10]);
   while (at && images < 2) {
     const auto kind = source.read<1>(*at);
-    if (!kind || (*kind)[0] == kTrailer) break;  // a missing trailer harms nobody
+    if (!kind || (*kind)[0] == kTrailer) break;  // a missing trailer is harmless
     if ((*kind)[0] == kExtension) {
       at = skip_blocks(source, *at + 2);
     } else if ((*kind)[0] == kImage) {

@@ -1,4 +1,4 @@
-// One reader per image format, behind image_info.h; nobody else includes this but image_repack.
+// One header reader per image format, for image_info; otherwise included only by image_repack.
 #pragma once
 
 #include <cstdint>

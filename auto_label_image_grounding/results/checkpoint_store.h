@@ -23,7 +23,7 @@ class CheckpointStore {
 
   // Creates the folders of the steps. kIo.
   Status prepare(StepSet steps) const;
-  // False where the step's folder is empty or not there, so that looking for a sample is in vain.
+  // False if the step's folder is empty or missing, so that looking for a sample is pointless.
   bool holds_any(Step step) const;
 
   // Throws all checkpoints of the steps away. Survives being killed half-way: the next call of
@@ -47,9 +47,8 @@ class CheckpointStore {
                                                             const std::string& fingerprint) const;
 
   // Atomic; durable against a crash of the process at once, against a loss of power once sync() has
-  // been called. Where another sample's checkpoint stands under the name (two inputs that are
-  // labelled in one folder by turns), that one goes on under its name with a suffix. `text`:
-  // encode_checkpoint().
+  // been called. If another sample's checkpoint has the name (two inputs labelled in turn in one
+  // folder), that one is renamed to its own name with a suffix. `text`: encode_checkpoint().
   Status save(Step step, const SampleName& name, std::string_view text) const;
   // What was saved since the last sync().
   std::int64_t unsynced() const { return unsynced_; }

@@ -41,7 +41,7 @@ Status write_digest(const ResultsDir& dir, const fs::path& file, const Json& dig
                                dir.temporaries());
 }
 
-// What is noted of all the contents that the file may have although nobody edited it.
+// The recorded digests of all contents that the file may have without having been edited.
 std::vector<Json> contents_in(Json published) {
   const Json previous = published.value("previous", Json::array());
   published.erase("previous");

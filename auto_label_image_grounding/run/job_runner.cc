@@ -179,7 +179,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   call->query.schema = &extraction_schema();
   call->query.schema_name = "extraction";
   auto counts = std::make_shared<RunCounts>();
-  // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
+  // The record belongs to the pool thread until done(): nothing else touches it meanwhile.
   call->handle_reply = [&context, job, index, counts,
                         image = image_state(*job)](const VlmReply& reply) -> Status {
     RecordJob& record = job->records[index];
@@ -257,8 +257,8 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
     LabelCounts counts;
   };
   auto result = std::make_shared<Answer>();
-  // The only call of its image saves the records where it is judged, without a detour: nobody else
-  // touches the job meanwhile.
+  // The only call of its image saves the records right where it is judged: nothing else touches the
+  // job meanwhile.
   const bool only_call = job->pending == 1 && job->found.empty() && job->failed.empty();
   const auto keep = [job, texts, result] {
     for (std::size_t i = 0; i < texts.size(); ++i) {

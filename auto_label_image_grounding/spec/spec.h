@@ -106,7 +106,7 @@ std::string default_spec_yaml(const std::string& results_dir);
 
 struct WrittenSpec {
   std::filesystem::path path;
-  std::filesystem::path kept;  // where what stood there before is now; "" where nothing differed
+  std::filesystem::path kept;  // where the old file is kept; "" if nothing differed
 };
 // Writes default_spec_yaml(results_dir) as `folder`/experiment.yaml. A file there that says
 // something else (it was edited, or is another version's) is kept under a name of its own; one that

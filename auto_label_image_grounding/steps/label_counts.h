@@ -1,4 +1,4 @@
-// What the steps mended, dropped or could not use: every one of these ends up in summary.json.
+// What the steps corrected, dropped or could not use: all of it is reported in summary.json.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 namespace alig {
 
 struct LabelCounts {
-  std::int64_t null_spans = 0;             // expressions that do not stand in their caption
+  std::int64_t null_spans = 0;             // expressions not found in their caption
   std::int64_t spans_corrected = 0;        // of an edited step-0 line: made true again
-  std::int64_t duplicate_expressions = 0;  // listed more often than they stand there; dropped
+  std::int64_t duplicate_expressions = 0;  // listed more often than they occur; dropped
   std::int64_t unusable_expressions = 0;   // elements of an answer without a text
   std::int64_t captions_kept = 0;          // no cleaned caption in the answer: the given one stays
   std::int64_t empty_captions = 0;         // no request needed

@@ -136,8 +136,8 @@ class LabelMatcher {
   }
 
   // Whether the item's number can be the one that we gave to its expression. A model that counts
-  // from 0, or counts what it found, shows it by numbers that nobody has, or by numbers that belong
-  // to other words; then none of its numbers means anything.
+  // from 0, or counts what it found, shows it by numbers that no expression has, or that belong to
+  // other words; then none of its numbers can be trusted.
   bool agrees_with_numbering(const parse::GroundingItem& item) const {
     const std::size_t by_label = position_of_label(item.label);
     const bool has_words = by_label != kNobody && by_label != kAmbiguous;

@@ -1,4 +1,4 @@
-// The texts that a model is asked with, and the JSON schemas of its answers.
+// The prompts, and the JSON schemas of the answers.
 #pragma once
 
 #include <cstddef>
@@ -31,12 +31,12 @@ PromptTemplate built_in_grounding_prompt();
 const std::vector<std::string_view>& extraction_placeholders();
 const std::vector<std::string_view>& grounding_placeholders();
 
-// A {word} of a template that is probably a misspelt placeholder or one of the other template, with
-// what was meant, for people; "" where there is none. It would be sent as it stands.
+// A {word} of a template that is probably a misspelt placeholder or belongs to the other template,
+// with what was meant, as text for a message; "" if there is none. It would be sent literally.
 std::string misspelt_placeholder(std::string_view text,
                                  const std::vector<std::string_view>& placeholders);
 
-// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument where the first of
+// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument if the first of
 // `placeholders` is missing.
 Result<PromptTemplate> load_prompt(const std::string& path,
                                    const std::vector<std::string_view>& placeholders);

@@ -89,7 +89,7 @@ def _spec_kept(folder: Path) -> Iterator[None]:
 
 
 def _is_in_the_way(target: Any, folder: Path) -> bool:
-    """Whether something stands there that the frame did not save itself, or that this run reads."""
+    """Whether something is there that the frame did not save itself, or that this run reads."""
     if not isinstance(target, (str, os.PathLike)) or not os.path.lexists(target):
         return False
     path = Path(target)

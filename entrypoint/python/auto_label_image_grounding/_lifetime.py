@@ -90,7 +90,7 @@ def parent_watch(logger: logging.Logger) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def terminates_as_interrupt() -> Iterator[None]:
-    """Inside, SIGTERM raises KeyboardInterrupt, where nobody else handles it (main thread alone)."""
+    """Inside, SIGTERM raises KeyboardInterrupt, unless it has another handler (main thread only)."""
     taken = (threading.current_thread() is threading.main_thread()
              and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
     if not taken:

@@ -20,7 +20,7 @@ from ._schema import spec_keys
 
 HIDDEN = "***"
 Hidden = dict[str, str]  # text -> what to show instead
-# A shorter value, or a plain word, may be part of any message: hidden only where its key stands before it.
+# A shorter value, or a plain word, may be part of any message: hidden only after its key.
 _SHORTEST_ALONE = 8
 _PLAIN_WORD = re.compile(r"[a-z_]{1,15}")
 
@@ -85,7 +85,7 @@ def _words(name: str) -> list[str]:
 
 
 def _is_secret(path: str, text: str) -> bool:
-    """Whether the text, which stands at the path or below it, must not be shown."""
+    """Whether the text, found at or below the path, must not be shown."""
     known = _known_keys()
     if path in known:
         return known[path]

@@ -179,7 +179,7 @@ TEST_F(OutputWriterTest, ListsFailuresAndBadLinesInTheOrderOfTheInput) {
   EXPECT_EQ(writer->counts().done, 1);
 }
 
-// A limit on the size of files stands for a full disk.
+// A limit on file size simulates a full disk.
 TEST_F(OutputWriterTest, AfterAnErrorNothingIsTakenAnyMore) {
   constexpr int kRecords = 5;
   auto writer =

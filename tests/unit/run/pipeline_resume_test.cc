@@ -115,7 +115,7 @@ TEST_F(PipelineResumeTest, AnUndecodableImageThatIsLeftOutIsCounted) {
   EXPECT_EQ(endpoint.requests(), before + 1);
 }
 
-// A wrong mount, then mended: boxes that were guessed from the caption must not pass for labels.
+// A wrong mount, fixed later: boxes that were guessed from the caption must not pass for labels.
 TEST_F(PipelineResumeTest, BoxesGuessedWithoutTheImageAreAskedForAgainOnceItIsThere) {
   const std::string image = read_text(folder_ / "b.png");
   std::filesystem::remove(folder_ / "b.png");
@@ -263,7 +263,7 @@ TEST_F(PipelineResumeTest, AnotherFileOfTheSameSizeIsDoubted) {
   const RunOutcome outcome = run(spec(), endpoint);
   EXPECT_EQ(outcome.report.counts.replaced_images, 2) << "both records of the image";
   EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("size in bytes differs"));
-  EXPECT_EQ(endpoint.requests(), 5) << "an image that was only saved anew costs nothing";
+  EXPECT_EQ(endpoint.requests(), 5) << "an image that was merely saved again costs nothing";
 }
 
 TEST_F(PipelineResumeTest, ASecondRunCountsTheSameOddities) {
