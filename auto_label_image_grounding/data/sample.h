@@ -28,7 +28,7 @@ Result<Sample> read_input_sample(std::string_view line, std::string_view image_r
 struct ExtractedSample {
   Sample sample;
   std::vector<std::string> texts;    // of its expressions, in order
-  std::optional<RecordError> error;  // of step 0: there is nothing to ground
+  std::optional<RecordError> error;  // from step 0: there is nothing to ground
 };
 Result<ExtractedSample> read_extracted_sample(std::string_view line);
 Result<ExtractedSample> read_extracted_record(Record record);

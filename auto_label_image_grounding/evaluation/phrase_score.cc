@@ -108,7 +108,7 @@ void check_spans_of(const PredictedRecord& predicted, RecordScore& score) {
     }
     ++score.spans;
     if (is_true_span(*expression.span, caption, expression.text)) continue;
-    score.false_spans.push_back(fmt::format("\"{}\" does not stand at [{}, {}]", expression.text,
+    score.false_spans.push_back(fmt::format("\"{}\" is not at [{}, {}]", expression.text,
                                             expression.span->begin, expression.span->end));
   }
 }

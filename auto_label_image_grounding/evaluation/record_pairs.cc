@@ -38,9 +38,9 @@ std::size_t key_of(std::string_view path_end, const std::string& caption) {
   return std::hash<std::string>()(std::string(path_end) + '\n' + caption);
 }
 
-// Where the annotations stand, by every end of their paths: with the file name alone, folders of
+// The positions of the annotations, by every suffix of their paths: by file name alone, folders of
 // equal names and captions (frame_0001.jpg of a thousand videos) would all have to be read again
-// for each record. Filled, then sorted, then asked.
+// for each record. Filled, then sorted, then queried.
 class PredictionIndex {
  public:
   void add(const PredictedRecord& record, const LinePosition& position) {

@@ -115,8 +115,8 @@ std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* use
   return good ? filled : CURL_READFUNC_ABORT;
 }
 
-// curl repeats by itself what a kept-alive connection gave no byte for. The endpoint may have done
-// the work: whoever counts requests decides.
+// curl itself repeats a request if a kept-alive connection returned no byte. The endpoint may have
+// done the work: the code that counts requests must decide.
 void refuse_to_repeat(Transfer& transfer) {
   guarded(transfer, [&] {
     transfer.fault = {Kind::kReset, "a connection that was kept alive ended without an answer"};
