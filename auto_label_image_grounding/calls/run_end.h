@@ -31,12 +31,12 @@ struct RunEnd {
 // Whether, and until when, a run may still finish the work in progress. One thread.
 class RunEnding {
  public:
-  // `stop` is called when the run begins to end: no new requests; if true, those in flight are
+  // `stop` is called when the run begins to end: no new requests; if `cancel`, those in flight are
   // cancelled too. It may be called again.
   explicit RunEnding(std::function<void(bool cancel)> stop) : stop_(std::move(stop)) {}
 
   // The first reason wins, except that an interrupt replaces any reason other than an endpoint
-  // fault: after that one it ends the wait instead.
+  // fault: after such a fault it ends the wait instead.
   void end(RunEnd end, TimePoint now);
   // Ends the wait for requests in flight.
   void end_now(TimePoint now);

@@ -45,7 +45,7 @@ Result<std::size_t> count_lines(const std::filesystem::path& path, Watch& watch)
   }
 }
 
-// Which records have an id in common, whoever compares: 7, 7.0 and "7" are one.
+// The id as compared between records: 7, 7.0 and "7" are equal.
 std::string comparable_id(const Sample& sample) {
   const nlohmann::json id = sample.record.value("image_id");
   constexpr double kLargest = 1e15;  // whole numbers up to there are exact

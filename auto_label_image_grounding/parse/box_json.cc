@@ -155,8 +155,8 @@ bool collect_embedded(std::string_view text, std::optional<double> score, ItemDr
   return true;
 }
 
-// The axes' names of the schemes in which boxes come, tried in this order: those of x0 must stand
-// before those of x1, because x1 is the right edge there.
+// The axis names of the known box schemes, tried in this order: those of x0 must come before those
+// of x1, because x1 is the right edge there.
 enum class Scheme { kCorners, kSize, kCentre };
 struct AxisNames {
   Scheme scheme;

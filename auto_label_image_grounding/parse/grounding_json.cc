@@ -15,7 +15,7 @@ namespace {
 struct Context {
   std::string label{};
   std::optional<std::int64_t> id{};
-  // The name of the outer object may stand behind the cut: what has none of its own is left out.
+  // The outer object's name may be beyond the cut: items without their own are left out.
   bool may_follow = false;
   // The list that was asked for: ids in it are those of expressions. Below anything else that has a
   // name, ids count its instances.

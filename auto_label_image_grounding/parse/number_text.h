@@ -11,7 +11,7 @@ namespace alig::parse {
 
 struct NumberToken {
   std::size_t length = 0;  // bytes used
-  double value = 0;        // not finite where the text is out of a double's range
+  double value = 0;        // not finite if out of a double's range
   std::optional<std::int64_t> integer;
   bool strict = true;  // as JSON allows it
 };

@@ -109,7 +109,7 @@ Result<RunLock> RunLock::acquire(const ResultsDir& dir) {
                 fmt::format("cannot lock {}: {}", path.string(), std::strerror(error)));
   }
   const std::string holder = fmt::format("host {}, pid {}\n", host_name(), ::getpid());
-  // For people alone: the lock holds with or without it.
+  // Only informative: the lock does not depend on it.
   if (::ftruncate(fd, 0) == 0) [[maybe_unused]]
     const ssize_t ignored = ::pwrite(fd, holder.data(), holder.size(), 0);
   return lock;

@@ -81,7 +81,7 @@ bool is_of_record(const json& checkpoint, const json& line) {
          same_image(theirs.get<std::string>(), path.get<std::string>());
 }
 
-// Exact duplicates that were asked about at once have a line each, with ids of its own, and one
+// Exact duplicates that were processed concurrently have a line each, with different ids, but one
 // checkpoint: that of the later one.
 bool is_another_answer(const json& line, const json& checkpoint) {
   const std::vector<json> ids = values_in(line, "expression_id");
@@ -102,7 +102,7 @@ std::string stock_name(const json& line, std::size_t index) {
   return std::to_string(index);
 }
 
-// It takes any id for a path, and a file there may be anybody's.
+// It uses any id as a path, which may lead to unrelated files.
 bool leads_elsewhere(const std::string& name) {
   return name.rfind('/', 0) == 0 || ("/" + name + "/").find("/../") != std::string::npos;
 }

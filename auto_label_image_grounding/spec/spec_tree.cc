@@ -81,7 +81,7 @@ class YamlReader {
   }
 
   Result<SpecJson> convert(const YAML::Node& node, const std::string& path, int depth) {
-    // An alias may stand inside of what it names: that tree has no end.
+    // An alias may occur inside the node it names, giving an infinite tree.
     if (depth > kDeepest) return complain(node.Mark(), "the spec is nested too deeply");
     // Aliases may make a small file into an endless tree.
     constexpr int kMaxNodes = 100'000;

@@ -61,8 +61,8 @@ bool shares_a_word(std::string_view a, std::string_view b) {
 
 using Form = std::string (*)(std::string_view);
 
-// Form of a text -> its position, or kAmbiguous. A form with nothing in it (of an emoji, without
-// what is no word) is like any other of that kind, and not indexed.
+// Form of a text -> its position, or kAmbiguous. An empty form (of an emoji, after removing
+// non-words) cannot be told from others like it, and is not indexed.
 std::map<std::string, std::size_t> index_by(Form form, const std::vector<std::string>& texts) {
   std::map<std::string, std::size_t> out;
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -103,7 +103,7 @@ class LabelMatcher {
     if (const auto number = number_in(item.label)) {
       return numbers_are_ours_ ? position_of_number(*number) : kNobody;
     }
-    // Words of its own ("car" for "a red car") under a good number: the number decides.
+    // Different words ("car" for "a red car") under a valid number: the number decides.
     return by_id != kNobody && speaks_of_another(item.label, by_id) ? kNobody : by_id;
   }
 

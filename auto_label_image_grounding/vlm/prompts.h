@@ -48,11 +48,11 @@ std::string fill_grounding_prompt(const PromptTemplate& prompt,
                                   const CoordinateConvention& convention, const ImageSize& sent);
 
 // The smallest portable subset of JSON Schema (object, array, string, number, required): servers
-// refuse more, and bounds are checked here in any case.
+// refuse more, and bounds are checked here anyway.
 const nlohmann::ordered_json& extraction_schema();
 const nlohmann::ordered_json& grounding_schema();
 
-// More instances than this per expression are neither asked for nor kept: the prompt says so.
+// More instances than this per expression are neither requested (see the prompt) nor kept.
 inline constexpr std::size_t kMaxInstancesAsked = 10;
 
 }  // namespace alig

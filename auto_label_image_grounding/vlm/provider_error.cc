@@ -141,7 +141,7 @@ std::string without_tags(std::string_view text) {
   return out;
 }
 
-// Gateways and load balancers answer with a page of their own.
+// Gateways and load balancers answer with their own pages.
 std::string text_message(std::string_view body) {
   const std::string_view text = trim(body.substr(0, kMaxTextBytes));
   const std::string lower = ascii_lower(text);
