@@ -40,7 +40,7 @@ def png_of(size: int, seed: int) -> bytes:
 
 
 def make_dataset(folder: Path, records: int, image_bytes: int) -> Path:
-    """`records` records, each with an image of its own name; few different files behind them."""
+    """`records` records, each with its own image name; these name only a few different files."""
     done = folder / "captions.jsonl"
     if done.exists():
         return folder

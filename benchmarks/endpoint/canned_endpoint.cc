@@ -137,7 +137,7 @@ class Loop {
   struct Due {
     Clock::time_point at;
     int fd;
-    std::uint64_t connection;  // a number of its own: descriptors are used again
+    std::uint64_t connection;  // a unique number: descriptors are reused
     std::string response;
   };
   struct Connection {

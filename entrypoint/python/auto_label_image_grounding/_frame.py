@@ -77,7 +77,7 @@ def _spec_kept(folder: Path) -> Iterator[None]:
         beside = folder / "experiment.merged.yaml"
         if _is_in_the_way(beside, folder):
             return
-        with contextlib.suppress(OSError):  # a copy for people: not worth a run
+        with contextlib.suppress(OSError):  # only a copy for the user: must not fail a run
             save(config, str(beside), *args, **kwargs)
             _note_saved(beside, folder)
 
@@ -99,7 +99,7 @@ def _is_in_the_way(target: Any, folder: Path) -> bool:
         return True
     try:
         return _saved_digests(folder).get(path.name) != _sha256(path.read_bytes())
-    except OSError:  # not to be read: not ours
+    except OSError:  # unreadable: not ours
         return True
 
 

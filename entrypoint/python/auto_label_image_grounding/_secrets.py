@@ -200,7 +200,7 @@ def _shown_of(path: str, text: str, secrets: list[str]) -> str:
         return ""
     if path in _known_keys() or "." not in path:
         return _without_url_secrets(path, text)
-    # The same text may stand elsewhere, where an alias or an interpolation leads.
+    # The same text may appear elsewhere, through an alias or an interpolation.
     if _assigned(text) or any(_LIKE_A_KEY.fullmatch(secret) and secret in text for secret in secrets):
         return _without_url_secrets(path, text) if _url_parts(path, text) else ""
     return text
