@@ -97,7 +97,7 @@ TEST_F(OutputWriterTest, TheCopyIsKnownWithoutTheFolderOfItsStep) {
 }
 
 // A kill before the file is replaced: it still is the one that its failures.jsonl belongs to.
-TEST_F(OutputWriterTest, TheBadLinesAreThoseOfTheFileThatStandsThere) {
+TEST_F(OutputWriterTest, TheBadLinesAreThoseOfTheExistingFile) {
   const auto noted = [&] { return *published_bad_lines(dir_, Step::kExtraction); };
   const auto path = dir_.step_annotations(Step::kExtraction);
   EXPECT_EQ(noted(), "");

@@ -176,7 +176,7 @@ TEST_F(PipelineResumeTest, AnImageThatComesAndGoesLeavesWhatItShowed) {
   }
 }
 
-TEST_F(PipelineResumeTest, AGuessForAnotherSizeIsMadeAnew) {
+TEST_F(PipelineResumeTest, AGuessForAnotherSizeIsMadeAgain) {
   const auto input = [&](int width) {
     write_text(
         folder_ / "in.jsonl",
@@ -225,7 +225,7 @@ TEST_F(PipelineResumeTest, OneImageByTwoSpellingsIsAskedOnce) {
   EXPECT_THAT(path, HasSubstr(".//a.png")) << "each record keeps its own spelling";
 }
 
-TEST_F(PipelineResumeTest, AnImageThatWasReplacedIsGroundedAnew) {
+TEST_F(PipelineResumeTest, AReplacedImageIsGroundedAgain) {
   write_text(folder_ / "d.png", tiny_png());
   write_text(folder_ / "in.jsonl", R"({"image_path": "d.png", "caption": "a cat", "width": 4}
 {"image_path": "a.png", "caption": "a dog"}
