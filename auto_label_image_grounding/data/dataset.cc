@@ -33,7 +33,7 @@ class Watch {
   std::size_t lines_ = 0;
 };
 
-// Lines that are not blank: so that what is made for each has its size at once, and need not grow.
+// Counts the lines that are not blank, so that per-line containers get their final size at once.
 Result<std::size_t> count_lines(const std::filesystem::path& path, Watch& watch) {
   auto file = JsonlFile::open(path);
   if (!file) return tl::unexpected(file.error());

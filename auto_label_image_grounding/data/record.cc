@@ -35,7 +35,7 @@ class RawScanner {
     skip_space();
     if (peek() == expected) ++at_;
   }
-  // The text of the value that starts here; leaves the position behind it.
+  // The text of the value that starts here; leaves the position after it.
   std::string_view take_value() {
     skip_space();
     const std::size_t begin = at_;

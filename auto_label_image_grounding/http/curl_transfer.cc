@@ -84,7 +84,7 @@ TransportFault fault_of_transfer(const Transfer& transfer, CURLcode code) {
   curl_off_t sent_after = 0;
   curl_easy_getinfo(transfer.easy.get(), CURLINFO_PRETRANSFER_TIME_T, &sent_after);
   if (kind == Kind::kTimeout && sent_after == 0) kind = Kind::kConnect;
-  // curl has one code for a URL that is no HTTP and for an answer that is none ("HTTP/0.9").
+  // curl uses one code for a non-HTTP URL and for a non-HTTP answer ("HTTP/0.9").
   if (code == CURLE_UNSUPPORTED_PROTOCOL && sent_after != 0) kind = Kind::kReset;
   return {kind, redact(scrub_utf8(message), {})};
 }

@@ -53,7 +53,7 @@ HeaderResult read_gif_header(ByteSource& source) {
       if (!at && images == 0) break;
       ++images;
     } else {
-      break;  // junk behind the last image
+      break;  // junk after the last image
     }
   }
   if (images == 0) return tl::unexpected<std::string>("it is cut off: no complete image in it");

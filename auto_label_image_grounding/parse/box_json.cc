@@ -89,7 +89,7 @@ void collect_flat(const Node& array, std::optional<double> score, ItemDraft& ite
   }
 }
 
-// [[x, y], [x, y]] where a box is due: two corners.
+// [[x, y], [x, y]] where a box is expected: two corners.
 std::optional<std::array<double, 4>> two_corners(const Node& array) {
   if (array.is_cut() || array.json->size() != 2) return std::nullopt;
   std::array<double, 4> out{};

@@ -45,7 +45,7 @@ std::size_t longest_prefix(std::string_view text, const List& prefixes) {
   return best;
 }
 
-// "I can't see any image", "No image was provided": nothing was looked at.
+// "I can't see any image", "No image was provided": the model saw nothing.
 bool speaks_of_a_missing_image(std::string_view rest) {
   static constexpr std::array<std::string_view, 6> kArticles = {"the ", "an ",   "any ",
                                                                 "a ",   "your ", "this "};

@@ -82,7 +82,7 @@ bool is_plausible_after_comma(std::string_view text, std::size_t at, StringRole 
   return is_literal_at(text, at);
 }
 
-// Whether a quote is the closing one, told by what follows it: an unescaped quote inside a string
+// Whether a quote is the closing one, judged by what follows it: an unescaped quote inside a string
 // is followed by more words.
 bool closes(std::string_view text, std::size_t after, StringRole role) {
   const std::size_t at = skip_spaces(text, after);
@@ -246,7 +246,7 @@ class StringReader {
       return true;
     }
     repairs_.insert(Repair::kControlInString);
-    at_ = next;  // the whole run, so that a page of line ends is looked at once
+    at_ = next;  // the whole run, so that a page of line ends is scanned once
     return false;
   }
 

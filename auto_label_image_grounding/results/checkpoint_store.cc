@@ -19,7 +19,7 @@ fs::path file_of(const fs::path& folder, const std::string& name) {
   return folder / (name + ".json");
 }
 
-// Nothing where there is no such file.
+// Nothing if there is no such file.
 Result<std::optional<std::string>> read_checkpoint(const fs::path& path) {
   auto text = read_file(path);
   if (text) return std::move(*text);

@@ -28,7 +28,7 @@ using nlohmann::json;  // objects are equal whatever the order of their keys
 
 constexpr const char* kExtractionStep = "step0_expression_extraction";
 
-// Null for what is no JSON object.
+// Null if it is not a JSON object.
 json read_object(std::string_view text) {
   constexpr std::size_t kDeepest = 64;  // levels
   if (nests_deeper_than(text, kDeepest)) return {};
@@ -36,7 +36,7 @@ json read_object(std::string_view text) {
   return out.is_object() ? out : json();
 }
 
-// Whether Python may have written it, although it is no JSON.
+// Whether Python may have written it, although it is not JSON.
 bool has_a_python_number(std::string_view text) {
   return text.find("NaN") != text.npos || text.find("Infinity") != text.npos;
 }
@@ -196,7 +196,7 @@ class StockOutput {
     return names;
   }
 
-  // Nothing where there is no such file; null for a damaged one.
+  // Nothing if there is no such file; null if it is damaged.
   Result<std::optional<json>> read_checkpoint(const std::string& name) const {
     const auto text = read_file(folder_ / (name + ".json"));
     if (text) return read_object(*text);

@@ -20,7 +20,7 @@ namespace {
 // Room for an expression with a few boxes in an answer, in tokens.
 constexpr std::size_t kTokensPerExpression = 100;
 constexpr std::size_t kMaxExpressionsPerCall = 50;
-// Into so many parts at least is divided what is loaded at once.
+// The active images are loaded in at least this many batches.
 constexpr std::size_t kBatches = 8;
 
 std::size_t expressions_per_call(int max_output_tokens) {
@@ -143,7 +143,7 @@ void JobRunner::with_accepted_image(const Job& job, Step step, std::function<voi
   const auto& refused = parts_.caller.refused_image_types();
   const auto& image = job->image->content;
   if (!image || !refused.contains(image->mime_type)) return ask();
-  // Several calls of the job may do this at once; each comes to the same image.
+  // Several calls of the job may do this concurrently, with the same resulting image.
   auto remade = std::make_shared<std::optional<Result<SentImage>>>();
   in_pool(
       [this, job, refused, remade](RunCounts&) -> Status {

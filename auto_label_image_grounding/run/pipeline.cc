@@ -50,7 +50,7 @@ class PipelineRun {
   RunOutcome run() {
     const TimePoint start = clock_.now();
     report_.started_at = utc_now(clock_);
-    // A misspelt results_dir leaves no folder behind where the run cannot begin.
+    // A misspelt results_dir leaves no folder behind if the run cannot start.
     std::error_code ignored;
     const bool known = std::filesystem::exists(dir_.root, ignored);
     Status status = known ? Status() : check_inputs(spec_, dir_);

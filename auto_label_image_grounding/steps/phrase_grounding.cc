@@ -62,7 +62,7 @@ bool shares_a_word(std::string_view a, std::string_view b) {
 using Form = std::string (*)(std::string_view);
 
 // Form of a text -> its position, or kAmbiguous. An empty form (of an emoji, after removing
-// non-words) cannot be told from others like it, and is not indexed.
+// non-words) is indistinguishable from others like it, and is not indexed.
 std::map<std::string, std::size_t> index_by(Form form, const std::vector<std::string>& texts) {
   std::map<std::string, std::size_t> out;
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -178,7 +178,7 @@ double normalise_score(const std::optional<double>& given, LabelCounts& counts) 
   return std::round(score * kDecimals) / kDecimals;
 }
 
-// What lies a little outside is clamped. What lies many images away is no box: clamped, it would
+// What lies a little outside is clamped. What lies many images away is not a box: clamped, it would
 // look like one that covers everything.
 bool is_sensible(const std::array<double, 4>& v, const ImageSize& upright) {
   constexpr double kAbsurd = 10;

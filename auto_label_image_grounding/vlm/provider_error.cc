@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxBodyBytes = 256 * 1024;  // a real error is a few KB
-constexpr std::size_t kMaxTextBytes = 16 * 1024;   // looked at where there is no structure
+constexpr std::size_t kMaxTextBytes = 16 * 1024;   // examined if there is no structure
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxDetails = 64;
 constexpr std::size_t kMaxMessageBytes = 500;
