@@ -40,7 +40,7 @@ def png_of(size: int, seed: int) -> bytes:
 
 
 def make_dataset(folder: Path, records: int, image_bytes: int) -> Path:
-    """`records` records, each with an image of its own name; few different files behind them."""
+    """`records` records, each with its own image name; these name only a few different files."""
     done = folder / "captions.jsonl"
     if done.exists():
         return folder
@@ -124,7 +124,7 @@ class Interludes:
 
     def __init__(self, pid: int, play):
         self.pid, self.play = pid, play
-        self.seconds = 0.0  # for which the process stood still
+        self.seconds = 0.0  # for which the process was stopped
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.take_turns, daemon=True)
         self.thread.start()
@@ -155,9 +155,9 @@ class Interludes:
 
 
 def measure(command, interlude=None) -> Measured:
-    """`interlude`: called every few seconds, while the process stands still."""
+    """`interlude`: called every few seconds, while the process is stopped."""
     begin = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as errors:  # a pipe that nobody reads yet could fill up
+    with tempfile.TemporaryFile("w+") as errors:  # a pipe that is not read yet could fill up
         process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE,
                                    stderr=errors, text=True)
         watch = Watch(process.pid)

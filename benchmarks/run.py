@@ -159,8 +159,8 @@ class Benchmarks:
     def scale(self):
         self.work = self.disk
         sizes = [100, 300] if self.short else [1000, 10_000, 100_000, 1_000_000]
-        # What a machine shared with others does changes from minute to minute: the long run stands
-        # still every few seconds for a short one, so that both see the same.
+        # The load of a shared machine changes from minute to minute: the long run is paused every
+        # few seconds for a short one, so that both see the same load.
         short_data, short_runs = self.data(10_000, 300), []
         runs = {}
         for records in sizes:
@@ -178,7 +178,7 @@ class Benchmarks:
         small, large = mean(short_runs), runs[1_000_000]
         self.table.add("time per record at 1M / at 10k records",
                        large.seconds / small.seconds / 100, ("<=", 1.1),
-                       f"{len(short_runs)} runs of 10k while the long one stood still")
+                       f"{len(short_runs)} runs of 10k while the long one was paused")
         self.table.add("CPU per record at 1M / at 10k records, with the kernel's",
                        large.cpu / small.cpu / 100, None,
                        f"{large.cpu:.0f} us a record against {small.cpu * 100:.0f} us")

@@ -27,8 +27,8 @@ function(alig_set_defaults target)
 endfunction()
 
 # alig_compile_quickly(TARGETS name… SOURCES file.cc…)
-# For what runs once or waits for people (tests, the demo, a command line): the time that more
-# optimisation takes to compile is never won back. The libraries keep what the build type says.
+# For what runs once or waits for the user (tests, the demo, a command line): the time that more
+# optimisation takes to compile is never won back. The libraries keep the build type's settings.
 function(alig_compile_quickly)
   cmake_parse_arguments(ARG "" "" "TARGETS;SOURCES" ${ARGN})
   set(option $<$<CONFIG:Release>:-O1>)

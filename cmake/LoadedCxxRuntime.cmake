@@ -1,4 +1,4 @@
-# Debian keeps a libstdc++.so of its own beside each older g++, while its libraries (libfmt.so,
+# Debian keeps a separate libstdc++.so with each older g++, while its libraries (libfmt.so,
 # libgtest.a) are of the newest: what they need is in the one that programs load. So that one is
 # linked, where it is another.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_EXE_LINKER_FLAGS MATCHES "-static-libstdc")

@@ -216,7 +216,7 @@ build_curl() {
 }
 
 # Formats: JPEG, PNG, WebP and TIFF from OpenCV's own copies, BMP built in. On x86-64 the two
-# instruction sets beyond the baseline that the resampling code gains from.
+# instruction sets beyond the baseline that speed up the resampling code.
 build_opencv() {
   fetch_opencv
   say "building OpenCV $VERSION (core, imgproc, imgcodecs)"

@@ -84,8 +84,8 @@ make_venv() {
   quietly env -u PIP_CONSTRAINT "$folder/bin/python" -m pip install --disable-pip-version-check "$@"
 }
 
-# The pins of pyproject.toml, installed here instead of anew for each build, whose ever changing
-# folders would have everything compiled again.
+# The pins of pyproject.toml, installed here once instead of for each build, whose changing folders
+# would cause everything to be recompiled.
 build_requirements() {
   sed -n 's/^requires = \[\(.*\)\]$/\1/p' "$ROOT/pyproject.toml" | grep -o '"[^"]*"' | tr -d '"'
 }

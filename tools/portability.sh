@@ -11,7 +11,7 @@ usage: tools/portability.sh [--all] [--fresh] [SUITE [COMPILER]]
              of TAO's container)
   --all      README.md's commands as a whole, copied from it: the demo, then all tests. Without
              it: the demo, the C++ tests, the wheel; each thing is compiled once.
-  --fresh    make the root anew. Otherwise one is kept until tools/setup.sh changes.
+  --fresh    rebuild the root. Otherwise it is kept until tools/setup.sh changes.
 Needs root and the right to mount. Roots, logs and caches are in build/portability.
 TEXT
 }
@@ -87,7 +87,7 @@ check_machine() {
   [ "$keyring" != - ] || keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 }
 
-# --- Within namespaces of our own: what is mounted, and whoever runs, is gone with this script ---
+# --- In separate namespaces: mounts and processes end with this script ---
 
 # phase NAME COMMAND…: one line on the screen; the output goes to the log.
 phase() {
@@ -95,7 +95,7 @@ phase() {
   shift
   printf 'portability: %-10s' "$name"
   echo "=== $name" >>"$log"
-  # In a shell of its own with set -e, which does not count within a condition.
+  # In a subshell with set -e, which has no effect within a condition.
   set +e
   (set -e; "$@") >>"$log" 2>&1 9>&-
   status=$?
@@ -107,7 +107,7 @@ phase() {
 }
 
 remove_root() {
-  # Nothing of the machine may be deleted through a mount that somebody else left.
+  # Nothing on this machine may be deleted through a leftover mount.
   ! grep -qF " $root/" /proc/self/mountinfo || die "something is mounted below $root"
   rm -rf --one-file-system -- "$root"
 }
@@ -184,7 +184,7 @@ install_compiler() {
     apt-get install -y -qq --no-install-recommends $package"
 }
 
-# The commands below README.md's "Try it", as they stand there.
+# The commands below README.md's "Try it", as written there.
 readme_commands() {
   sed -n '/^## Try it/,/^## Label/s/^\(bash [a-z/.]*\) .*/\1/p' "$root$project_in_root/README.md"
 }
@@ -231,7 +231,7 @@ run_inside() {
   trap 'exit 143' TERM
   : >"$log"
   phase root make_root
-  mount_into_root  # not a phase: those have a shell of their own
+  mount_into_root  # not a phase: those run in a subshell
   hand_in_network
   clone_tree
   phase compiler install_compiler

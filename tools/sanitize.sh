@@ -17,7 +17,7 @@ quietly cmake --preset asan-ubsan -DALIG_BUILD_DEMO=OFF
 quietly cmake --build --preset asan-ubsan --parallel "$jobs"
 # OpenCV's libraries leak at start; what our tests leak themselves is still found by their own runs
 # under the other checks.
-# A status of its own: 1 is also what the program ends with where it fails as it should.
+# A distinct status: the program also exits with 1 for expected failures.
 export ASAN_OPTIONS=detect_leaks=0:exitcode=99
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99
 ctest --preset asan-ubsan --parallel "$jobs" --progress

@@ -17,7 +17,7 @@ say() { echo "test wheel: $*"; }
 die() { say "$*" >&2; exit 1; }
 quietly() { "$@" >"$LOG" 2>&1 </dev/null || { tail -n 40 "$LOG" >&2; die "failed: $*"; }; }
 
-# Mounts are made in a mount namespace of their own: they end with the command, whatever ends it.
+# Mounts are made in a separate mount namespace: they end with the command, however it ends.
 apart() { unshare --mount --propagation private "$@"; }
 
 # inside SYSTEM COMMAND...

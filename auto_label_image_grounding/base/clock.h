@@ -16,10 +16,10 @@ class Clock {
   virtual ~Clock() = default;
   // Monotonic. May be called from any thread.
   virtual TimePoint now() const = 0;
-  // Wall-clock time, for HTTP dates and reports alone. May be called from any thread.
+  // Wall-clock time, only for HTTP dates and reports. May be called from any thread.
   virtual std::chrono::system_clock::time_point wall_now() const = 0;
-  // Waits on `wake` until `ready()` (asked under `lock`) or `until`. A clock of a test's own need
-  // not wait: it sets itself forward instead.
+  // Waits on `wake` until `ready()` (called under `lock`) or `until`. A test clock need not wait:
+  // it may move itself forward instead.
   virtual void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& wake,
                     TimePoint until, const std::function<bool()>& ready) const {
     const Duration rest = until - now();

@@ -46,8 +46,8 @@ Status write_all(int fd, std::string_view bytes, const fs::path& path) {
   return {};
 }
 
-// For a file without a name. The way by the descriptor is the cheaper one (/proc makes an inode for
-// each look-up); before Linux 6.10 it takes a capability. On false, errno says why.
+// For a file without a name. Using the descriptor is cheaper (/proc creates an inode for each
+// lookup); before Linux 6.10 it requires a capability. On false, errno says why.
 bool give_name(int fd, const fs::path& path) {
   if (::linkat(fd, "", AT_FDCWD, path.c_str(), AT_EMPTY_PATH) == 0) return true;
   if (errno == EEXIST) return false;

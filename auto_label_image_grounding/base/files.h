@@ -11,27 +11,27 @@
 
 namespace alig {
 
-// The whole file. kNotFound where it does not exist, kIo otherwise (also for a directory).
+// The whole file. kNotFound if it does not exist, otherwise kIo (also for a directory).
 Result<std::string> read_file(const std::filesystem::path& path);
 
-// The same a block at a time, for files that need not fit in memory; ends at the first error that
-// `take` returns.
+// The same, block by block, for files that need not fit in memory; stops at the first error
+// returned by `take`.
 Status read_in_blocks(const std::filesystem::path& path,
                       const std::function<Status(std::string_view)>& take);
 
 enum class Sync { kNo, kYes };
 
-// Durable replacement: writes a temporary beside `path`, syncs it where asked, renames it over
-// `path`. A reader sees the old bytes or the new ones, never a part. On an error the temporary is
-// removed and `path` is untouched. `temporary_folder`: where the temporary lives instead, on the
-// same file system; so that what a killed process left behind can be found and removed.
+// Durable replacement: writes a temporary file next to `path`, syncs it if asked, renames it over
+// `path`. A reader sees the old bytes or the new ones, never a mixture. On an error the temporary
+// file is removed and `path` is untouched. `temporary_folder`: an alternative place for it on the
+// same file system, so that leftovers of a killed process can be found and removed.
 Status write_file_atomically(const std::filesystem::path& path, std::string_view bytes,
                              Sync sync = Sync::kNo,
                              const std::filesystem::path& temporary_folder = {});
 
 // The same for a file that mostly does not exist yet, without sync: cheaper where many threads
-// write into one folder. One that does exist is replaced; `before_replacing`, where given, is
-// called first and may move it out of the way, and its error is returned with nothing written.
+// write into one folder. An existing file is replaced; `before_replacing`, if given, is called
+// first and may move it out of the way; its error is returned and nothing is written.
 Status write_new_file_atomically(const std::filesystem::path& path, std::string_view bytes,
                                  const std::filesystem::path& temporary_folder,
                                  const std::function<Status()>& before_replacing = {});
@@ -40,23 +40,23 @@ Status write_new_file_atomically(const std::filesystem::path& path, std::string_
 // number of files. kIo.
 Status sync_filesystem(const std::filesystem::path& folder);
 
-// Keeps what stands at `path` under a name of its own beside it: "<stem>.previous<ext>", else
-// "<stem>.previous-2<ext>", …; nothing is overwritten, and a file that was kept already keeps its
-// name. `path` itself stays (a hard link, or a copy where the file system has none), so that a
+// Keeps the file at `path` under a new name next to it: "<stem>.previous<ext>", else
+// "<stem>.previous-2<ext>", …; nothing is overwritten, and a file kept earlier keeps its name.
+// `path` itself remains (by a hard link, or a copy where the file system has no links), so that a
 // reader always finds it. Returns the new path; kIo.
 Result<std::filesystem::path> keep_previous(const std::filesystem::path& path);
 
 Status make_directories(const std::filesystem::path& path);
 
-// A growing file that replaces `path` when it is committed: the same promise as
-// write_file_atomically for output that does not fit in memory. Not thread-safe.
+// A growing file that replaces `path` when committed: the guarantee of write_file_atomically for
+// output that does not fit in memory. Not thread-safe.
 class AtomicFile {
  public:
   static Result<AtomicFile> create(std::filesystem::path path,
                                    const std::filesystem::path& temporary_folder = {});
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
-  ~AtomicFile();  // removes the temporary where commit() was not reached
+  ~AtomicFile();  // removes the temporary file if commit() was not reached
 
   Status append(std::string_view bytes);
   Status commit(Sync sync = Sync::kYes);

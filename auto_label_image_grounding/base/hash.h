@@ -13,7 +13,7 @@ namespace alig {
 // SHA-256 (FIPS 180-4) as 64 lower-case hex digits.
 std::string sha256_hex(std::string_view bytes);
 
-// The same for bytes that come in pieces. Not thread-safe.
+// The same for bytes that arrive in pieces. Not thread-safe.
 class Sha256 {
  public:
   Sha256();
@@ -22,17 +22,17 @@ class Sha256 {
   Sha256& operator=(Sha256&& other) noexcept;
 
   void add(std::string_view bytes);
-  std::string finish_hex();  // once, at the end
+  std::string finish_hex();  // call once, at the end
 
  private:
   struct Context;
   std::unique_ptr<Context> context_;
 };
 
-// Of a whole file, read in blocks. kIo.
+// SHA-256 of a whole file, read in blocks. kIo.
 Result<std::string> sha256_of_file(const std::filesystem::path& path);
 
-// Collects fields so that ("ab", "c") and ("a", "bc") differ: each is preceded by its length.
+// Hashes fields, each preceded by its length so that ("ab", "c") and ("a", "bc") differ.
 class FieldHasher {
  public:
   FieldHasher& add(std::string_view field);

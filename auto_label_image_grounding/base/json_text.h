@@ -1,5 +1,5 @@
-// JSON text from and to the values of nlohmann-json. Its parser and serializer are large templates:
-// compiled here once, they cost each file that calls them directly two to four seconds.
+// Parses and writes nlohmann-json values. The library's parser and serializer are large templates,
+// compiled only here: they cost each file that calls them directly two to four seconds.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@
 namespace alig {
 
 bool is_json(std::string_view text);
-// What the parser says is wrong with `text`; "" where nothing is.
+// The parser's error message for `text`; "" if it is valid.
 std::string json_complaint(std::string_view text);
 
-// A discarded value (is_discarded()) where `text` is not JSON. The second keeps the order of keys.
+// A discarded value (is_discarded()) if `text` is not JSON. The second keeps the order of keys.
 nlohmann::json parse_json(std::string_view text);
 nlohmann::ordered_json parse_ordered_json(std::string_view text);
 
-// On one line, or with `indent` blanks for each level. What is not UTF-8 becomes U+FFFD.
+// On one line, or indented by `indent` spaces per level. Invalid UTF-8 becomes U+FFFD.
 std::string json_text(const nlohmann::json& value, int indent = -1);
 std::string json_text(const nlohmann::ordered_json& value, int indent = -1);
 

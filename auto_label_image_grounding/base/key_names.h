@@ -1,4 +1,4 @@
-// The keys of the spec that messages name, as full paths: each can be pasted as an override.
+// The spec keys named in messages, as full paths that can be pasted as overrides.
 #pragma once
 
 namespace alig::key {

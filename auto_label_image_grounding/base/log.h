@@ -1,5 +1,5 @@
-// Where messages for people go. Library code takes a Logger&; the native program gives it one that
-// writes to stderr, the Python module one that feeds Python's logging.
+// Destination of messages to the user. Library code takes a Logger&; the native program passes one
+// that writes to stderr, the Python module one that feeds Python's logging.
 #pragma once
 
 #include <memory>
@@ -37,7 +37,7 @@ class Logger {
   }
 };
 
-// Lines "12:34:56 warning  message" on stderr; debug messages only where ALIG_LOG=debug is set.
+// Lines "12:34:56 warning  message" on stderr; debug messages only if ALIG_LOG=debug is set.
 std::unique_ptr<Logger> make_stderr_logger();
 
 }  // namespace alig

@@ -1,5 +1,5 @@
-// Errors as values. Functions that can fail on bad input, files or the network return
-// Result<T>; exceptions are left to the libraries below us and are caught where they are called.
+// Errors as values. Functions that can fail on bad input, files or the network return Result<T>;
+// exceptions only come from the libraries below and are caught where these are called.
 #pragma once
 
 #include <exception>
@@ -24,7 +24,7 @@ enum class ErrorKind {
 
 struct Error {
   ErrorKind kind = ErrorKind::kInvalidArgument;
-  std::string message;  // one sentence or two: what is wrong, where, what to do
+  std::string message;  // one or two sentences: what is wrong, where, what to do
 };
 
 template <typename T>
@@ -35,12 +35,12 @@ inline tl::unexpected<Error> fail(ErrorKind kind, std::string message) {
   return tl::unexpected<Error>(Error{kind, std::move(message)});
 }
 
-// Puts "<where>: " in front of an error's message on its way up.
+// Prefixes an error's message with "<where>: " on its way up.
 inline tl::unexpected<Error> fail_at(const std::string& where, const Error& error) {
   return fail(error.kind, where + ": " + error.message);
 }
 
-// An exception of `work` (a library's: no memory, an impossible value) as an error of kind kIo.
+// Turns an exception of `work` (from a library: no memory, an impossible value) into a kIo error.
 template <typename Work>
 Status without_exceptions(Work work) {
   try {

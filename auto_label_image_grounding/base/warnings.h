@@ -8,7 +8,7 @@
 
 namespace alig {
 
-// What a run warns of: said at once in the log, and kept for summary.json. One thread.
+// The warnings of a run: logged at once, and kept for summary.json. One thread.
 class Warnings {
  public:
   // `logger` must outlive it.

@@ -9,11 +9,11 @@
 
 namespace alig {
 
-// What was asked for one step.
+// Requests made for one step.
 struct StepCallCounts {
   std::int64_t requests = 0;         // sent, retries included
   std::int64_t retries = 0;          // requests sent again after a failure
-  std::int64_t failed_attempts = 0;  // requests that brought no usable answer
+  std::int64_t failed_attempts = 0;  // requests without a usable answer
   TokenUsage tokens;
 
   StepCallCounts& operator+=(const StepCallCounts& other) { return add_fields(*this, other); }
@@ -34,7 +34,7 @@ struct CallCounts {
     auto& [steps, answers_truncated] = self;
     return std::tie(steps, answers_truncated);
   }
-  // Of all steps together.
+  // The sum over all steps.
   StepCallCounts total() const {
     StepCallCounts sum;
     for (const Step step : StepSet::all()) sum += steps[step];

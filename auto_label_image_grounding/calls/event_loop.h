@@ -1,5 +1,5 @@
 // The coordinator's loop. All state of a run belongs to the one thread that calls run(); pool and
-// transport threads only post what they have finished. So that state needs no locks.
+// transport threads only post their results. So that state needs no locks.
 #pragma once
 
 #include <condition_variable>
@@ -18,15 +18,15 @@ class EventLoop {
 
   // From any thread: `event` runs on the loop's thread.
   void post(std::function<void()> event);
-  // From the loop's thread alone: `event` runs once at `time` or soon after.
+  // From the loop's thread only: `event` runs once at `time` or soon after.
   void at(TimePoint time, std::function<void()> event);
 
-  // Runs events until `done()` (asked between events). `tick` is called at least every `interval`:
-  // there signals are looked at and progress is shown.
+  // Runs events until `done()` (checked between events). `tick` is called at least every
+  // `interval`, to check signals and show progress.
   void run(const std::function<bool()>& done, Duration interval, const std::function<void()>& tick);
 
-  // Drops everything that was posted or waits for its time. From the loop's thread, when nobody
-  // posts any more.
+  // Drops all posted events and pending timers. From the loop's thread, when no thread posts any
+  // more.
   void clear();
 
  private:

@@ -1,5 +1,5 @@
-// How many requests at once, and how many per minute. No clock inside and no locks: these objects
-// belong to one thread (the coordinator of a run), which tells them the time.
+// Limits on concurrent requests and on requests per minute. No clock and no locks: these objects
+// belong to one thread (the coordinator of a run), which passes the time in.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,20 @@
 namespace alig {
 
 // Additive increase, multiplicative decrease. An overload halves the limit at most once per round
-// trip: requests that were already on their way when it was halved say nothing about the new limit.
+// trip: requests that were already in flight when it was halved say nothing about the new limit.
 class ConcurrencyLimiter {
  public:
   enum class Outcome {
-    kSuccess,   // the endpoint did its work (whatever the answer is worth): room to grow
+    kSuccess,   // the endpoint did its work (usable answer or not): room to grow
     kOverload,  // 429, 503, timeout (Decision::slow_down)
-    kNeutral,   // anything else: says nothing about the load
+    kNeutral,   // anything else: no information about the load
   };
-  // What try_acquire gives out and release takes back.
+  // Returned by try_acquire, passed back to release.
   struct Ticket {
     std::uint64_t round = 0;
   };
 
-  // At most `max` (at least 1) at once. `start` > 0: begins there and doubles per round trip until
+  // At most `max` (at least 1) at once. `start` > 0: starts there and doubles per round trip until
   // the first overload.
   explicit ConcurrencyLimiter(int max, int start = 0);
 
@@ -31,7 +31,7 @@ class ConcurrencyLimiter {
   void release(Ticket ticket, Outcome outcome);
 
   int in_flight() const { return in_flight_; }
-  int limit() const { return static_cast<int>(limit_); }  // never under 1
+  int limit() const { return static_cast<int>(limit_); }  // never below 1
   // Lowest value of limit() so far, for the summary.
   int lowest_limit() const { return lowest_; }
 
@@ -47,13 +47,13 @@ class ConcurrencyLimiter {
   std::uint64_t round_ = 0;  // how often the limit was halved
 };
 
-// A token bucket of which the caller may overdraw with one large cost: a request that needs more
-// than the whole bucket waits for a full one, and its debt delays those after it.
+// A token bucket that one large cost may overdraw: a request that needs more than the whole bucket
+// waits for a full one, and its debt delays those after it.
 class TokenBucket {
  public:
   // `per_minute` 0: no limit. `capacity` (at least 1) is what may be spent at once after a pause;
-  // the bucket starts full. In any minute at most per_minute + capacity - 1 are spent where costs
-  // are 1: with capacity 1 never more than per_minute.
+  // the bucket starts full. In any minute at most per_minute + capacity - 1 are spent if costs are
+  // 1: with capacity 1 never more than per_minute.
   TokenBucket(double per_minute, double capacity, TimePoint now);
 
   // The earliest time for a request of that cost; may lie in the past. Constant until take() or
@@ -61,8 +61,8 @@ class TokenBucket {
   TimePoint ready_at(double cost) const;
   // Pays; call it at ready_at(cost) or later.
   void take(double cost, TimePoint now);
-  // The real cost turned out to be `delta` above (or, negative, below) what was taken. A minute's
-  // allowance at most counts: what an answer claims must not stop the run.
+  // The real cost turned out to be `delta` above (or, negative, below) what was taken. Capped at
+  // one minute's allowance: what an answer claims must not stop the run.
   void correct(double delta);
 
  private:

@@ -1,5 +1,5 @@
 // Whether a failed request is sent again. Pure: no clock, no network, no logging; the caller
-// supplies the time and the chance.
+// supplies time and randomness.
 #pragma once
 
 #include <chrono>
@@ -14,10 +14,10 @@ struct RetrySettings {
   Duration backoff_base = std::chrono::milliseconds(500);
   Duration backoff_cap = std::chrono::seconds(60);
   Duration rate_limit_patience = std::chrono::seconds(900);
-  int max_unusable_answers = 2;  // tries after an unusable answer; they count as retries too
+  int max_unusable_answers = 2;  // retries after an unusable answer; they count as retries too
 };
 
-// Of one request, across its attempts.
+// State of one request across its attempts.
 struct AttemptState {
   int counted_retries = 0;
   int rate_limited = 0;
@@ -31,36 +31,35 @@ enum class StopReason {
   kNone,  // it is
   kCancelled,
   kFatal,           // the failure ends the run
-  kPermanent,       // this request will never be taken
+  kPermanent,       // this request will never be accepted
   kServerForbids,   // by x-should-retry
   kRetriesUsedUp,   // RetrySettings::max_retries
   kAnswersUsedUp,   // RetrySettings::max_unusable_answers
   kPatienceUsedUp,  // RetrySettings::rate_limit_patience
 };
-// For people: "permanent", "retries used up (image_grounding.vlm.max_retries)", …
+// For messages: "permanent", "retries used up (image_grounding.vlm.max_retries)", …
 std::string name_of(StopReason reason);
-// Whether the request might have been taken, had it been sent more often.
+// Whether more attempts might have succeeded.
 bool is_exhausted(StopReason reason);
 
 struct Decision {
   Verdict verdict = Verdict::kGiveUp;
-  Duration delay{};        // before the next attempt; a waiting request should hold no slot
+  Duration delay{};        // before the next attempt; a waiting request must not hold a slot
   bool slow_down = false;  // the endpoint is overloaded: lower the concurrency
-  // The wait is bounded by the run's progress, not by max_retries. A hint may be longer than the
-  // patience: whoever waits should give up once the run has made no progress for that long.
+  // The wait is bounded by the run's progress, not by max_retries. A hint may exceed the patience:
+  // the caller should give up once the run has made no progress for that long.
   bool waits_for_progress = false;
   StopReason reason = StopReason::kNone;
 };
 
 // Updates `state` for this failure. `since_last_progress` is the time since the last finished
-// record of the whole run; `random01` is in [0, 1). With a wait hint the delay is never shorter
-// than it.
+// record of the whole run; `random01` is in [0, 1). The delay is never shorter than a wait hint.
 Decision decide(const Failure& failure, AttemptState& state, const RetrySettings& settings,
                 Duration since_last_progress, double random01);
 
-// A bare 401, 402, 403, 404 or a certificate that cannot be trusted may be a slip of a gateway or
-// be about one record; two in a row are about the endpoint. Belongs to the run, not to a request;
-// not thread-safe. Feed it what decide() gave up on, and every success.
+// A bare 401, 402, 403, 404 or an untrusted certificate may be a gateway's glitch or concern one
+// record; two in a row concern the endpoint. One per run, not per request; not thread-safe. Pass it
+// every failure that decide() gave up on, and every success.
 class FatalTracker {
  public:
   // True: end the run.

@@ -16,7 +16,7 @@ struct RunEnd {
     kEndpoint,         // the endpoint makes the whole run pointless
     kMaxRequests,      // workflow.max_requests
     kTooManyFailures,  // workflow.max_failure_ratio
-    kFault,            // a full disk, input that changed: `fault` tells which kind
+    kFault,            // a full disk, changed input: see `fault_kind`
   };
   Reason reason = Reason::kFault;
   std::string message;  // what happened, and what to do
@@ -28,21 +28,21 @@ struct RunEnd {
   Error error() const;
 };
 
-// Whether, and until when, a run may still finish what it has begun. One thread.
+// Whether, and until when, a run may still finish the work in progress. One thread.
 class RunEnding {
  public:
-  // `stop` is called when the run begins to end: no new requests; true: those in flight are
+  // `stop` is called when the run begins to end: no new requests; if `cancel`, those in flight are
   // cancelled too. It may be called again.
   explicit RunEnding(std::function<void(bool cancel)> stop) : stop_(std::move(stop)) {}
 
-  // The first reason wins, but for an interrupt, which takes the place of any other but a fault of
-  // the endpoint: that one ends the wait instead.
+  // The first reason wins, except that an interrupt replaces any reason other than an endpoint
+  // fault: after such a fault it ends the wait instead.
   void end(RunEnd end, TimePoint now);
-  // Ends the wait for what is in flight.
+  // Ends the wait for requests in flight.
   void end_now(TimePoint now);
 
   const std::optional<RunEnd>& reason() const { return end_; }
-  // Whether to wait no longer.
+  // Whether the wait is over.
   bool is_over(int in_flight, TimePoint now) const {
     return end_ && (in_flight == 0 || now >= deadline_);
   }

@@ -81,7 +81,7 @@ bool VlmCaller::paced(const Call& call) {
     pacing_timer_set_ = true;
     parts_.loop.at(ready_at, [this, begun = now] {
       pacing_timer_set_ = false;
-      // The run held itself back: that is no lack of progress, except in a storm.
+      // The run throttled itself: that is not a lack of progress, except in a storm.
       const TimePoint ended = parts_.clock.now();
       if (!refused_since_progress_) {
         last_progress_ = std::min(ended, last_progress_ + (ended - begun));
@@ -161,7 +161,7 @@ void VlmCaller::note_limits(const std::optional<Duration>& pause) {
   paused_until_ = std::max(paused_until_, parts_.clock.now() + std::min(*pause, kLongest));
 }
 
-// A request that the endpoint refused for something that can be had otherwise goes out again.
+// A request that the endpoint refused because of something that can be changed is sent again.
 bool VlmCaller::adapt(const std::shared_ptr<Call>& call, const HttpResponse& response) {
   const std::string image_type = call->query.image ? call->query.image->mime_type : "";
   // Another request may have taught us already while this one was in flight: so what a request

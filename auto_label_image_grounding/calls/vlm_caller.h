@@ -1,7 +1,7 @@
-// VLM calls from admission to a usable reply: slots, pace, retries, what the endpoint cannot do.
+// VLM calls from admission to a usable reply: slots, pacing, retries, limits of the endpoint.
 //
-// Everything here runs on the event loop's thread, but for Call::handle_reply (a pool thread) and
-// the way that an answer takes to it (the transport's thread).
+// Everything here runs on the event loop's thread, except Call::handle_reply (a pool thread) and
+// passing the answer to it (the transport's thread).
 #pragma once
 
 #include <cstdint>
@@ -40,8 +40,8 @@ struct CallFailure {
 
 class VlmCaller;
 
-// A request's place among the requests in flight. Whoever holds it may delay its end, so that a
-// slot is free again only when the checkpoint of its answer is in place. Loop thread.
+// A request's place among the requests in flight. Its holder may delay its release, so that a slot
+// is freed only when the checkpoint of its answer is in place. Loop thread.
 class Slot {
  public:
   Slot(VlmCaller& caller, ConcurrencyLimiter::Ticket ticket) : caller_(&caller), ticket_(ticket) {}
@@ -59,13 +59,14 @@ class Slot {
 struct Call {
   Step step = Step::kExtraction;
   VlmQuery query;
-  // An answer that was cut off ends the call at once (it is split), or is asked for again.
+  // If set, a truncated answer ends the call at once (it is split); otherwise it is asked for
+  // again.
   bool split_when_truncated = false;
-  // On a pool thread, perhaps several times, never twice at once: takes a reply that is complete.
+  // Called on a pool thread with a complete reply, perhaps several times, never concurrently.
   // kData: the answer is unusable, ask again. Any other error ends the run.
   std::function<Status(const VlmReply&)> handle_reply;
-  // On the loop's thread, once: the last reply was judged usable, or the call has failed. The slot
-  // is freed when the last copy of the pointer is gone; it is null for a failure.
+  // Called once, on the loop's thread: the last reply was judged usable, or the call has failed.
+  // The slot is freed when the last copy of the pointer is gone; it is null for a failure.
   std::function<void(const std::optional<CallFailure>&, std::shared_ptr<Slot>)> done;
 
   int attempts = 0;  // requests sent
@@ -92,15 +93,15 @@ class VlmCaller {
     Warnings& warnings;
     std::vector<std::string> secrets;  // hidden in every message
   };
-  // `end_run` is called when going on is pointless.
+  // `end_run` is called when continuing is pointless.
   VlmCaller(Parts parts, CallerLimits limits, std::function<void(RunEnd)> end_run);
 
-  // Step-1 calls go before waiting step-0 calls: an image that was begun is finished while the
-  // server still has it in its prefix cache.
+  // Step-1 calls go before waiting step-0 calls: an image in progress is finished while the server
+  // still has it in its prefix cache.
   void submit(std::shared_ptr<Call> call);
-  // No new requests; calls that wait are dropped without a word. What is in flight may finish.
+  // No new requests; waiting calls are silently dropped. Requests in flight may finish.
   void stop();
-  // A record got on, and did not fail: rate-limited calls may wait on.
+  // A record made progress without failing: rate-limited calls may keep waiting.
   void note_progress() {
     last_progress_ = parts_.clock.now();
     refused_since_progress_ = false;
@@ -110,7 +111,7 @@ class VlmCaller {
   // kImageFormat; it can be submitted again with another.
   const std::set<std::string>& refused_image_types() const { return quirks_.refused_image_types; }
 
-  // Requests, retries, tokens and what the answers' ends gave to count so far.
+  // Requests, retries, tokens and truncated answers so far.
   const CallCounts& counts() const { return counts_; }
   int lowest_concurrency() const { return limiter_.lowest_limit(); }
   int in_flight() const { return limiter_.in_flight(); }
@@ -149,11 +150,11 @@ class VlmCaller {
   TokenBucket token_bucket_;
   FatalTracker fatal_tracker_;
   EndpointQuirks quirks_;
-  // By step, each in the order of submission; calls that are sent again stand before the others.
+  // By step, each in the order of submission; calls to be sent again come before the others.
   PerStep<std::deque<std::shared_ptr<Call>>> ready_;
   TimePoint last_progress_;
   bool refused_since_progress_ = false;  // a call waits, as the endpoint asked
-  TimePoint paused_until_;               // the endpoint said that nothing is left until then
+  TimePoint paused_until_;               // the endpoint has no quota left until then
   bool stopped_ = false;
   bool pacing_timer_set_ = false;
   bool answered_once_ = false;  // any HTTP response at all

@@ -25,8 +25,8 @@ void add_field(PerStep<T>& sum, const PerStep<T>& part) {
   for (const Step step : StepSet::all()) add_field(sum[step], part[step]);
 }
 
-// Adds all fields of `part`. Counts::fields_of() ties them together; it names them by a structured
-// binding, so that the compiler refuses it where one is missing.
+// Adds all fields of `part`. Counts::fields_of() ties them together; it uses a structured binding,
+// so that a missing field is a compile error.
 template <typename Counts>
 Counts& add_fields(Counts& sum, const Counts& part) {
   const auto sums = Counts::fields_of(sum);

@@ -1,4 +1,4 @@
-// What the pipeline finds out about a record. Plain values; no behaviour.
+// The pipeline's results for a record. Plain values; no behaviour.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Instance {
 
 struct Expression {
   std::string text;
-  std::optional<CharSpan> char_span;  // absent: the text does not stand in the cleaned caption
+  std::optional<CharSpan> char_span;  // absent: the text is not in the cleaned caption
   std::string noun_chunk;
 };
 
@@ -43,13 +43,13 @@ struct ExtractionResult {  // step 0
   std::string cleaned_caption;
   std::vector<Expression> expressions;
   std::optional<ImageSize> size;
-  bool size_declared = false;  // `size` is the record's own, not that of an image's header
+  bool size_declared = false;  // `size` is the record's own, not from the image header
 };
 
 struct GroundingResult {                         // step 1
   std::vector<std::vector<Instance>> instances;  // one list per expression, in their order
   std::optional<ImageSize> size;
-  std::uint64_t image_bytes = 0;  // size of the file that was looked at; 0: not known
+  std::uint64_t image_bytes = 0;  // size of the image file that was used; 0: unknown
   bool text_only = false;         // guessed without the image, which could not be read
 };
 

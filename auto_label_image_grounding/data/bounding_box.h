@@ -10,7 +10,7 @@ struct BoundingBox {
   bool operator==(const BoundingBox&) const = default;
 };
 
-// Of boxes x1, y1, x2, y2; in [0,1], 0 where neither has an area.
+// Of boxes x1, y1, x2, y2; in [0,1], 0 if neither has an area.
 double intersection_over_union(const std::array<double, 4>& a, const std::array<double, 4>& b);
 double intersection_over_union(const BoundingBox& a, const BoundingBox& b);
 

@@ -1,7 +1,7 @@
-// The text of a checkpoint file: one finished sample of one step. Written and read here alone.
+// The text of a checkpoint file: one finished sample of one step. Written and read only here.
 //
-// A checkpoint holds no ids (they are numbered when the output is written) and, for people who look
-// at it, the input that it answers.
+// A checkpoint holds no ids (they are numbered when the output is written) and, for human readers,
+// the input that it answers.
 #pragma once
 
 #include <optional>
@@ -14,8 +14,8 @@
 
 namespace alig {
 
-// What a checkpoint must fit to be used. A custom prompt counts, a built-in one does not: an
-// upgrade of the program must not throw away paid work.
+// What a checkpoint must match to be used. A custom prompt counts, a built-in one does not:
+// upgrading the program must not discard paid work.
 struct FingerprintInput {
   std::string_view image_path;  // resolved
   std::string_view caption;
@@ -23,7 +23,7 @@ struct FingerprintInput {
 };
 // 32 hex digits.
 std::string extraction_fingerprint(const FingerprintInput& input);
-// `coordinates` as set in the spec: boxes made under another convention must not be kept.
+// `coordinates` as set in the spec: boxes made with another convention must not be kept.
 std::string grounding_fingerprint(const FingerprintInput& input,
                                   const std::vector<std::string>& expression_texts,
                                   std::string_view coordinates);
@@ -48,8 +48,8 @@ struct GroundingCheckpoint {
   CheckpointHeader header;
   GroundingResult result;
 };
-// kData for damaged or foreign text, and for values that no step would have written: a size or a
-// box without area, a box outside the image, a score outside [0,1].
+// kData for damaged or foreign text, and for values that no step writes: a size or a box without
+// area, a box outside the image, a score outside [0,1].
 Result<ExtractionCheckpoint> decode_extraction_checkpoint(std::string_view text);
 Result<GroundingCheckpoint> decode_grounding_checkpoint(std::string_view text);
 // Of either step's. kData for damaged or foreign text.

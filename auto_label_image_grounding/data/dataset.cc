@@ -33,7 +33,7 @@ class Watch {
   std::size_t lines_ = 0;
 };
 
-// Lines that are not blank: so that what is made for each has its size at once, and need not grow.
+// Counts the lines that are not blank, so that per-line containers get their final size at once.
 Result<std::size_t> count_lines(const std::filesystem::path& path, Watch& watch) {
   auto file = JsonlFile::open(path);
   if (!file) return tl::unexpected(file.error());
@@ -45,7 +45,7 @@ Result<std::size_t> count_lines(const std::filesystem::path& path, Watch& watch)
   }
 }
 
-// Which records have an id in common, whoever compares: 7, 7.0 and "7" are one.
+// The id as compared between records: 7, 7.0 and "7" are equal.
 std::string comparable_id(const Sample& sample) {
   const nlohmann::json id = sample.record.value("image_id");
   constexpr double kLargest = 1e15;  // whole numbers up to there are exact

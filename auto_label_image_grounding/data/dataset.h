@@ -1,5 +1,5 @@
-// The input, indexed once: where each record stands, which records share an image, which share an
-// id. At most 64 bytes a record stay in memory; the records themselves are read when they are due.
+// The input, indexed once: where each record is, which records share an image, which share an id.
+// Keeps at most 64 bytes per record in memory; the records themselves are read when needed.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ enum class InputKind {
 // Immutable after open(); every method may be called from any thread.
 class Dataset {
  public:
-  // `may_go_on`, where given, is asked every few thousand lines; its error ends the reading.
+  // `may_go_on`, if given, is called every few thousand lines; its error ends the reading.
   static Result<Dataset> open(const std::filesystem::path& path, InputKind kind,
                               std::string image_root,
                               const std::function<Status()>& may_go_on = {});
@@ -40,9 +40,9 @@ class Dataset {
   std::size_t size() const { return entries_.size(); }
   std::size_t groups() const { return group_starts_.size() - 1; }
   const std::vector<BadLine>& bad_lines() const { return bad_lines_; }
-  // The record positions of a group (mostly: one image), ascending. Groups are ordered by their
+  // The record positions of a group (usually one image), ascending. Groups are ordered by their
   // first record. Grouping is by hash: whoever loads a group must compare the paths themselves, as
-  // lexical_path() spells them.
+  // normalised by lexical_path().
   std::span<const std::uint32_t> group(std::size_t index) const;
 
   Result<std::string> line(std::size_t record) const;
@@ -50,15 +50,15 @@ class Dataset {
   // The sample's name for its checkpoints; `sample` is the parsed record.
   SampleName name_of(std::size_t record, const Sample& sample) const;
 
-  // For data.unique_image_ids: finds the records that are to be written under another id than their
-  // own. Reads the input once more. kIo, and what `may_go_on` says.
+  // For data.unique_image_ids: finds the records that must be written with another id than their
+  // own. Reads the input once more. kIo, and errors of `may_go_on`.
   Status make_ids_unique(const std::function<Status()>& may_go_on = {});
-  // That id: the record's own with the suffix of its checkpoint's name. Nothing where the own one
-  // stays, as it does where nobody shares it.
+  // That id: the record's own with the suffix of its checkpoint's name. Nothing if the record keeps
+  // its own, as it does if no other record shares it.
   std::optional<std::string> unique_id(std::size_t record, const Sample& sample) const;
 
-  // kExtracted: the number after the largest expression id in the file, for expressions that were
-  // added by hand.
+  // kExtracted: the number after the largest expression id in the file, for expressions added by
+  // hand.
   std::int64_t next_expression_id() const { return next_expression_id_; }
 
  private:
@@ -66,9 +66,9 @@ class Dataset {
     LinePosition position;  // 16 of them
     std::uint32_t ordinal = 1;
     bool shared = false;
-    bool renamed = false;  // is written under an id of its own
+    bool renamed = false;  // is written with another id than its own
   };
-  // What records are compared by while the index is made, one of each a record.
+  // What records are compared by while the index is built: one of each per record.
   struct Hashes {
     std::vector<std::uint64_t> image, id, content;
   };

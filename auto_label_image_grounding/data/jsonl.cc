@@ -67,7 +67,7 @@ Result<bool> JsonlFile::fill() {
 }
 
 Result<std::optional<JsonlLine>> JsonlFile::next() {
-  std::size_t searched = 0;  // bytes behind at_ that hold no line end
+  std::size_t searched = 0;  // bytes after at_ without a line end
   for (;;) {
     std::size_t end = buffer_.find('\n', at_ + searched);
     const bool complete = end != std::string::npos;

@@ -11,7 +11,7 @@
 
 namespace alig {
 
-// Where one line stands in its file. `length` is in bytes, without the line end.
+// Where one line is in its file. `length` is in bytes, without the line end.
 struct LinePosition {
   std::uint64_t offset = 0;
   std::uint32_t length = 0;
@@ -34,7 +34,7 @@ class JsonlFile {
 
   // The next line that is not blank, or nothing at the end. Strips a byte-order mark and "\r".
   Result<std::optional<JsonlLine>> next();
-  // A line again, by the position that next() gave.
+  // Reads a line again, at the position returned by next().
   Result<std::string> read(const LinePosition& position) const;
 
  private:

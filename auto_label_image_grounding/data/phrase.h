@@ -1,4 +1,4 @@
-// Phrases compared: a text's forms, from the strictest to the loosest. Pure.
+// Normalised forms of a text for comparing phrases, from the strictest to the loosest. Pure.
 #pragma once
 
 #include <string>
@@ -7,15 +7,15 @@
 
 namespace alig {
 
-// Texts with the same key are one question to a model: letter case, Unicode forms and white space
-// around do not matter ("A dog" at the beginning of one caption, "a dog" within another).
+// Texts with the same key are one question to a model: letter case, Unicode form and surrounding
+// white space do not matter ("A dog" at the start of one caption, "a dog" within another).
 std::string grouping_key(std::string_view text);
 
-// The words, without letter case, Unicode form and punctuation, each with a blank behind it.
+// The words, normalised in case and Unicode form, without punctuation, each followed by a space.
 std::string word_form(std::string_view text);
 
-// word_form() without a leading article: two phrases with the same one mean the same to people.
-// For comparing alone.
+// word_form() without a leading article: phrases with equal results mean the same to a person. For
+// comparison only.
 std::string normalized_phrase(std::string_view phrase);
 
 // The words of word_form(), in order.

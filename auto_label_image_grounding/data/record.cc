@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-// By byte: whether it stands for itself in a JSON string.
+// By byte: whether a JSON string holds it unescaped.
 constexpr auto kPlainInJson = [] {
   std::array<bool, 256> plain{};
   for (std::size_t c = 0x20; c < 0x7F; ++c) plain[c] = c != '"' && c != '\\';
@@ -35,7 +35,7 @@ class RawScanner {
     skip_space();
     if (peek() == expected) ++at_;
   }
-  // The text of the value that starts here; leaves the position behind it.
+  // The text of the value that starts here; leaves the position after it.
   std::string_view take_value() {
     skip_space();
     const std::size_t begin = at_;
@@ -80,7 +80,7 @@ std::string reason_of_parse_error(std::string_view line) {
 }  // namespace
 
 Result<Record> Record::parse(std::string_view line) {
-  // The parser takes a NUL for the end, and would drop what stands behind it without a word.
+  // The parser takes a NUL for the end and would silently drop what follows it.
   if (const std::size_t nul = line.find('\0'); nul != line.npos) {
     return fail(ErrorKind::kData, fmt::format("not valid JSON: a NUL byte at column {}", nul + 1));
   }

@@ -1,5 +1,5 @@
-// One line of a JSONL file: a JSON object whose fields keep their order and whose values keep the
-// very text they were written with, so that what passes through is not changed (1.50 stays 1.50).
+// One line of a JSONL file: a JSON object whose fields keep their order and whose values keep their
+// exact original text, so that what passes through is unchanged (1.50 stays 1.50).
 #pragma once
 
 #include <string>
@@ -14,15 +14,15 @@ namespace alig {
 
 class Record {
  public:
-  // kData where `line` is not one JSON object in UTF-8; the message says what is wrong and where.
+  // kData if `line` is not a single JSON object in UTF-8; the message says what is wrong and where.
   static Result<Record> parse(std::string_view line);
 
-  // The raw JSON text of a field (the last one where a key stands twice); nullptr where absent.
+  // The raw JSON text of a field (the last one if the key is duplicated); nullptr if absent.
   const std::string* raw(std::string_view key) const;
-  // The decoded value; JSON null where absent.
+  // The decoded value; JSON null if absent.
   nlohmann::json value(std::string_view key) const;
 
-  // Replaces a field where it stands, or appends it. `raw_value` is JSON text.
+  // Replaces a field in place, or appends it. `raw_value` is JSON text.
   void set(std::string_view key, std::string raw_value);
   void set_string(std::string_view key, std::string_view text);
   void erase(std::string_view key);
@@ -40,7 +40,7 @@ class Record {
   std::vector<Field> fields_;
 };
 
-// `text` (scrubbed to valid UTF-8) as a JSON string with quotes; other scripts stay readable.
+// `text` (scrubbed to valid UTF-8) as a JSON string with quotes; non-ASCII text stays readable.
 std::string json_string(std::string_view text);
 
 // The raw texts of the elements of a JSON array. Precondition: `raw` is valid JSON and an array.

@@ -1,4 +1,4 @@
-// A valid input line, with the fields that the pipeline needs taken out of it.
+// A valid input line, with the fields that the pipeline needs extracted.
 #pragma once
 
 #include <cstdint>
@@ -24,16 +24,16 @@ struct Sample {
 // A line of the user's input. kData says which field is missing or of the wrong type.
 Result<Sample> read_input_sample(std::string_view line, std::string_view image_root);
 
-// A line of step 0's output as input of step 1: paths are taken as they stand.
+// A line of step 0's output as input of step 1: paths are used unchanged.
 struct ExtractedSample {
   Sample sample;
   std::vector<std::string> texts;    // of its expressions, in order
-  std::optional<RecordError> error;  // of step 0: there is nothing to ground
+  std::optional<RecordError> error;  // from step 0: there is nothing to ground
 };
 Result<ExtractedSample> read_extracted_sample(std::string_view line);
 Result<ExtractedSample> read_extracted_record(Record record);
 
-// Joins as Python's os.path.join: an absolute image_path stands for itself.
+// Joins as Python's os.path.join: an absolute image_path is used as it is.
 std::string resolve_image_path(std::string_view image_root, std::string_view image_path);
 
 }  // namespace alig

@@ -1,4 +1,4 @@
-// What tells the samples of an input apart, and what their checkpoints are called. Pure.
+// What distinguishes the samples of an input, and what their checkpoints are called. Pure.
 #pragma once
 
 #include <cstdint>
@@ -7,17 +7,16 @@
 
 namespace alig {
 
-// The path without what names the same file twice ("./a.png", "images//a.png"), for digests:
-// another spelling of image_root must not buy the same answers again. Symbolic links and ".." are
-// left alone.
+// The path without redundant parts ("./a.png", "images//a.png"), for digests: another spelling of
+// image_root must not pay for the same answers again. Symbolic links and ".." are kept.
 std::string lexical_path(std::string_view path);
 
-// A file name for any image_id: letters, digits, marks of any script and "._-" stay, everything
+// A file name for any image_id: letters, digits, marks of any script and "._-" are kept, everything
 // else becomes "_"; at most 120 bytes, never hidden, never empty. Two ids may give the same name:
-// the checkpoint store tells them apart.
+// the checkpoint store distinguishes them.
 std::string sanitise_id(std::string_view image_id);
 
-// What tells samples apart. `key` digests image path and caption, without steps or prompts: so a
+// Identifies a sample. `key` digests image path and caption, but not steps or prompts, so that a
 // sample keeps its name whatever else changes.
 struct SampleName {
   std::string sample_id;      // sanitised image_id
@@ -31,7 +30,7 @@ std::string suffix_of(const SampleName& name);
 // "cat", or "cat-<key>" where the id is shared, or "cat-<key>-2" for the second exact duplicate.
 std::string checkpoint_name(const SampleName& name);
 
-// Whether a path that the stock pipeline noted, perhaps without image_root, is that of our sample.
+// Whether a path written by the stock pipeline, perhaps without image_root, is that of our sample.
 bool same_image(const std::string& theirs, const std::string& ours);
 
 }  // namespace alig

@@ -1,4 +1,4 @@
-// The steps of the pipeline, in their order: one row of kStepTraits each.
+// The steps of the pipeline, in order: one row of kStepTraits each.
 #pragma once
 
 #include <array>
@@ -18,7 +18,7 @@ struct StepTraits {
   const char* folder;         // in results_dir
   const char* pipeline_step;  // as in a record's pipeline_steps
   // Whether the result describes the image itself. Otherwise it describes the caption, and only the
-  // size that is noted beside it is the image's.
+  // size recorded with it is the image's.
   bool describes_image;
 };
 
@@ -33,7 +33,7 @@ constexpr std::size_t index_of(Step step) { return static_cast<std::size_t>(step
 constexpr const StepTraits& traits_of(Step step) { return kStepTraits[index_of(step)]; }
 constexpr const char* name_of(Step step) { return traits_of(step).name; }
 
-// The step of that name; nothing where there is none.
+// The step of that name, if any.
 constexpr std::optional<Step> step_named(std::string_view name) {
   for (const StepTraits& traits : kStepTraits) {
     if (name == traits.name) return traits.step;

@@ -1,4 +1,4 @@
-// Which predicted box stands for which box of the truth.
+// Matches predicted boxes to the boxes of the truth.
 #pragma once
 
 #include <cstddef>
@@ -13,9 +13,9 @@ struct BoxPair {
   double iou = 0;                        // above 0
 };
 
-// One to one, the pair with the highest IoU first (as COCO's evaluation takes detections, but by
-// overlap instead of score: the scores of a labelling run are no ranking). Of equal pairs the first
-// in the order of the lists. O(n*m log(n*m)).
+// One to one, the pair with the highest IoU first (like COCO's evaluation, but by overlap instead
+// of score: the scores of a labelling run are not a ranking). Of equal pairs the first in list
+// order. O(n*m log(n*m)).
 std::vector<BoxPair> match_boxes(const std::vector<EvaluationBox>& truth,
                                  const std::vector<EvaluationBox>& predicted);
 

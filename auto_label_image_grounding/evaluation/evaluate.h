@@ -28,11 +28,11 @@ struct WorstPhrase {
 
 struct Evaluation {
   std::int64_t records = 0;        // of the truth
-  std::int64_t without_truth = 0;  // of these, gt is null: nothing is judged but spans
-  std::int64_t missing = 0;        // of these, there is no annotation: all their boxes are misses
+  std::int64_t without_truth = 0;  // of these, gt is null: only spans are judged
+  std::int64_t missing = 0;        // of these, without annotation: all boxes are misses
   std::int64_t failed = 0;         // annotations that carry an error
   std::int64_t extra = 0;          // annotations without truth, left out
-  bool in_order = true;            // the annotations that have a truth stand in its order
+  bool in_order = true;            // annotations with a truth are in its order
 
   std::int64_t phrases = 0;
   std::int64_t missed_phrases = 0;  // no expression
@@ -46,7 +46,7 @@ struct Evaluation {
   std::int64_t spans = 0, false_spans = 0, null_spans = 0;
   std::int64_t compared_spans = 0, agreeing_spans = 0;  // with the truth's
   std::vector<WorstPhrase> worst;                       // the lowest mean IoU first
-  std::vector<std::string> problems;                    // the first 20, with their lines
+  std::vector<std::string> problems;                    // the first 20, with line numbers
   std::int64_t unlisted_problems = 0;                   // those after them
 
   double recall_at(std::size_t threshold) const;  // index into kIouThresholds
@@ -54,15 +54,15 @@ struct Evaluation {
   double mean_iou() const;          // over all boxes of the truth, 0 for a miss
   double mean_matched_iou() const;  // over matched boxes
   double pointing_accuracy() const;
-  double true_span_ratio() const;  // of the spans that are given
+  double true_span_ratio() const;  // of the given spans
   double null_span_ratio() const;  // of all expressions
   double span_agreement() const;   // of the compared spans
-  // False spans, missing or extra records, another order. Failed records are listed, but are no
-  // problem in this sense: they say themselves that they have no labels.
+  // False spans, missing or extra records, another order. Failed records are listed, but do not
+  // count here: they state themselves that they have no labels.
   bool has_problems() const;
 };
 
-// Both files are read as a stream. Errors name file and line: kNotFound, kIo, kData.
+// Streams both files. Errors name file and line: kNotFound, kIo, kData.
 Result<Evaluation> evaluate(const std::filesystem::path& annotations,
                             const std::filesystem::path& truth, std::size_t worst);
 

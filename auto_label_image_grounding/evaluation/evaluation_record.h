@@ -17,8 +17,8 @@ using EvaluationBox = std::array<double, 4>;
 
 struct TruthPhrase {
   std::string phrase;
-  std::vector<EvaluationBox> boxes;   // empty: the phrase is not to be seen
-  std::vector<EvaluationBox> crowds;  // regions with more of it than anybody counted
+  std::vector<EvaluationBox> boxes;   // empty: the phrase is not visible
+  std::vector<EvaluationBox> crowds;  // regions with uncounted instances
   std::optional<CharSpan> span;       // in the caption, code points
 };
 
@@ -40,15 +40,15 @@ struct PredictedRecord {
   std::string caption;
   std::string cleaned_caption;
   std::vector<PredictedExpression> expressions;
-  std::optional<std::string> failure;  // the message of its `error`, where it carries one
+  std::optional<std::string> failure;  // the message of its `error`, if it has one
 };
 
 // {"image_path", "caption", "gt": null | [{"phrase", "boxes": [[x1,y1,x2,y2], …], "span": [b, e],
-// "crowd_boxes": […]}, …]}; span and crowd_boxes may be absent or null, gt may be null alone: a
-// misspelt key must not pass for "nothing is known". Boxes are those of the upright image, as the
+// "crowd_boxes": […]}, …]}; span and crowd_boxes may be absent or null, gt may only be null: a
+// misspelt key must not pass for "nothing is known". Boxes refer to the upright image, like the
 // annotations': width and height of the truth, which may be those of the stored pixels before EXIF
-// rotation, are not read. kData, naming the key; also for a box whose corners are the wrong way
-// round, which is most often [x, y, width, height], and for a span that the caption cannot have.
+// rotation, are not read. kData, naming the key; also for a box with swapped corners, which is
+// usually [x, y, width, height], and for a span outside the caption.
 Result<TruthRecord> read_truth_record(std::string_view line);
 
 // A line of annotations.jsonl. kData, naming the key.

@@ -1,4 +1,4 @@
-// An evaluation for people, and for programs.
+// An evaluation as text and as JSON.
 #pragma once
 
 #include <string>

@@ -24,7 +24,7 @@ std::size_t first_free(const Expressions& expressions, const std::vector<bool>& 
 }
 
 // For each phrase the position of its expression, or kNone. Spans first, for all phrases: a phrase
-// that stands twice in the caption must not take the other's expression by its words.
+// that occurs twice in the caption must not take the other's expression by its words.
 std::vector<std::size_t> pair_phrases(const std::vector<TruthPhrase>& phrases,
                                       const Expressions& expressions, bool spans_compare) {
   std::vector<std::size_t> out(phrases.size(), kNone);
@@ -108,7 +108,7 @@ void check_spans_of(const PredictedRecord& predicted, RecordScore& score) {
     }
     ++score.spans;
     if (is_true_span(*expression.span, caption, expression.text)) continue;
-    score.false_spans.push_back(fmt::format("\"{}\" does not stand at [{}, {}]", expression.text,
+    score.false_spans.push_back(fmt::format("\"{}\" is not at [{}, {}]", expression.text,
                                             expression.span->begin, expression.span->end));
   }
 }

@@ -11,7 +11,7 @@
 namespace alig {
 namespace {
 
-// Says where a record that cannot be read stands, and what was expected there.
+// Names file and line of a record that cannot be read, and what was expected there.
 tl::unexpected<Error> complain(const std::filesystem::path& path, std::uint32_t line,
                                const Error& error, const char* expected) {
   return fail(error.kind,
@@ -38,9 +38,9 @@ std::size_t key_of(std::string_view path_end, const std::string& caption) {
   return std::hash<std::string>()(std::string(path_end) + '\n' + caption);
 }
 
-// Where the annotations stand, by every end of their paths: with the file name alone, folders of
+// The positions of the annotations, by every suffix of their paths: by file name alone, folders of
 // equal names and captions (frame_0001.jpg of a thousand videos) would all have to be read again
-// for each record. Filled, then sorted, then asked.
+// for each record. Filled, then sorted, then queried.
 class PredictionIndex {
  public:
   void add(const PredictedRecord& record, const LinePosition& position) {

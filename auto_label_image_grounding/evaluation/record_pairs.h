@@ -1,4 +1,4 @@
-// The records of two files brought together, without holding either in memory.
+// Pairs the records of two files without holding either in memory.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace alig {
 
-// A record of annotations belongs to the truth with the same caption whose image_path is the end of
-// its own, by whole folders: annotations hold the path as resolved against image_root.
+// An annotation belongs to the truth with the same caption whose image_path is a suffix of its own,
+// in whole path components: annotations hold the path as resolved against image_root.
 bool is_same_record(const TruthRecord& truth, const PredictedRecord& predicted);
 
 struct PairedRecord {
@@ -26,13 +26,13 @@ struct PairedRecord {
 
 struct PairCounts {
   std::int64_t extra = 0;  // predictions without truth
-  bool in_order = true;    // the predictions that have a truth stand in its order
+  bool in_order = true;    // predictions with a truth are in its order
 };
 
 // Calls `take` for every record of the truth, in its order. Files in the same order are read once,
-// side by side; at the first difference the rest of the annotations is indexed (at most 80
-// bytes a record); of several that fit, the one with the shortest path is taken. Errors name file
-// and line: kNotFound, kIo, kData.
+// side by side; at the first difference the rest of the annotations is indexed (at most 80 bytes
+// per record); of several matches, the one with the shortest path is taken. Errors name file and
+// line: kNotFound, kIo, kData.
 Result<PairCounts> pair_records(const std::filesystem::path& annotations,
                                 const std::filesystem::path& truth,
                                 const std::function<void(const PairedRecord&)>& take);

@@ -71,7 +71,7 @@ BodyReader::Progress BodyReader::read_text(std::string_view text, std::span<char
 
 BodyReader::Progress BodyReader::read_base64(std::span<char> out) {
   if (carry_begin_ < 4) return take_carry(out);
-  // EVP_EncodeBlock writes a NUL behind its output, for which there must be room.
+  // EVP_EncodeBlock writes a NUL after its output, which needs room.
   const std::size_t groups = std::min((out.size() - 1) / 4, kRawBlock / 3);
   std::array<unsigned char, kRawBlock> raw;
   const Progress count = read_raw(std::span(raw).first(std::max<std::size_t>(groups, 1) * 3));

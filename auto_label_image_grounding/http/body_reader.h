@@ -1,4 +1,5 @@
-// Turns a described request body into bytes, piece by piece, without holding an image in memory.
+// Turns the description of a request body into bytes, piece by piece, without holding an image in
+// memory.
 #pragma once
 
 #include <array>
@@ -13,7 +14,7 @@
 
 namespace alig {
 
-// Not thread-safe. Holds at most one open file, and none outside a file's part.
+// Not thread-safe. Has at most one file open, and only within its part.
 class BodyReader {
  public:
   // `body` must outlive the reader and stay unchanged.
@@ -23,8 +24,8 @@ class BodyReader {
   ~BodyReader() { close_file(); }
 
   // Fills `out` with the next bytes and returns how many; less than out.size() only at the end of
-  // the body. A file whose size is no longer the described one is kLocalFile: what was announced in
-  // Content-Length could not be sent, and a cut-off image must not be labelled.
+  // the body. kLocalFile if a file's size is no longer as described: the announced Content-Length
+  // would be wrong, and a truncated image must not be labelled.
   tl::expected<std::size_t, TransportFault> read(std::span<char> out);
 
  private:
@@ -33,7 +34,7 @@ class BodyReader {
   Progress read_part(std::span<char> out);
   Progress read_text(std::string_view text, std::span<char> out);
   Progress read_base64(std::span<char> out);
-  // Raw bytes of the current image: all of `raw`, or what is left of it.
+  // Raw bytes of the current image: all of `raw`, or the rest of the image.
   Progress read_raw(std::span<unsigned char> raw);
   Progress read_raw_file(const Base64File& file, std::span<unsigned char> raw);
   tl::expected<void, TransportFault> open_file(const Base64File& file);
@@ -43,8 +44,8 @@ class BodyReader {
   const RequestBody& body_;
   std::size_t part_ = 0;
   std::uint64_t offset_ = 0;     // in the current part: bytes of text, or raw bytes of an image
-  std::array<char, 5> carry_{};  // one encoded group of which only a part found room
-  std::size_t carry_begin_ = 4;  // carry_[carry_begin_, 4) is still to be given out
+  std::array<char, 5> carry_{};  // one encoded group that fitted only in part
+  std::size_t carry_begin_ = 4;  // carry_[carry_begin_, 4) is still to be returned
   int fd_ = -1;
 };
 

@@ -84,7 +84,7 @@ TransportFault fault_of_transfer(const Transfer& transfer, CURLcode code) {
   curl_off_t sent_after = 0;
   curl_easy_getinfo(transfer.easy.get(), CURLINFO_PRETRANSFER_TIME_T, &sent_after);
   if (kind == Kind::kTimeout && sent_after == 0) kind = Kind::kConnect;
-  // curl has one code for a URL that is no HTTP and for an answer that is none ("HTTP/0.9").
+  // curl uses one code for a non-HTTP URL and for a non-HTTP answer ("HTTP/0.9").
   if (code == CURLE_UNSUPPORTED_PROTOCOL && sent_after != 0) kind = Kind::kReset;
   return {kind, redact(scrub_utf8(message), {})};
 }
@@ -115,8 +115,8 @@ std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* use
   return good ? filled : CURL_READFUNC_ABORT;
 }
 
-// curl repeats by itself what a kept-alive connection gave no byte for. The endpoint may have done
-// the work: whoever counts requests decides.
+// curl itself repeats a request if a kept-alive connection returned no byte. The endpoint may have
+// done the work: the code that counts requests must decide.
 void refuse_to_repeat(Transfer& transfer) {
   guarded(transfer, [&] {
     transfer.fault = {Kind::kReset, "a connection that was kept alive ended without an answer"};

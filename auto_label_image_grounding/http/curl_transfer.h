@@ -1,4 +1,4 @@
-// One request on one of libcurl's easy handles. Used by curl_transport.cc alone; runs on its I/O
+// One request on one of libcurl's easy handles. Used only by curl_transport.cc; runs on its I/O
 // thread.
 #pragma once
 
@@ -36,7 +36,7 @@ struct CurlSettings {
   std::chrono::milliseconds connect_timeout{0};
   long max_upload_buffer_bytes = 32 * 1024;  // curl's own, for each request in flight
   CaLocations ca{};
-  CURLSH* names = nullptr;  // the host names that were looked up
+  CURLSH* names = nullptr;  // the cache of resolved host names
 };
 
 struct UrlFacts {
@@ -47,22 +47,22 @@ UrlFacts facts_of(const std::string& url);
 
 struct CurlTransfer;
 
-// The look-up of a host name that is under way. curl gives each of them a thread and does not merge
-// them: a thousand requests that begin at once would start hundreds of threads. So there is one at
-// a time, and curl ends other requests that want one before anything of them is sent.
+// The host name lookup in progress. curl starts a thread for each and does not merge them: a
+// thousand requests starting at once would start hundreds of threads. So there is one at a time,
+// and other requests that need one are aborted in curl before anything is sent.
 struct NameLookup {
   const CurlTransfer* owner = nullptr;  // null: none
 };
 
-// Stays where it is: curl holds pointers into it.
+// Not movable: curl holds pointers into it.
 struct CurlTransfer {
   explicit CurlTransfer(PendingRequest the_pending)
       : pending(std::move(the_pending)), reader(pending.request().body) {}
   CurlTransfer(const CurlTransfer&) = delete;
   CurlTransfer& operator=(const CurlTransfer&) = delete;
 
-  // Sets the fresh (or reset) handle up. Throws std::runtime_error where curl refuses an option.
-  // `url`: of pending.request().url. `shared_lookup` must outlive the transfer.
+  // Sets up the fresh (or reset) handle. Throws std::runtime_error if curl refuses an option.
+  // `url`: facts of pending.request().url. `shared_lookup` must outlive the transfer.
   void configure(CurlEasy handle, const CurlSettings& settings, const UrlFacts& url,
                  NameLookup& shared_lookup);
   // After curl has ended with `code`. Moves the response out.
@@ -79,8 +79,8 @@ struct CurlTransfer {
   std::optional<TransportFault> fault;  // found by a callback; curl's own code says only "aborted"
   std::array<char, CURL_ERROR_SIZE> error_text{};
   NameLookup* lookup = nullptr;
-  bool begun = false;      // it was sent, or part of it
-  bool held_back = false;  // it ended because of another's look-up, and is to begin again
+  bool begun = false;      // all or part of it was sent
+  bool held_back = false;  // aborted because of another's lookup, to be started again
 };
 
 }  // namespace alig

@@ -50,8 +50,8 @@ struct ShareDeleter {
 };
 using Share = std::unique_ptr<CURLSH, ShareDeleter>;
 
-// Requests that may share an HTTP/2 connection. (curl itself does not share out a limit of streams:
-// beyond it, libcurl 7.88 gives each request a connection of its own.)
+// Requests that may share an HTTP/2 connection. (curl itself does not distribute requests by a
+// limit of streams: beyond it, libcurl 7.88 opens a new connection for each request.)
 struct Lane {
   Multi multi;
   std::size_t active = 0;
@@ -248,7 +248,7 @@ class Engine {
     waiting_.push_front(std::move(request));  // it has ended meanwhile
   }
 
-  // Who waited for the look-up begins again.
+  // Requests that waited for the lookup start again.
   void end_lookup() {
     lookup_.owner = nullptr;
     for (; !held_back_.empty(); held_back_.pop_back()) {
@@ -256,7 +256,7 @@ class Engine {
     }
   }
 
-  // What the owner of the look-up met, those that waited for the same name have met too.
+  // A fault of the lookup's owner also applies to requests that waited for the same name.
   void share_fault(const TransportFault& fault, const CurlTransfer& owner) {
     std::deque<PendingRequest> held = std::exchange(held_back_, {});
     for (PendingRequest& request : held) {
@@ -278,7 +278,7 @@ class Engine {
     return transfer;
   }
 
-  // Not after a failure: libcurl 8 remembers past a reset that a body is to be sent again.
+  // Not after a failure: libcurl 8 remembers across a reset that a body must be sent again.
   void recycle(CurlEasy easy) {
     curl_easy_reset(easy.get());  // also drops the pointers into the transfer
     idle_.push_back(std::move(easy));

@@ -11,7 +11,7 @@
 namespace alig {
 
 struct CurlTransportOptions {
-  // Requests on the wire at once, and connections kept alive; more requests wait in line.
+  // Concurrent requests, and connections kept alive; further requests are queued.
   int max_connections = 64;
   std::uint64_t max_response_bytes = 64ULL << 20;  // after decompression
   std::string user_agent{};
@@ -20,15 +20,15 @@ struct CurlTransportOptions {
 
 // One I/O thread serves all requests: keep-alive, HTTP/2 over TLS where offered, gzip. Redirects
 // are not followed (a key must not travel to another host) and are ordinary responses. TLS is
-// verified; CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables count (no proxy for
-// loopback). No request is sent twice: a kept-alive connection that had been closed in the meantime
-// and gave no byte of an answer is kReset.
+// verified; CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR and the proxy variables are honoured (no
+// proxy for loopback). No request is sent twice: a kept-alive connection that was closed in the
+// meantime and returned no byte of an answer gives kReset.
 //
-// Raises this process's soft limit of open files where max_connections needs it; where the hard
-// limit has no room for them, as many connections as it has room for are used. The destructor
-// cancels what is pending and joins the thread; it must not run on the I/O thread. Should the
-// thread fail by an exception (also one out of a `done`), every pending and later request ends with
-// kOther. Throws std::runtime_error where libcurl cannot be initialised.
+// Raises this process's soft limit of open files if max_connections needs it; if the hard limit is
+// too low, uses as many connections as it allows. The destructor cancels pending requests and joins
+// the thread; it must not run on the I/O thread. If the thread fails with an exception (also one
+// from a `done`), every pending and later request ends with kOther. Throws std::runtime_error if
+// libcurl cannot be initialised.
 std::unique_ptr<HttpTransport> make_curl_transport(const CurlTransportOptions& options);
 
 }  // namespace alig

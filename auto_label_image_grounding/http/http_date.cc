@@ -9,7 +9,7 @@
 namespace alig {
 
 std::optional<std::chrono::system_clock::time_point> parse_http_date(std::string_view text) {
-  // A header that was cut off is no date at midnight.
+  // A truncated header must not pass for a date at midnight.
   if (text.find(':') == text.npos || text.find('\0') != text.npos) return std::nullopt;
   // A system_clock in nanoseconds ends in 2262.
   constexpr std::int64_t kLatest = 7258118400;  // the year 2200

@@ -1,4 +1,4 @@
-// What the operating system has to grant a transport.
+// Operating system settings for a transport.
 #pragma once
 
 #include <functional>
@@ -6,14 +6,14 @@
 
 namespace alig {
 
-// A thread on which all signals are blocked: they are for the program's own threads; and OpenSSL
-// may raise SIGPIPE, which then has no effect.
+// A thread with all signals blocked: they are meant for the program's own threads; and OpenSSL may
+// raise SIGPIPE, which then has no effect.
 std::thread start_without_signals(std::function<void()> body);
 
-// Raises the soft limit of open files, where it is lower, to a socket and an image for each
-// connection and some more; at most to the hard limit. Returns for how many connections, at most
-// `max_connections` and at least one, there is room then: sockets must leave files for checkpoints,
-// for one that cannot be opened ends the run.
+// Raises the soft limit of open files, if it is lower, to a socket and an image per connection plus
+// some more; at most to the hard limit. Returns the number of connections, from one to
+// `max_connections`, that this allows: sockets must leave room for checkpoints, since failing to
+// open one ends the run.
 int raise_file_limit(int max_connections);
 
 }  // namespace alig

@@ -5,7 +5,7 @@ namespace alig {
 PendingRequest::~PendingRequest() {
   try {
     fail(TransportFault::Kind::kOther, "the transport ended before the request was sent");
-  } catch (...) {  // a destructor has nobody to tell
+  } catch (...) {  // a destructor cannot report it
   }
 }
 

@@ -1,4 +1,4 @@
-// What lies between those who send requests and the one thread that serves them.
+// The queue between the senders of requests and the thread that serves them.
 #pragma once
 
 #include <condition_variable>
@@ -12,8 +12,8 @@
 
 namespace alig {
 
-// A request from send() to its end, with the promise that `done` is called exactly once: whoever
-// destroys it unanswered has answered it with kOther, so no path can forget a caller.
+// A request from send() to its end. Guarantees that `done` is called exactly once: destroying it
+// unanswered calls `done` with kOther, so that no code path can forget a caller.
 class PendingRequest {
  public:
   PendingRequest(HttpRequest request, HttpTransport::Done done)
@@ -24,7 +24,7 @@ class PendingRequest {
   ~PendingRequest();
 
   const HttpRequest& request() const { return request_; }
-  // Calls `done`, the first time; passes its exceptions on.
+  // Calls `done`, the first time only; lets its exceptions through.
   void finish(HttpOutcome outcome);
   void fail(TransportFault::Kind kind, std::string message);
 
@@ -38,18 +38,18 @@ class RequestInbox {
  public:
   struct Mail {
     std::vector<PendingRequest> sent;
-    std::size_t cancelled = 0;  // so many of `sent`, from its front, came before the last cancel()
-    bool cancel = false;        // cancel what came with earlier mail, too
+    std::size_t cancelled = 0;  // how many of `sent`, from its front, preceded the last cancel()
+    bool cancel = false;        // also cancel requests from earlier mail
     bool stop = false;
   };
 
-  // True where the thread has to be woken: later mail joins what it has not fetched yet.
+  // True if the thread must be woken: later mail joins what it has not fetched yet.
   bool add(PendingRequest request);
   void cancel();
   void stop();  // for good
 
   Mail take();
-  Mail wait();  // until there is something to do
+  Mail wait();  // blocks until there is something to do
 
  private:
   Mail take_locked();

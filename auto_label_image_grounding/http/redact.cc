@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kMask = "***";
 
-// Lower case. What follows such a marker, up to the next separator, is taken for a key.
+// Lower case. What follows such a marker, up to the next separator, is treated as a key.
 constexpr std::string_view kMarkers[] = {
     "key=",
     "token=",
@@ -114,7 +114,7 @@ std::string mask_secrets(const std::string& text, const std::vector<std::string>
   return masked;
 }
 
-// The length of the marker that begins at `at`, with the blanks and quotes behind it; else 0.
+// The length of the marker at `at`, including the blanks and quotes after it; else 0.
 std::size_t marker_length(std::string_view lower, std::size_t at) {
   if (at > 0 && is_ascii_alnum(lower[at - 1])) return 0;  // "monkey="
   for (const std::string_view marker : kMarkers) {

@@ -84,7 +84,7 @@ int SocketWatch::on_timer(CURLM*, long milliseconds, void* member) {
 void SocketWatch::watch(Member& member, curl_socket_t socket, int interest, bool known) {
   const auto index = static_cast<std::size_t>(socket);
   if (interest == CURL_POLL_REMOVE) {
-    // In vain where it is closed already; and where its number is another's by now, not at all.
+    // Fails harmlessly if it is closed already; skipped if its number has been reused.
     if (index < owner_.size() && owner_[index] == &member)
       epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);
     return;

@@ -1,7 +1,7 @@
 // Which of curl's sockets are ready, and when its timers are due: what curl_multi_socket_action()
-// asks of its user (https://curl.se/libcurl/c/libcurl-multi.html, "multi_socket"). Unlike
+// requires of its user (https://curl.se/libcurl/c/libcurl-multi.html, "multi_socket"). Unlike
 // curl_multi_poll(), the cost of an event does not grow with the number of requests in flight, and
-// several multi handles can be waited for at once.
+// one wait can cover several multi handles.
 #pragma once
 
 #include <curl/curl.h>
@@ -14,11 +14,11 @@
 
 namespace alig {
 
-// One thread, the one that uses the multi handles; wake() any.
+// Used by the thread that uses the multi handles; wake() by any thread.
 class SocketWatch {
  public:
   SocketWatch();  // throws std::system_error
-  // curl is told of nothing any more: the easy handles must have left their multi handles.
+  // Does not notify curl: the easy handles must have left their multi handles.
   ~SocketWatch();
   SocketWatch(const SocketWatch&) = delete;
   SocketWatch& operator=(const SocketWatch&) = delete;
@@ -26,10 +26,10 @@ class SocketWatch {
   // Sets the callbacks of `multi`, which must outlive the watch.
   void add(CURLM* multi);
 
-  // Waits until sockets are ready, a timer is due or wake() is called, and lets curl go on. Throws
-  // std::system_error, or std::runtime_error with curl's message.
+  // Waits until sockets are ready, a timer is due or wake() is called, and lets curl proceed.
+  // Throws std::system_error, or std::runtime_error with curl's message.
   void run_once();
-  // The wait under way, or the next one, ends at once. Any thread.
+  // Ends the current wait, or the next one, at once. Any thread.
   void wake();
 
  private:
@@ -52,7 +52,7 @@ class SocketWatch {
 
   int epoll_ = -1;
   int wake_ = -1;               // an eventfd
-  std::deque<Member> members_;  // curl points at them
+  std::deque<Member> members_;  // curl holds pointers to them
   std::vector<Member*> owner_;  // by socket: whose it is, or was
   int error_ = 0;               // errno of a callback, which must not throw
 };

@@ -1,6 +1,6 @@
-// HTTP as an interface: what the VLM backends need, without a word of the library below.
+// HTTP as an interface: what the VLM backends need, independent of the library below.
 //
-// An HTTP error status is an ordinary response; only what kept a response from arriving is a fault.
+// An HTTP error status is an ordinary response; only a missing response is a fault.
 #pragma once
 
 #include <chrono>
@@ -19,8 +19,8 @@
 
 namespace alig {
 
-// The body is described, not held: a request that waits for its turn costs a path, not an image.
-// Images are base64-encoded (RFC 4648, padded, no line breaks) while they are sent.
+// The body is described, not held: a waiting request costs a path, not an image. Images are
+// base64-encoded (RFC 4648, padded, no line breaks) while they are sent.
 struct Base64File {
   std::filesystem::path path;
   std::uint64_t size = 0;  // bytes of the file when the request was made; checked when it is sent
@@ -41,7 +41,7 @@ struct HttpRequest {
   std::string url;
   HttpHeaders headers{};
   RequestBody body{};
-  // The whole request, from its start (not from send(), where it waits for a connection) to the
+  // For the whole request, from its start (not from send(), as it may wait for a connection) to the
   // last byte of the answer. Positive.
   std::chrono::milliseconds timeout{60000};
 };
@@ -57,24 +57,25 @@ struct HttpResponse {
 
 struct TransportFault {
   enum class Kind {
-    kConnect,         // no connection: refused, unreachable, not in time, handshake broken off
-    kDns,             // the host's name has no address
+    kConnect,         // no connection: refused, unreachable, timed out, handshake aborted
+    kDns,             // the host name has no address
     kTimeout,         // connected, but no complete answer in time
     kReset,           // the connection broke before the answer was complete
     kTls,             // the certificate cannot be trusted, or the CA bundle cannot be read
     kTooLarge,        // the answer is larger than the transport's limit
-    kLocalFile,       // an image vanished, changed its size, or cannot be read
+    kLocalFile,       // an image vanished, changed size, or cannot be read
     kInvalidRequest,  // cannot be sent at all: malformed URL, header with a line break
     kCancelled,
     kOther,
   };
   Kind kind = Kind::kOther;
-  std::string message{};  // for people; holds no header values
+  std::string message{};  // for the user; contains no header values
 };
 
 const char* name_of(TransportFault::Kind kind);
 
-// A header with a line break or another control character (kInvalidRequest). For implementations.
+// Finds a header with a line break or another control character (kInvalidRequest). For
+// implementations.
 std::optional<TransportFault> find_bad_header(const HttpRequest& request);
 
 using HttpOutcome = tl::expected<HttpResponse, TransportFault>;
@@ -89,7 +90,7 @@ class HttpTransport {
   // transport's I/O thread; it must not block, and must not destroy the transport.
   virtual void send(HttpRequest request, Done done) = 0;
 
-  // Every request that was sent before this call and has not ended yet ends with kCancelled, soon
+  // Every request that was sent before this call and is still pending ends with kCancelled, soon
   // and on the I/O thread. Later requests are not affected. May be called from any thread.
   virtual void cancel_all() = 0;
 };

@@ -1,4 +1,4 @@
-// The first image of a GIF; OpenCV 4.6 reads none.
+// The first image of a GIF, which OpenCV 4.6 cannot read.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace alig {
 struct GifFrame {
   int width = 0;  // pixels, of the logical screen
   int height = 0;
-  std::vector<std::uint8_t> rgba;  // height * width * 4; alpha 0 where the image leaves the screen
+  std::vector<std::uint8_t> rgba;  // height * width * 4; alpha 0 outside the image
 };
 
 // The caller has checked the size of the logical screen.

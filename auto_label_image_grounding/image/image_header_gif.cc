@@ -45,7 +45,7 @@ HeaderResult read_gif_header(ByteSource& source) {
   std::optional<std::uint64_t> at = kScreenDescriptor + colour_table_size((*screen)[10]);
   while (at && images < 2) {
     const auto kind = source.read<1>(*at);
-    if (!kind || (*kind)[0] == kTrailer) break;  // a missing trailer harms nobody
+    if (!kind || (*kind)[0] == kTrailer) break;  // a missing trailer is harmless
     if ((*kind)[0] == kExtension) {
       at = skip_blocks(source, *at + 2);
     } else if ((*kind)[0] == kImage) {
@@ -53,7 +53,7 @@ HeaderResult read_gif_header(ByteSource& source) {
       if (!at && images == 0) break;
       ++images;
     } else {
-      break;  // junk behind the last image
+      break;  // junk after the last image
     }
   }
   if (images == 0) return tl::unexpected<std::string>("it is cut off: no complete image in it");

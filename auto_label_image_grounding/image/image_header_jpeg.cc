@@ -73,8 +73,8 @@ std::optional<int> orientation_of(ByteSource& source, const Segment& segment) {
   return read_exif_orientation(source, segment.begin, segment.length);
 }
 
-// From the tail backwards: in a sound file the first two bytes looked at are the marker. Inside the
-// image data the pair cannot occur (a byte FF is followed by 00 there).
+// From the tail backwards: in an intact file the first two bytes examined are the marker. Inside
+// the image data the pair cannot occur (a byte FF is followed by 00 there).
 bool has_end_marker(ByteSource& source, std::uint64_t from) {
   constexpr std::uint64_t kBlock = 1 << 16;
   constexpr std::uint8_t kEnd[] = {0xFF, kEoi};

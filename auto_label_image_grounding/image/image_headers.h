@@ -1,4 +1,4 @@
-// One reader per image format, behind image_info.h; nobody else includes this but image_repack.
+// One header reader per image format, for image_info; otherwise included only by image_repack.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace alig {
 
 struct HeaderFacts {
-  std::uint64_t width = 0;  // as stored; zero and absurd sizes are the caller's to refuse
+  std::uint64_t width = 0;  // as stored; the caller must refuse zero and absurd sizes
   std::uint64_t height = 0;
   int orientation = 1;
   bool plain = true;
@@ -23,7 +23,7 @@ struct HeaderFacts {
 // The error says what is wrong with the file, without its name: "it is cut off: …".
 using HeaderResult = tl::expected<HeaderFacts, std::string>;
 
-// Each expects that the file begins with the format's signature.
+// Each expects the file to begin with the format's signature.
 HeaderResult read_jpeg_header(ByteSource& source);  // ITU-T T.81 annex B
 HeaderResult read_png_header(ByteSource& source);   // W3C PNG (third edition)
 HeaderResult read_webp_header(ByteSource& source);  // RFC 9649
@@ -31,7 +31,7 @@ HeaderResult read_gif_header(ByteSource& source);   // GIF89a
 HeaderResult read_bmp_header(ByteSource& source);   // BITMAPFILEHEADER + core, info, V4, V5
 HeaderResult read_tiff_header(ByteSource& source);  // TIFF 6.0, first directory
 
-// The first image file directory of a TIFF, which is also what an EXIF block is. Offsets in it
+// The first image file directory of a TIFF, which is also the form of an EXIF block. Offsets in it
 // count from `begin`; nothing outside [begin, begin + length) is read.
 class TiffDirectory {
  public:
@@ -42,14 +42,14 @@ class TiffDirectory {
     std::uint64_t position = 0;  // of the entry's value field in the source
   };
 
-  // nullopt where there is no TIFF header or directory. A directory that is cut off keeps the
-  // entries that are there; complete() tells.
+  // nullopt if there is no TIFF header or directory. A truncated directory keeps the entries that
+  // are there; see complete().
   static std::optional<TiffDirectory> read(ByteSource& source, std::uint64_t begin,
                                            std::uint64_t length);
 
   const Entry* find(std::uint16_t tag) const;  // the first of that tag
-  // Element `index` of an unsigned BYTE, SHORT or LONG entry; nullopt for other types and where it
-  // lies outside.
+  // Element `index` of an unsigned BYTE, SHORT or LONG entry; nullopt for other types or out of
+  // range.
   std::optional<std::uint32_t> value(ByteSource& source, const Entry& entry,
                                      std::uint32_t index = 0) const;
   std::optional<std::uint32_t> value(ByteSource& source, std::uint16_t tag) const;
@@ -72,7 +72,7 @@ class TiffDirectory {
 constexpr std::uint16_t kTiffOrientation = 0x0112;
 
 // Orientation 1..8 of the EXIF block at [begin, begin + length), with or without its "Exif\0\0"
-// prefix; nullopt where it has none.
+// prefix; nullopt if it has none.
 std::optional<int> read_exif_orientation(ByteSource& source, std::uint64_t begin,
                                          std::uint64_t length);
 

@@ -1,5 +1,5 @@
-// What an image's header says: format, size, orientation, and whether the file is complete.
-// Nothing is decoded; of a large file only some kilobytes are read.
+// What an image's header says: format, size, orientation, and whether the file is complete. Nothing
+// is decoded; only some kilobytes of a large file are read.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,14 @@ struct ImageInfo {
   ImageFormat format = ImageFormat::kJpeg;
   int stored_width = 0;  // pixels, as in the file
   int stored_height = 0;
-  // EXIF tag 0x0112, 1..8: from JPEG APP1, PNG eXIf, WebP EXIF or the TIFF tag; 1 where absent.
+  // EXIF tag 0x0112, 1..8: from JPEG APP1, PNG eXIf, WebP EXIF or the TIFF tag; 1 if absent.
   int orientation = 1;
   int width = 0;  // pixels of the upright image: orientation applied
   int height = 0;
-  // 8 bits a sample or fewer, grey, RGB(A) or palette, one frame: what every server can read.
+  // At most 8 bits per sample, grey, RGB(A) or palette, one frame: what every server can read.
   // False for CMYK, 16 bits, arithmetic-coded or lossless JPEG, animations, several TIFF pages.
   bool plain = true;
-  // The pixels were stored lossily (JPEG, lossy WebP): to store them so again costs little.
+  // The pixels were stored lossily (JPEG, lossy WebP): doing so again costs little quality.
   bool lossy = false;
   std::uint64_t file_size = 0;  // bytes
 };
@@ -35,10 +35,10 @@ struct ImageLimits {
   std::int64_t max_pixels = 200'000'000;  // data.max_image_pixels; 0 = no limit
 };
 
-// The format is told by the bytes, never by the name. Errors, all of which name the path:
+// The format is detected from the bytes, never from the name. Errors, all of which name the path:
 // kNotFound  there is no such file
 // kIo        a directory, a device, or the file system refused
-// kData      empty, not an image, cut off, no size, or more pixels than the limit
+// kData      empty, not an image, truncated, no size, or more pixels than the limit
 // Any bytes are safe: nothing outside the file is read and the work is bounded by its size.
 // Thread-safe.
 Result<ImageInfo> read_image_info(const std::filesystem::path& path,

@@ -41,7 +41,7 @@ std::string riff_chunk(std::string_view type, std::string_view payload) {
   return out;
 }
 
-// FourCC and payload of the RIFF chunk at the front of `rest`, which moves behind it.
+// FourCC and payload of the RIFF chunk at the start of `rest`, which is advanced past it.
 std::optional<std::pair<std::string_view, std::string_view>> take_riff_chunk(
     std::string_view& rest) {
   constexpr std::size_t kHeader = 8;

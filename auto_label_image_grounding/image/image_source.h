@@ -22,7 +22,7 @@ class ByteSource {
 
   std::uint64_t size() const { return size_; }  // bytes
 
-  // Fills `out` from `offset` on. False, and `out` unspecified, where a part of it lies beyond the
+  // Fills `out` from `offset` on. False, and `out` unspecified, if part of the range is beyond the
   // end or cannot be read.
   bool read(std::uint64_t offset, std::span<std::uint8_t> out);
 
@@ -33,12 +33,12 @@ class ByteSource {
     return out;
   }
 
-  // errno of a failed read(2), 0 where there was none: tells a bad disk from a short file.
+  // errno of a failed read(2), 0 if none: distinguishes a bad disk from a short file.
   int io_error() const { return io_error_; }
 
  protected:
   explicit ByteSource(std::uint64_t size) : size_(size) {}
-  // Only called with a range inside [0, size()). Returns 0 or an errno.
+  // Only called with a range within [0, size()). Returns 0 or an errno.
   virtual int fetch(std::uint64_t offset, std::span<std::uint8_t> out) = 0;
 
  private:
@@ -58,7 +58,7 @@ class MemorySource : public ByteSource {
   std::string_view bytes_;
 };
 
-// Reads through a small window, so that a few bytes here and there cost few system calls.
+// Reads through a small window, so that scattered small reads need few system calls.
 class FileSource : public ByteSource {
  public:
   // kNotFound or kIo; never blocks on a pipe or a device: these are kIo.

@@ -89,7 +89,7 @@ void collect_flat(const Node& array, std::optional<double> score, ItemDraft& ite
   }
 }
 
-// [[x, y], [x, y]] where a box is due: two corners.
+// [[x, y], [x, y]] where a box is expected: two corners.
 std::optional<std::array<double, 4>> two_corners(const Node& array) {
   if (array.is_cut() || array.json->size() != 2) return std::nullopt;
   std::array<double, 4> out{};
@@ -155,8 +155,8 @@ bool collect_embedded(std::string_view text, std::optional<double> score, ItemDr
   return true;
 }
 
-// The axes' names of the schemes in which boxes come, tried in this order: those of x0 must stand
-// before those of x1, because x1 is the right edge there.
+// The axis names of the known box schemes, tried in this order: those of x0 must come before those
+// of x1, because x1 is the right edge there.
 enum class Scheme { kCorners, kSize, kCentre };
 struct AxisNames {
   Scheme scheme;

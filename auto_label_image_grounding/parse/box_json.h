@@ -13,8 +13,8 @@
 
 namespace alig::parse {
 
-// A JSON value and how far the text's end cut it: `open` containers on its right edge are not
-// closed (0: it is complete).
+// A JSON value and how far it was cut off by the end of the text: `open` containers on its right
+// edge are not closed (0: it is complete).
 struct Node {
   const Json* json = nullptr;
   std::size_t open = 0;
@@ -23,7 +23,7 @@ struct Node {
 
 Node element_of(const Node& array, std::size_t index);
 
-// An object's entries. Where keys are repeated, each repetition starts a new list: models write
+// An object's entries. If keys are repeated, each repetition starts a new list: models write
 // {"label": "a", "bbox": […], "label": "b", "bbox": […]} for two things.
 struct Entry {
   std::string_view key;
@@ -33,29 +33,29 @@ struct Entry {
 using Entries = std::vector<Entry>;
 std::vector<Entries> entries_of(const Node& object);
 
-bool is_number_list(const Json& json);   // not empty, numbers and nulls alone
+bool is_number_list(const Json& json);   // not empty, only numbers and nulls
 bool is_bare_numbers(const Json& json);  // nested lists of numbers and nulls, not empty
-bool is_flat(const Json& json);          // has no containers inside
+bool is_flat(const Json& json);          // contains no containers
 
-// An expression with its instances. Among another's instances it is there by a bracket that was
-// forgotten.
+// Whether it is an expression with its instances. Among another's instances it is due to a
+// forgotten bracket.
 bool is_item(const Json& json);
 
 const Entry* find_entry(const Entries& entries, KeyKind kind);
-// The score among the entries; none where it is no finite number.
+// The score among the entries; none if it is not a finite number.
 std::optional<double> score_of(const Entries& entries);
 
 // Whether the entries name the axes of a box or of a part of it.
 bool names_axes(const Entries& entries);
-// x1,y1,x2,y2 where the entries name all four of some scheme with finite numbers.
+// x1,y1,x2,y2 if the entries name all four of some scheme with finite numbers.
 std::optional<std::array<double, 4>> named_box(const Entries& entries);
 
-// All boxes below a value that stands under a key for boxes or instances. `score` is for boxes
-// without one of their own. Labels and ids in instances are not read: they belong to the instance.
-// Items in lists are left out.
+// All boxes below the value of a key for boxes or instances. `score` applies to boxes without one.
+// Labels and ids in instances are not read: they belong to the instance. Items in lists are
+// skipped.
 void collect_boxes(const Node& node, std::optional<double> score, ItemDraft& item);
 
-// The boxes of an object's box entries, with the score that stands beside them.
+// The boxes of an object's box entries, with the score next to them.
 void collect_entries(const Entries& entries, bool object_is_cut, std::optional<double> score,
                      ItemDraft& item);
 

@@ -32,7 +32,7 @@ struct TokenMeaning {
   double value = 0;
 };
 
-// The number behind `prefix`, of at most `max_digits` digits; none where the name is another.
+// The number after `prefix`, of at most `max_digits` digits; none if the name differs.
 std::optional<double> number_behind(std::string_view name, std::string_view prefix,
                                     std::size_t max_digits) {
   if (name.substr(0, prefix.size()) != prefix) return std::nullopt;
@@ -199,7 +199,7 @@ class TokenReader {
     keep_label(box_label_, end);
   }
 
-  // The opening token stood in the prompt: "(684,10),(996,101)<|box_end|>".
+  // The opening token was part of the prompt: "(684,10),(996,101)<|box_end|>".
   bool find_box_start(std::size_t close) {
     constexpr std::size_t kMaxContentBytes = 200;
     if (close - previous_tag_end_ > kMaxContentBytes) return false;
@@ -282,7 +282,7 @@ class TokenReader {
   std::string_view text_;
   std::size_t previous_tag_end_ = 0;
   std::string label_;                 // the label marked or used last …
-  std::size_t label_end_ = kNowhere;  // … which boxes right behind this position share
+  std::size_t label_end_ = kNowhere;  // … which boxes right after this position share
   std::size_t label_begin_ = kNowhere;
   std::string box_label_;
   std::size_t box_begin_ = kNowhere;

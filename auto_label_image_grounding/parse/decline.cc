@@ -45,7 +45,7 @@ std::size_t longest_prefix(std::string_view text, const List& prefixes) {
   return best;
 }
 
-// "I can't see any image", "No image was provided": nothing was looked at.
+// "I can't see any image", "No image was provided": the model saw nothing.
 bool speaks_of_a_missing_image(std::string_view rest) {
   static constexpr std::array<std::string_view, 6> kArticles = {"the ", "an ",   "any ",
                                                                 "a ",   "your ", "this "};
@@ -99,7 +99,7 @@ bool is_decline(std::string_view text) {
   const std::string whole = simplified(text);
   static constexpr std::array<std::string_view, 6> kTurns = {"however", " but ",   "although",
                                                              "instead", " except", " help"};
-  // Numbers could be boxes in a shape that nobody knows.
+  // Numbers could be boxes in an unknown shape.
   if (whole.empty() || contains_any(whole, kTurns)) return false;
   if (whole.find_first_of("0123456789{}[]<>") != std::string::npos) return false;
   std::string_view rest = whole;

@@ -279,7 +279,7 @@ ExtractionAnswer build(const std::vector<Candidate>& candidates, const Candidate
   return out;
 }
 
-// What stands in the text instead of an answer.
+// What the text contains instead of an answer.
 std::string describe(const LenientJson& json, std::string_view answer) {
   const std::string_view trimmed = trim(answer);
   if (json.cut_in_reasoning) return "the answer ends inside its reasoning";

@@ -123,7 +123,7 @@ GroundingDraft read_any_shape(std::string_view answer, const LenientJson& json) 
   return out;
 }
 
-// What the JSON reader mended; where no JSON was used, only what was stripped around the answer.
+// What the JSON reader repaired; if no JSON was used, only what was stripped around the answer.
 void add_repairs(const LenientJson& json, GroundingDraft& draft) {
   const bool no_json = draft.repairs.count(kBoxTokens) > 0 || draft.repairs.count(kDecline) > 0;
   for (const Repair repair : json.repairs) {

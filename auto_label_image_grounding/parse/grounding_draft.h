@@ -1,4 +1,4 @@
-// What the readers of the different answer shapes have in common: the answer as it grows.
+// Shared by the readers of the different answer shapes: the answer being built.
 #pragma once
 
 #include <cstdint>
@@ -26,26 +26,27 @@ struct ItemDraft {
   GroundingItem item;
   int unusable = 0;
   bool said_none = false;  // null, [], "none"
-  bool cut = false;        // the text's end cuts it: having no boxes says nothing
+  bool cut = false;        // cut off by the end of the text: having no boxes means nothing
 };
 
-// Adds the item where it has boxes or says that there are none.
+// Adds the item if it has boxes or says that there are none.
 void finish_item(ItemDraft item, GroundingDraft& draft);
 
-// Adds a box, or counts it as unusable where a value is not finite.
+// Adds a box, or counts it as unusable if a value is not finite.
 void add_box(ItemDraft& item, const std::array<double, 4>& values, BoxForm form,
              std::optional<double> score);
 
 // Boxes of a text such as "10 20 30 40", "(1,2),(3,4)", "[[1,2,3,4],[5,6,7,8]]" or "none".
-// `complete`: false where the text's end cuts it; then only groups in closed brackets count.
+// `complete`: false if it is cut off by the end of the text; then only groups in closed brackets
+// count.
 void add_boxes_from_text(ItemDraft& item, std::string_view text, bool complete,
                          std::optional<double> score);
 
 // "none", "null", "not visible", …
 bool says_none(std::string_view text);
 
-// A rectangle that is given by its four corners in turn: two opposite corners, in either axis
-// order. None for any other polygon.
+// For a rectangle given by its four corners in turn: two opposite corners, in either axis order.
+// None for any other polygon.
 std::optional<std::array<double, 4>> rectangle_of_corners(const std::vector<double>& values);
 
 }  // namespace alig::parse

@@ -15,7 +15,7 @@ namespace {
 struct Context {
   std::string label{};
   std::optional<std::int64_t> id{};
-  // The name of the outer object may stand behind the cut: what has none of its own is left out.
+  // The outer object's name may be beyond the cut: items without their own are left out.
   bool may_follow = false;
   // The list that was asked for: ids in it are those of expressions. Below anything else that has a
   // name, ids count its instances.
@@ -144,7 +144,7 @@ class BlockInterpreter {
     finish_item(std::move(item), draft_);
   }
 
-  // Words without numbers in them are no boxes: ["a dog", "a cat"].
+  // Words without numbers are not boxes: ["a dog", "a cat"].
   static bool is_box_texts(const Json& json) {
     return std::all_of(json.begin(), json.end(), [](const Json& element) {
       if (!element.is_string()) return false;
@@ -181,7 +181,7 @@ class BlockInterpreter {
     }
   }
 
-  // Whose label is whose cannot be told: boxes without a label.
+  // It is unclear which label belongs to which box: boxes without a label.
   void read_mixed_list(const Node& array, const Context& context) {
     for (std::size_t i = 0; i < array.json->size(); ++i) {
       const Node element = element_of(array, i);

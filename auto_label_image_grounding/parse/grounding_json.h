@@ -6,11 +6,11 @@
 
 namespace alig::parse {
 
-// A list of numbers or of such lists: what it means is said by the text around it. A number may be
-// spoilt ([1, 2, x, 4]): that box is unusable, and the lines around it are still lines.
+// Whether it is a list of numbers or of such lists: its meaning depends on the surrounding text. A
+// number may be broken ([1, 2, x, 4]): that box is unusable, but the lines around it still count.
 bool is_bare_array(const JsonBlock& block);
 
-// Everything that the block says. `understood` stays false where it says nothing about boxes.
+// Everything that the block says. `understood` stays false if it says nothing about boxes.
 GroundingDraft read_grounding_block(const JsonBlock& block);
 
 // The boxes of a bare array, as one item with this label.

@@ -23,7 +23,7 @@ enum class KeyKind {
 
 struct KeyMeaning {
   KeyKind kind = KeyKind::kOther;
-  int rank = 0;  // of labels: the lowest is the expression that was asked for
+  int rank = 0;  // of labels: the lowest is the requested expression
 };
 
 // Letter case, "_", "-" and spaces do not matter.

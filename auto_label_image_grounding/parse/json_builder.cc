@@ -46,8 +46,8 @@ void JsonBuilder::add(Json value) {
   if (frame.container.is_array()) {
     frame.container.push_back(std::move(value));
   } else {
-    // Past the map's own look-up: it is linear in the number of keys, and would drop the first of
-    // two equal keys, and with it what the model said there.
+    // Bypasses the map's own lookup: it is linear in the number of keys, and would drop one of two
+    // equal keys, and with it what the model said there.
     frame.container.get_ref<Json::object_t&>().emplace_back(std::exchange(frame.key, {}),
                                                             std::move(value));
   }

@@ -1,5 +1,5 @@
 // Builds a JSON value from parser events in linear time. Shared by the strict and the tolerant
-// reader, so that both treat depth and repeated keys alike.
+// reader, so that both treat depth and repeated keys the same.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 class JsonBuilder {
  public:
-  // Containers below this depth are read over and left out.
+  // Containers below this depth are skipped.
   static constexpr std::size_t kMaxDepth = 64;
 
   void open_array() { open(Json::array()); }
@@ -24,10 +24,10 @@ class JsonBuilder {
   void value(Json value);
   void close();
 
-  // Closes whatever is open and gives the value away.
+  // Closes whatever is open and moves the value out.
   Json take();
 
-  // Containers that are open, without those that are left out.
+  // Open containers, not counting skipped ones.
   std::size_t open_containers() const { return frames_.size(); }
   bool has_content() const { return has_content_; }
   bool has_repeated_keys() const { return has_repeated_keys_; }
@@ -43,7 +43,7 @@ class JsonBuilder {
   void add(Json value);
 
   std::vector<Frame> frames_;
-  std::size_t left_out_ = 0;  // containers that are open below kMaxDepth
+  std::size_t left_out_ = 0;  // open containers below kMaxDepth
   Json root_;
   bool has_content_ = false;
   bool has_repeated_keys_ = false;

@@ -175,7 +175,7 @@ class LineReader {
     return label_;
   }
 
-  // "the dog:" on a line of its own, then "[1, 2, 3, 4]" or "- [1, 2, 3, 4]".
+  // "the dog:" on its own line, then "[1, 2, 3, 4]" or "- [1, 2, 3, 4]".
   static std::string header_line(std::string_view between) {
     if (between.size() > kMaxLabelBytes) between = between.substr(between.size() - kMaxLabelBytes);
     const std::string_view line = last_line(between);

@@ -16,7 +16,7 @@ namespace {
 
 // Longer words without quotes are prose.
 constexpr std::size_t kMaxWordBytes = 256;
-// Longer ones are no coordinates; a bound keeps pages of digits linear.
+// Longer ones are not coordinates; the bound keeps pages of digits linear.
 constexpr std::size_t kMaxNumberBytes = 400;
 
 enum class Expect { kKey, kColon, kValue, kComma };
@@ -153,7 +153,7 @@ class BlockReader {
     at_ = end == std::string_view::npos ? text_.size() : at_ + end + end_length;
   }
 
-  // A token begins: mends what should have stood before it.
+  // A token begins: repairs what should have come before it.
   void settle() {
     if (frame().expect == Expect::kComma) {
       repair(Repair::kMissingComma);
@@ -314,7 +314,7 @@ class BlockReader {
     return true;
   }
 
-  // Text without quotes: a literal, a key, a word, or prose that shows that this is no JSON.
+  // Text without quotes: a literal, a key, a word, or prose that shows that this is not JSON.
   bool word() {
     const bool key = role() == StringRole::kKey;
     const std::string_view stops = key                     ? ":,]}\n\"[{<"
@@ -359,7 +359,7 @@ class BlockReader {
     return builder_.has_content();
   }
 
-  // `length` bytes that fit nowhere. At the start of a block they show that it is prose.
+  // `length` unexpected bytes. At the start of a block they show that it is prose.
   bool junk(std::size_t length) {
     at_ += length;
     if (!builder_.has_content()) return reject();

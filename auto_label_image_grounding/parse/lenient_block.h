@@ -12,7 +12,7 @@ namespace alig::parse {
 
 struct BlockOutcome {
   std::optional<JsonBlock> block;  // none: the bracket belongs to prose
-  std::size_t resume = 0;          // where to look on, always beyond the bracket
+  std::size_t resume = 0;          // where to resume, always beyond the bracket
 };
 
 // `begin` is the position of "{" or "[". Repairs of a block that is not one are not reported.

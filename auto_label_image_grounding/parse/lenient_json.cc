@@ -157,7 +157,7 @@ class PartFinder {
   bool answer_ = false;
 };
 
-// What stands outside of the blocks: nothing, fences, or prose.
+// What is outside the blocks: nothing, fences, or prose.
 void note_surroundings(std::string_view outside, std::set<Repair>& repairs) {
   std::string_view rest = outside;
   while (!rest.empty()) {

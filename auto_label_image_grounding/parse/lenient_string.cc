@@ -35,7 +35,7 @@ std::size_t skip_backslashes(std::string_view text, std::size_t at) {
   return at;
 }
 
-// `"name":` stands at `at`.
+// Whether `"name":` is at `at`.
 bool is_quoted_key_at(std::string_view text, std::size_t at) {
   at = skip_backslashes(text, at);
   if (at >= text.size() || !is_quote(text[at])) return false;
@@ -48,7 +48,7 @@ bool is_quoted_key_at(std::string_view text, std::size_t at) {
   return colon < text.size() && text[colon] == ':';
 }
 
-// `name:` without quotes stands at `at`.
+// Whether `name:` without quotes is at `at`.
 bool is_bare_key_at(std::string_view text, std::size_t at) {
   std::size_t end = at;
   while (end < text.size() && end - at < kMaxKeyLookahead && is_name_char(text[end])) ++end;
@@ -82,7 +82,7 @@ bool is_plausible_after_comma(std::string_view text, std::size_t at, StringRole 
   return is_literal_at(text, at);
 }
 
-// Whether a quote is the closing one, told by what follows it: an unescaped quote inside a string
+// Whether a quote is the closing one, judged by what follows it: an unescaped quote inside a string
 // is followed by more words.
 bool closes(std::string_view text, std::size_t after, StringRole role) {
   const std::size_t at = skip_spaces(text, after);
@@ -93,7 +93,7 @@ bool closes(std::string_view text, std::size_t after, StringRole role) {
   if (c == ',') return is_plausible_after_comma(text, at + 1, role);
   if (is_comment_at(text, at)) return true;
   if (!starts_string(text, at)) return false;
-  // A comma is missing, or a quoted word stands inside the string.
+  // A comma is missing, or the string contains a quoted word.
   const bool new_line = text.substr(after, at - after).find('\n') != std::string_view::npos;
   return new_line || role == StringRole::kArrayElement || is_quoted_key_at(text, at);
 }
@@ -111,7 +111,7 @@ std::optional<unsigned> hex4(std::string_view text, std::size_t at) {
   return value;
 }
 
-// \uXXXX at `at`, which stands behind the "u"; a pair of surrogates is one code point.
+// \uXXXX, with `at` just after the "u"; a surrogate pair is one code point.
 std::size_t append_unicode(std::string_view text, std::size_t at, std::string& out) {
   const auto first = hex4(text, at);
   if (!first) return 0;
@@ -246,7 +246,7 @@ class StringReader {
       return true;
     }
     repairs_.insert(Repair::kControlInString);
-    at_ = next;  // the whole run, so that a page of line ends is looked at once
+    at_ = next;  // the whole run, so that a page of line ends is scanned once
     return false;
   }
 

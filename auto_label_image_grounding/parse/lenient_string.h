@@ -1,4 +1,4 @@
-// Strings inside tolerant JSON, where quotes may stand unescaped.
+// Strings inside tolerant JSON, where quotes may be unescaped.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace alig::parse {
 
-// What the string is for: it decides which quote can be the closing one.
+// What the string is for: this decides which quote can be the closing one.
 enum class StringRole { kKey, kObjectValue, kArrayElement };
 
 struct StringOutcome {

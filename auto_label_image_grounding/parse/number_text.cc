@@ -19,7 +19,7 @@ std::size_t digits_at(std::string_view text, std::size_t at) {
   return end - at;
 }
 
-// The length of "e-12" at `at`; 0 where it is no whole exponent.
+// The length of "e-12" at `at`; 0 if it is not a complete exponent.
 std::size_t exponent_at(std::string_view text, std::size_t at) {
   if (at >= text.size() || (text[at] != 'e' && text[at] != 'E')) return 0;
   std::size_t end = at + 1;

@@ -11,26 +11,26 @@ namespace alig::parse {
 
 struct NumberToken {
   std::size_t length = 0;  // bytes used
-  double value = 0;        // not finite where the text is out of a double's range
+  double value = 0;        // not finite if out of a double's range
   std::optional<std::int64_t> integer;
   bool strict = true;  // as JSON allows it
 };
 
-// The longest number at the front of `text`; none where there is none.
+// The longest number at the start of `text`, if any.
 std::optional<NumberToken> scan_number(std::string_view text);
 
-// `text`, trimmed, is one finite number and nothing else.
+// The value if `text`, trimmed, is one finite number and nothing else.
 std::optional<double> whole_number_text(std::string_view text);
 
 // A score: a finite number, or its text. "85%" is 0.85; a bare 85 stays 85.
 std::optional<double> score_from_text(std::string_view text);
 
-// Numbers of a box that is written as text, in groups: "(1,2),(3,4)" -> {1,2},{3,4};
-// "10 20 30 40" -> {10,20,30,40}; "<12><34>,<56><78>" (coordinate tokens, grouped by commas).
+// Numbers of a box written as text, in groups: "(1,2),(3,4)" -> {1,2},{3,4}; "10 20 30 40" ->
+// {10,20,30,40}; "<12><34>,<56><78>" (coordinate tokens, grouped by commas).
 struct NumberGroups {
   struct Group {
     std::vector<double> values;
-    bool bracketed = false;  // stood in brackets of its own, which were closed
+    bool bracketed = false;  // had its own brackets, which were closed
   };
   std::vector<Group> groups;
   bool tokens = false;      // coordinate tokens <N> or <|coord_N|>

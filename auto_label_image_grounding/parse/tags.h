@@ -7,15 +7,15 @@
 
 namespace alig::parse {
 
-// No tag that any reader knows is longer; a bound keeps the search linear.
+// No tag known to a reader is longer; the bound keeps the search linear.
 inline constexpr std::size_t kMaxTagBytes = 400;
 
 struct Tag {
   std::size_t length = 0;  // with both angle brackets
-  std::string_view name;   // what stands between them
+  std::string_view name;   // what is between them
 };
 
-// The tag whose "<" stands at `at`: up to ">" without another "<" or a line end in between.
+// The tag whose "<" is at `at`: up to ">" without another "<" or a line end in between.
 std::optional<Tag> tag_at(std::string_view text, std::size_t at);
 
 }  // namespace alig::parse

@@ -19,13 +19,13 @@ fs::path file_of(const fs::path& folder, const std::string& name) {
   return folder / (name + ".json");
 }
 
-// Nothing where there is no such file.
+// Nothing if there is no such file.
 Result<std::optional<std::string>> read_checkpoint(const fs::path& path) {
   auto text = read_file(path);
   if (text) return std::move(*text);
   if (text.error().kind == ErrorKind::kNotFound) return std::nullopt;
   return fail(ErrorKind::kIo,
-              text.error().message + ": make it readable, or remove it to label its sample anew");
+              text.error().message + ": make it readable, or remove it to label its sample again");
 }
 
 bool fits(const CheckpointHeader& found, const CheckpointHeader& wanted) {

@@ -80,7 +80,7 @@ Result<std::optional<std::string>> EarlierFailures::find(std::string_view sample
     const json failure = parse_json(*line);
     if (text_in(failure, "sample_id") != sample_id) continue;
     if (text_in(failure, "image_path") != image_path) continue;
-    // Else it tells of another run: one that was killed before it replaced the file wrote the
+    // Otherwise it is from another run: one that was killed before it replaced the file wrote the
     // record.
     const bool same =
         text_in(failure, "kind") == error.kind && text_in(failure, "message") == error.message;

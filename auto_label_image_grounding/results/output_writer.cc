@@ -159,8 +159,8 @@ Result<std::string> OutputWriter::failure_line(const FinishedRecord& finished,
                   {"message", error.message}});
 }
 
-// They stand among the failed records, in the order of the input. Those of an edited step-0 file
-// are step 1's.
+// They are listed among the failed records, in input order. Those of an edited step-0 file are step
+// 1's.
 Status OutputWriter::write_bad_lines(std::uint32_t before) {
   for (; next_bad_line_ < settings_.bad_lines.size(); ++next_bad_line_) {
     const BadLine& bad = settings_.bad_lines[next_bad_line_];

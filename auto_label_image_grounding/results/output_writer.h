@@ -1,5 +1,5 @@
 // The one writer of a run: takes finished records in any order, writes annotation lines in input
-// order with ids numbered on the way, and publishes all files at the end. Event loop's thread.
+// order, numbers their ids, and publishes all files at the end. Event loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@
 
 namespace alig {
 
-// A record with everything that the selected steps found out about it.
+// A record with all results of the selected steps.
 struct FinishedRecord {
   std::uint32_t line = 0;  // of the input, from 1
   Sample sample;
@@ -42,8 +42,8 @@ class OutputWriter {
     StepSet steps = StepSet::all();
     std::int64_t first_expression_id = 0;  // for expressions without an id (step 1 alone)
     std::span<const BadLine> bad_lines{};  // ascending; must outlive the writer
-    std::string input{};                   // the file whose lines are counted
-    const EarlierFailures& earlier;        // step 1 alone: what is to stay in failures.jsonl
+    std::string input{};                   // the file that line numbers refer to
+    const EarlierFailures& earlier;        // step 1 alone: what to keep in failures.jsonl
   };
   // Reads a finished record again from its checkpoints, for records that were dropped from memory.
   using Reload = std::function<Result<FinishedRecord>(std::size_t)>;
@@ -51,21 +51,22 @@ class OutputWriter {
   // Opens the temporary files. kIo.
   static Result<OutputWriter> create(Settings settings, std::size_t records, Reload reload);
 
-  // Each record once, in any order. After an error nothing is taken any more: the same error again.
+  // Each record once, in any order. After an error nothing more is accepted: returns the same error
+  // again.
   Status put(std::size_t record, FinishedRecord finished);
   bool complete() const { return next_ == states_.size(); }
 
-  // Of the records put so far: done, failed and why; of those written: expressions, boxes.
+  // For the records put so far: done, failed and why; for those written: expressions, boxes.
   const RecordCounts& counts() const { return counts_; }
-  // Of what was corrected in the lines of step 0, for step 1 alone.
+  // Corrections in the lines of step 0, for step 1 alone.
   const LabelCounts& label_counts() const { return label_counts_; }
 
   // Replaces annotations.jsonl of each step, the copy of the last one, and failures.jsonl.
-  // Precondition: complete(). A step's file that was edited is replaced all the same: whoever runs
-  // refuses it first.
+  // Precondition: complete(). An edited step file is replaced as well: the caller must have refused
+  // it before.
   Status publish();
 
-  // Files that publish() replaced without knowing them for outputs of this program.
+  // Files replaced by publish() that were not known to be outputs of this program.
   struct KeptFile {
     std::filesystem::path path, kept_as;
   };
@@ -101,7 +102,7 @@ class OutputWriter {
   std::size_t next_ = 0;
   PerStep<std::optional<Output>> outputs_;
   IdCounter ids_;
-  ExpressionIds extracted_ids_;  // step 1 alone: those that step 0's lines have
+  ExpressionIds extracted_ids_;  // step 1 alone: those in step 0's lines
   std::optional<AtomicFile> failures_;
   std::size_t next_bad_line_ = 0;
   Sha256 bad_lines_hash_;

@@ -29,7 +29,7 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-// What was noted of a file; an empty object where nothing was.
+// What was recorded of a file; an empty object if nothing was.
 Json read_digest(const fs::path& file) {
   const auto text = read_file(digest_path(file));
   Json digest = text ? parse_ordered_json(*text) : Json();
@@ -41,7 +41,7 @@ Status write_digest(const ResultsDir& dir, const fs::path& file, const Json& dig
                                dir.temporaries());
 }
 
-// What is noted of all the contents that the file may have although nobody edited it.
+// The recorded digests of all contents that the file may have without having been edited.
 std::vector<Json> contents_in(Json published) {
   const Json previous = published.value("previous", Json::array());
   published.erase("previous");
@@ -61,7 +61,8 @@ const Json* find_content(const std::vector<Json>& contents, const std::string& s
   return found == contents.end() ? nullptr : &*found;
 }
 
-// `digest` is noted beside those of the contents that the file may have until it is replaced.
+// Records `digest` in addition to those of the contents that the file may have until it is
+// replaced.
 Status announce_digest(const ResultsDir& dir, const fs::path& file, Json digest) {
   digest["previous"] = contents_in(read_digest(file));
   return write_digest(dir, file, digest, Sync::kYes);

@@ -10,12 +10,12 @@
 
 namespace alig {
 
-// Of the records of a run, as they come out of it.
+// Outcomes of the records of a run.
 struct RecordCounts {
   std::int64_t done = 0;  // without an error
   std::int64_t failed = 0;
   PerStep<std::int64_t> failed_in;
-  std::map<std::string, std::int64_t> failures_by_kind;  // bad lines among them
+  std::map<std::string, std::int64_t> failures_by_kind;  // including bad lines
   std::int64_t expressions = 0;
   std::int64_t boxes = 0;
 

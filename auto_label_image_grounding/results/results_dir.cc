@@ -109,7 +109,7 @@ Result<RunLock> RunLock::acquire(const ResultsDir& dir) {
                 fmt::format("cannot lock {}: {}", path.string(), std::strerror(error)));
   }
   const std::string holder = fmt::format("host {}, pid {}\n", host_name(), ::getpid());
-  // For people alone: the lock holds with or without it.
+  // Only informative: the lock does not depend on it.
   if (::ftruncate(fd, 0) == 0) [[maybe_unused]]
     const ssize_t ignored = ::pwrite(fd, holder.data(), holder.size(), 0);
   return lock;
@@ -117,7 +117,7 @@ Result<RunLock> RunLock::acquire(const ResultsDir& dir) {
 
 Status RunLock::check(const ResultsDir& dir) {
   const int fd = ::open(lock_path(dir).c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};  // nobody has run there, or nobody can tell
+  if (fd < 0) return {};  // no run so far, or no way to tell
   const RunLock lock(fd);
   const bool free = ::flock(fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK;
   return free ? Status() : tl::unexpected(locked_error(dir));

@@ -1,4 +1,4 @@
-// The names of everything in results_dir, and the lock that keeps a second run out of it.
+// The names of everything in results_dir, and the lock that keeps other runs out of it.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +19,7 @@ struct ResultsDir {
   std::filesystem::path annotations() const { return root / "annotations.jsonl"; }
   std::filesystem::path failures() const { return root / "failures.jsonl"; }
   std::filesystem::path summary() const { return root / "summary.json"; }
-  // What the program keeps for itself: the lock, an unfinished discard.
+  // Internal files: the lock, an unfinished discard.
   std::filesystem::path state_dir() const { return root / ".state"; }
   // Unfinished files; emptied when a run starts.
   std::filesystem::path temporaries() const { return state_dir() / "tmp"; }
@@ -28,17 +28,17 @@ struct ResultsDir {
   Status clean_temporaries() const;
 };
 
-// Whether a run of these steps could write there, found out without writing: asked of each folder
-// that it would write into, or of the first one on the way to it that exists. kIo.
+// Whether a run of these steps could write there, without writing: checks each folder that it would
+// write into, or the nearest existing parent. kIo.
 Status check_writable(const ResultsDir& dir, StepSet steps);
 
-// Held for the length of a run. A kernel lock (flock) on a file: a dead holder frees it, and it
-// works between containers that share the file system.
+// Held for the duration of a run. A kernel lock (flock) on a file: released if the holder dies, and
+// effective between containers that share the file system.
 class RunLock {
  public:
-  // kInvalidArgument where another run holds it; names that run's host and pid. kIo.
+  // kInvalidArgument if another run holds it; names that run's host and pid. kIo.
   static Result<RunLock> acquire(const ResultsDir& dir);
-  // The same error without writing; nothing is held afterwards.
+  // The same error, without writing; does not hold the lock afterwards.
   static Status check(const ResultsDir& dir);
   RunLock(RunLock&& other) noexcept;
   RunLock& operator=(RunLock&&) = delete;

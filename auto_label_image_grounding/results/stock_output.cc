@@ -28,7 +28,7 @@ using nlohmann::json;  // objects are equal whatever the order of their keys
 
 constexpr const char* kExtractionStep = "step0_expression_extraction";
 
-// Null for what is no JSON object.
+// Null if it is not a JSON object.
 json read_object(std::string_view text) {
   constexpr std::size_t kDeepest = 64;  // levels
   if (nests_deeper_than(text, kDeepest)) return {};
@@ -36,7 +36,7 @@ json read_object(std::string_view text) {
   return out.is_object() ? out : json();
 }
 
-// Whether Python may have written it, although it is no JSON.
+// Whether Python may have written it, although it is not JSON.
 bool has_a_python_number(std::string_view text) {
   return text.find("NaN") != text.npos || text.find("Infinity") != text.npos;
 }
@@ -81,7 +81,7 @@ bool is_of_record(const json& checkpoint, const json& line) {
          same_image(theirs.get<std::string>(), path.get<std::string>());
 }
 
-// Exact duplicates that were asked about at once have a line each, with ids of its own, and one
+// Exact duplicates that were processed concurrently have a line each, with different ids, but one
 // checkpoint: that of the later one.
 bool is_another_answer(const json& line, const json& checkpoint) {
   const std::vector<json> ids = values_in(line, "expression_id");
@@ -102,7 +102,7 @@ std::string stock_name(const json& line, std::size_t index) {
   return std::to_string(index);
 }
 
-// It takes any id for a path, and a file there may be anybody's.
+// It uses any id as a path, which may lead to unrelated files.
 bool leads_elsewhere(const std::string& name) {
   return name.rfind('/', 0) == 0 || ("/" + name + "/").find("/../") != std::string::npos;
 }
@@ -196,7 +196,7 @@ class StockOutput {
     return names;
   }
 
-  // Nothing where there is no such file; null for a damaged one.
+  // Nothing if there is no such file; null if it is damaged.
   Result<std::optional<json>> read_checkpoint(const std::string& name) const {
     const auto text = read_file(folder_ / (name + ".json"));
     if (text) return read_object(*text);

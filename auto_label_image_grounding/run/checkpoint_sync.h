@@ -9,15 +9,15 @@
 
 namespace alig {
 
-// Checkpoints survive a crash of the process at once, and a loss of power in batches, which are
-// made durable here: on a thread of its own, for a slow disk must not hold up the work.
+// Checkpoints survive a process crash at once, but power loss only after a sync. Syncs in batches
+// on a separate thread, as a slow disk must not hold up the work.
 class CheckpointSync {
  public:
   // All must outlive it.
   CheckpointSync(const CheckpointStore& store, const Clock& clock, Warnings& warnings)
       : store_(store), clock_(clock), warnings_(warnings) {}
 
-  // To be called often; begins a batch every ten seconds.
+  // To be called often; starts a batch every ten seconds.
   void tick();
 
  private:

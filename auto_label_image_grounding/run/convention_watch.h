@@ -8,16 +8,16 @@
 
 namespace alig {
 
-// Looks whether the boxes of a run fit the coordinate convention in use. A wrong one spoils every
-// label, so that a long run says it as soon as it shows, not at its end alone.
+// Checks whether the boxes of a run fit the coordinate convention in use. A wrong one spoils every
+// label, so a long run reports it as soon as it shows, not only at the end.
 class ConventionWatch {
  public:
   ConventionWatch(const CoordinateConvention& convention, Warnings& warnings)
       : convention_(convention), warnings_(warnings) {}
 
-  // While the run goes on: says a doubt once, in the log.
+  // During the run: logs a doubt, once.
   void look_at(const ConventionEvidence& evidence);
-  // At its end: the doubt, if any, which is among the warnings then.
+  // At its end: the doubt, if any, which is then also among the warnings.
   std::optional<ConventionDoubt> judge(const ConventionEvidence& evidence);
 
  private:

@@ -1,4 +1,4 @@
-// What a run would do, without doing it: nothing is written, and nothing is asked that costs.
+// What a run would do, without doing it: writes nothing and sends only free requests.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,12 @@ struct DryRun {
   std::int64_t bad_lines = 0;
   std::int64_t images = 0;
   std::int64_t unreadable_images = 0;
-  std::int64_t affected_records = 0;    // that need an image that cannot be read
+  std::int64_t affected_records = 0;    // records that need an unreadable image
   std::int64_t earlier_failures = 0;    // step 1 alone: records that failed in step 0
   std::vector<std::string> complaints;  // the first bad lines and unreadable images
 
-  // Requests that are still to be sent; step 1's are one an image where the expressions are not
-  // known yet. Failures, and long lists that are split, come on top.
+  // Requests still to be sent; for step 1, one per image if the expressions are not known yet.
+  // Retries and splitting of long lists are not included.
   std::int64_t extraction_requests = 0;
   std::int64_t grounding_requests = 0;
   std::int64_t finished_extractions = 0;  // taken from checkpoints
@@ -29,20 +29,20 @@ struct DryRun {
   double image_tokens = 0;   // of all these requests, estimated from the sizes as sent
   double prompt_tokens = 0;  // of all these requests, estimated from their lengths
 
-  std::string endpoint;  // what is known about it, for people
+  std::string endpoint;  // what is known about it, as text
 };
 
-// Checks the input, every image's header, the prompts, and with free requests the endpoint:
-// is it there, does it take the key, does it have the model. Errors: as run_pipeline() for input
-// and prompts; kInvalidArgument where another run works in results_dir; kEndpoint where the
-// endpoint is not usable; kUnavailable where so many images cannot be read that the run would
-// fail. `environment` as for run_pipeline().
+// Checks the input, every image's header, the prompts, and with free requests the endpoint: whether
+// it is reachable, accepts the key and has the model. Errors: as run_pipeline() for input and
+// prompts; kInvalidArgument if another run is using results_dir; kEndpoint if the endpoint is not
+// usable; kUnavailable if so many images cannot be read that the run would fail. `environment` as
+// for run_pipeline().
 Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment environment = {});
 
-// A table for people.
+// As a table.
 std::string to_text(const DryRun& dry);
 
-// The same for programs: one JSON object.
+// As one JSON object.
 std::string to_json_text(const DryRun& dry);
 
 }  // namespace alig

@@ -23,7 +23,7 @@ std::string advice_on(const RunPlan& plan, const RunCounts& counts) {
     return fmt::format("run again with {}=[\"0\",\"1\"] to try those of step 0 again", key::kSteps);
   }
   return fmt::format(
-      "{} was edited and is not replaced: label what failed in step 0 from an input of its own in "
+      "{} was edited and is not replaced: label what failed in step 0 from a separate input in "
       "another results_dir, without {} (see Corrections by hand in docs/resume.md)",
       plan.dir.step_annotations(Step::kExtraction).string(), key::kImageRoot);
 }

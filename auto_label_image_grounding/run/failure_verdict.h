@@ -1,5 +1,5 @@
-// Whether a run has failed over its records (workflow.max_failure_ratio), and what to do about
-// them.
+// Whether too many records of a run have failed (workflow.max_failure_ratio), and what to do about
+// it.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ namespace alig {
 // `bad` of `all` records and bad lines.
 bool are_too_many(std::int64_t bad, std::int64_t all, const WorkflowSpec& workflow);
 
-// Of a run that has come to its end.
+// For a completed run.
 struct FailureVerdict {
-  std::string warning;  // there were some, but not too many; "" where there were none
+  std::string warning;  // some failures, but not too many; "" if none
   std::optional<RunEnd> too_many;
 };
 FailureVerdict judge_failures(const RunPlan& plan, const RunCounts& counts);

@@ -22,46 +22,45 @@ namespace alig {
 struct ImageJob {
   std::string image_path;
   std::vector<RecordJob> records;  // ascending
-  std::optional<SentImage> image;  // absent where no request is needed
-  std::uint64_t file_size = 0;     // of the image, in bytes; 0 where it cannot be read
-  std::size_t pending = 0;         // calls whose result is still to come
+  std::optional<SentImage> image;  // absent if no request is needed
+  std::uint64_t file_size = 0;     // of the image, in bytes; 0 if it cannot be read
+  std::size_t pending = 0;         // calls without a result yet
   // Step 1, by grouping_key() of the expression's text.
   std::map<std::string, std::vector<Instance>> found;
   std::map<std::string, RecordError> failed;
 };
 
-// The records of a group, as they are read, and the image that they share; its header is `info`.
-// More than one where different paths share a hash.
+// The records of a group, as read, and the image that they share; its header is `info`. A group has
+// several if different paths share a hash.
 struct LoadedImage {
   std::string image_path;
   std::vector<RecordJob> records;
   Result<ImageInfo> info;
 };
-// Also reads what the records' checkpoints hold. kIo ends the run.
+// Also reads the records' checkpoints. kIo ends the run.
 Result<std::vector<LoadedImage>> load_group(const RunContext& context, std::size_t group,
                                             RunCounts& counts);
 
-// Of a record's image whose header is `info`. `usable`: whether it can be sent.
+// State of a record's image whose header is `info`. `usable`: whether it can be sent.
 ImageState image_state(const RecordJob& record, const Result<ImageInfo>& info, bool usable);
-// Of a job whose image is made ready.
+// State for a job whose image is ready.
 ImageState image_state(const ImageJob& job);
 
-// load_group(), and then: settles what needs no request, and makes the image ready where one is
-// needed. More than one job also where the records of an image that cannot be read state different
-// sizes. Pool thread. kIo ends the run.
+// load_group(), then settles what needs no request, and prepares the image if one is needed. Also
+// returns several jobs if the records of an unreadable image state different sizes. Pool thread.
+// kIo ends the run.
 Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& context,
                                                          std::size_t group, RunCounts& counts);
 
-// The job's image again, in a format that is not in `refused` (MIME types). Pool thread.
+// Prepares the job's image again, in a format that is not in `refused` (MIME types). Pool thread.
 Result<SentImage> remake_image(const RunContext& context, const ImageJob& job,
                                const std::set<std::string>& refused);
 
-// A record's failure over its image.
+// The error of a record whose image failed.
 RecordError image_error(Step step, const Error& error);
 
-// Gives their step-1 result, or their error, to the records whose last missing expression has been
-// answered. Returns those that now have a result and are to be saved, as indices into
-// `job.records`.
+// Sets the step-1 result, or error, of the records whose last missing expression has been answered.
+// Returns those that now have a result to be saved, as indices into `job.records`.
 std::vector<std::size_t> take_answers(const RunContext& context, ImageJob& job);
 
 // Writes the step-1 checkpoints of these records. Pool thread.

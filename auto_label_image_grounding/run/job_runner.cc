@@ -20,7 +20,7 @@ namespace {
 // Room for an expression with a few boxes in an answer, in tokens.
 constexpr std::size_t kTokensPerExpression = 100;
 constexpr std::size_t kMaxExpressionsPerCall = 50;
-// Into so many parts at least is divided what is loaded at once.
+// The active images are loaded in at least this many batches.
 constexpr std::size_t kBatches = 8;
 
 std::size_t expressions_per_call(int max_output_tokens) {
@@ -143,7 +143,7 @@ void JobRunner::with_accepted_image(const Job& job, Step step, std::function<voi
   const auto& refused = parts_.caller.refused_image_types();
   const auto& image = job->image->content;
   if (!image || !refused.contains(image->mime_type)) return ask();
-  // Several calls of the job may do this at once; each comes to the same image.
+  // Several calls of the job may do this concurrently, with the same resulting image.
   auto remade = std::make_shared<std::optional<Result<SentImage>>>();
   in_pool(
       [this, job, refused, remade](RunCounts&) -> Status {
@@ -179,7 +179,7 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   call->query.schema = &extraction_schema();
   call->query.schema_name = "extraction";
   auto counts = std::make_shared<RunCounts>();
-  // The record belongs to the pool thread until done(): nobody else touches it meanwhile.
+  // The record belongs to the pool thread until done(): nothing else touches it meanwhile.
   call->handle_reply = [&context, job, index, counts,
                         image = image_state(*job)](const VlmReply& reply) -> Status {
     RecordJob& record = job->records[index];
@@ -257,8 +257,8 @@ void JobRunner::ask_grounding(const Job& job, Texts texts) {
     LabelCounts counts;
   };
   auto result = std::make_shared<Answer>();
-  // The only call of its image saves the records where it is judged, without a detour: nobody else
-  // touches the job meanwhile.
+  // The only call of its image saves the records right where it is judged: nothing else touches the
+  // job meanwhile.
   const bool only_call = job->pending == 1 && job->found.empty() && job->failed.empty();
   const auto keep = [job, texts, result] {
     for (std::size_t i = 0; i < texts.size(); ++i) {

@@ -1,8 +1,8 @@
 // Drives the images of a run through both steps: loads them as slots become free, asks the model,
-// hands finished records to the writer. Event loop's thread.
+// passes finished records to the writer. Event loop's thread.
 //
-// An image's step 1 starts as soon as step 0 of its records is done; the next images fill the slots
-// meanwhile, so that the endpoint never waits for a step to end.
+// An image's step 1 starts as soon as step 0 of its records is done; meanwhile the next images fill
+// the slots, so that the endpoint never idles waiting for a step to end.
 #pragma once
 
 #include <atomic>
@@ -34,10 +34,10 @@ class JobRunner {
 
   // Loads the first images; the rest follows by itself.
   void start() { load_more(); }
-  // Any thread may be at work; what is only queued does nothing any more.
+  // Threads may still be working; queued work is skipped.
   void stop() { stopped_ = true; }
 
-  // What the records and their images gave to count so far.
+  // Counts of records and images so far.
   const RunCounts& counts() const { return counts_; }
 
  private:
@@ -50,7 +50,7 @@ class JobRunner {
   void load_more();
   void load(GroupRange groups);
 
-  // Whether the model is still to be asked for it.
+  // Whether the model still has to be asked for it.
   bool is_ahead(const RecordJob& record, Step step) const;
   void start_extraction(const Job& job);
   void extract(const Job& job, std::size_t record);
@@ -65,8 +65,8 @@ class JobRunner {
                    const std::shared_ptr<Slot>& slot);
   void settle_grounded(const Job& job, const std::shared_ptr<Slot>& slot);
 
-  // Calls `ask` once the job's image is in a format that the endpoint takes, or `give_up` where
-  // it cannot be had in one.
+  // Calls `ask` once the job's image is in a format that the endpoint accepts, or `give_up` if it
+  // cannot be converted to one.
   void with_accepted_image(const Job& job, Step step, std::function<void()> ask,
                            std::function<void(RecordError)> give_up);
 

@@ -1,5 +1,5 @@
-// The labelling of a plan's records: the parts that work at the same time, from the first request
-// to the last record, and how they come to an end.
+// Labels the records of a plan: owns the concurrent parts, from the first request to the last
+// record, and shuts them down.
 #pragma once
 
 #include <memory>
@@ -36,17 +36,18 @@ class Labelling {
     Warnings& warnings;
   };
   explicit Labelling(Parts parts);
-  // Whoever still works on another thread comes to an end before anything that it uses goes.
+  // Work on other threads ends before anything that it uses is destroyed.
   ~Labelling() { finish(); }
   Labelling(const Labelling&) = delete;
   Labelling& operator=(const Labelling&) = delete;
 
-  // Blocks until every record has been put into the writer, or the run is to end before that: why.
+  // Blocks until every record has been put into the writer; an error says why the run must end
+  // earlier.
   Status run();
 
-  // Of all parts, those of the writer apart.
+  // Of all parts except the writer.
   RunCounts counts() const;
-  // Requests at once, when the endpoint was overloaded most.
+  // Lowest limit of concurrent requests, due to overload.
   int lowest_concurrency() const { return caller_.lowest_concurrency(); }
 
  private:

@@ -51,7 +51,7 @@ class PipelineRun {
   RunOutcome run() {
     const TimePoint start = clock_.now();
     report_.started_at = utc_now(clock_);
-    // A misspelt results_dir leaves no folder behind where the run cannot begin.
+    // A misspelt results_dir leaves no folder behind if the run cannot start.
     std::error_code ignored;
     const bool known = std::filesystem::exists(dir_.root, ignored);
     Status status = known ? Status() : check_inputs(spec_, dir_);
@@ -189,7 +189,7 @@ class PipelineRun {
     if (!record) return tl::unexpected(record.error());
     if (!has_all_results(facts_of(*record, context), context.rules())) {
       return fail(ErrorKind::kIo, fmt::format("the checkpoint of {} vanished during the run: run "
-                                              "again to make it anew",
+                                              "again to recreate it",
                                               checkpoint_name(record->name)));
     }
     FinishedRecord out;

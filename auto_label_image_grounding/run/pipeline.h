@@ -12,7 +12,7 @@
 
 namespace alig {
 
-// What tests replace.
+// Replaceable in tests.
 struct RunEnvironment {
   const Clock* clock = nullptr;              // nullptr: the system's
   std::unique_ptr<HttpTransport> transport;  // nullptr: curl
@@ -21,11 +21,11 @@ struct RunEnvironment {
 
 struct RunOutcome {
   RunReport report;
-  Status status;  // why the run failed, where it did
+  Status status;  // why the run failed, if it did
 };
 
-// Blocks until the run has ended; called from one thread, which coordinates the run. Writes
-// summary.json in every case in which results_dir is usable. `spec` has its API keys resolved.
+// Blocks until the run has ended; the calling thread coordinates the run. Writes summary.json
+// whenever results_dir is usable. The API keys of `spec` must be resolved.
 RunOutcome run_pipeline(const Spec& spec, const RunHooks& hooks, RunEnvironment environment = {});
 
 }  // namespace alig

@@ -1,5 +1,5 @@
-// The work on one record: its results, in memory and in its checkpoints. What is to be done is
-// decided in record_state.h; here it is done.
+// The work on one record: its results, in memory and in its checkpoints. record_state.h decides
+// what is to be done; it is done here.
 #pragma once
 
 #include <cstddef>
@@ -26,10 +26,10 @@ struct RecordJob {
   std::size_t index = 0;  // in the dataset
   Sample sample;
   SampleName name;
-  std::vector<std::string> texts;  // of its expressions, once they are known
+  std::vector<std::string> texts;  // of its expressions, once known
   std::optional<ExtractionResult> extraction;
   std::optional<GroundingResult> grounding;
-  PerStep<std::string> model;  // of the result's checkpoint; "" where this run asked
+  PerStep<std::string> model;  // of the result's checkpoint; "" if this run asked
   PerStep<bool> looked_up;     // in the checkpoints
   std::optional<RecordError> error;
   std::optional<RecordError> earlier_error;  // step 1 alone: that of its line
@@ -38,20 +38,20 @@ struct RecordJob {
 
 RecordFacts facts_of(const RecordJob& record, const RunContext& context);
 
-// Reads the record, and what its checkpoints hold of it. kIo ends the run.
+// Reads the record and its checkpoints. kIo ends the run.
 Result<RecordJob> load_record(const RunContext& context, std::size_t index, RunCounts& counts);
 
-// Drops what the checkpoints hold of another image, and counts what is left of them: to be called
-// once the image is known. Returns what the record needs then: never kLookUp or kDrop.
+// Drops results that the checkpoints hold for another image, and counts the rest: to be called once
+// the image is known. Returns what the record needs then: never kLookUp or kDrop.
 Result<Need> check_results(const RunContext& context, RecordJob& record, const ImageState& image,
                            RunCounts& counts);
 
-// Brings the record as far as it gets without the model, and saves that. Returns what it needs
+// Processes the record as far as possible without the model, and saves that. Returns what it needs
 // then: kAsk or kNone. kIo ends the run. Pool thread.
 Result<Need> settle_record(const RunContext& context, RecordJob& record, const ImageState& image,
                            RunCounts& counts);
 
-// The model's answer to step 0, and the way from there. Pool thread.
+// Takes the model's answer to step 0 and continues from there. Pool thread.
 Status take_extraction(const RunContext& context, RecordJob& record, ExtractionResult result,
                        const ImageState& image, RunCounts& counts);
 

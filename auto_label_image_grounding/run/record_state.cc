@@ -8,8 +8,8 @@ bool is_stale(Step step, const StepFacts& facts, const ImageState& image,
               const RecordRules& rules) {
   const bool describes_image = traits_of(step).describes_image;
   if (!facts.has_result) return false;
-  // The stock pipeline guesses sizes: none is taken from it. Boxes without a size are of an older
-  // version, which noted none.
+  // The stock pipeline guesses sizes: none is taken from it. Boxes without a size are from an older
+  // version, which recorded none.
   if (!facts.size) return !describes_image;
   const bool other_size = *facts.size != image.upright;
   if (!facts.without_image) return other_size && image.readable;

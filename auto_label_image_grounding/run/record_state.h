@@ -1,6 +1,6 @@
 // What a record still needs: the one place that decides it. Pure: no disk, no clock, no counters.
 //
-// Loading, running, the dry run, the writer and resuming ask here and do what the answer says.
+// Loading, running, the dry run, the writer and resuming all act on this decision.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@
 
 namespace alig {
 
-// What is known of one step of a record.
+// What is known about one step of a record.
 struct StepFacts {
   bool input_known = false;     // what the step works on: the caption, the expressions
   bool nothing_to_ask = false;  // a blank caption, no expressions: the result is known to be empty
   bool looked_up = false;       // in the checkpoints
   bool has_result = false;
-  // Of a result: the size of the image that it was made for, where that is noted…
+  // Of a result: the size of the image that it was made for, if recorded…
   std::optional<ImageSize> size;
   // …and whether that image could not be read or sent: the size is the record's own, boxes are
   // guesses.
@@ -25,7 +25,7 @@ struct StepFacts {
 };
 
 struct RecordFacts {
-  bool failed = false;  // in this run, or in a step of an earlier one that its line tells of
+  bool failed = false;  // in this run, or in an earlier one according to its line
   PerStep<StepFacts> steps;
 };
 
@@ -45,7 +45,7 @@ enum class Action : std::uint8_t {
   kNone,    // the record has failed, or has all its results
   kLookUp,  // the step's result in the checkpoints
   kDrop,    // the step's result: it describes another image
-  kResize,  // the size beside the step's result, which goes for any image
+  kResize,  // the size in the step's result, which is valid for any image
   kSettle,  // the step, with an empty result: there is nothing to ask
   kAsk,     // the model
 };
@@ -56,15 +56,14 @@ struct Need {
   bool operator==(const Need&) const = default;
 };
 
-// What is to be done next. Done again and again, each action followed by the next need, it ends in
-// kNone or kAsk.
+// What to do next. Repeatedly performing the action and asking again ends in kNone or kAsk.
 Need next_need(const RecordFacts& record, const ImageState& image, const RecordRules& rules);
 
-// The first step whose result is to be looked up, whatever the image; nothing where there is none.
+// The first step whose result is to be looked up, whatever the image, if any.
 std::optional<Step> next_look_up(const RecordFacts& record, const RecordRules& rules);
 
-// The steps that the model is to be asked for, as far as is known: a step after one of them is
-// among them.
+// The steps that the model must be asked for, as far as known: includes all steps after the first
+// of them.
 StepSet requests_ahead(const RecordFacts& record, const RecordRules& rules);
 
 // Whether there is a result of every step.

@@ -1,5 +1,4 @@
-// What happened in a run, in numbers. Values: each part of the run counts for itself, and the sum
-// is the run's.
+// What happened in a run, in numbers. Each part of the run counts separately; the sum is the run's.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +18,7 @@ struct RunCounts {
   std::int64_t images = 0;
   RecordCounts records;
   CallCounts calls;
-  PerStep<std::int64_t> from_checkpoint;  // records that were done before
+  PerStep<std::int64_t> from_checkpoint;  // records done before
   std::int64_t size_mismatches = 0;       // records whose width/height differ from the file's
   std::int64_t changed_images = 0;        // records whose boxes were not of the image as it is
   std::int64_t replaced_images = 0;       // …, of another file of the same size in pixels; kept

@@ -1,4 +1,4 @@
-// How a run talks with whoever started it.
+// How a run communicates with its caller.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,12 @@ enum class Interrupt {
 
 struct RunHooks {
   Logger* logger = nullptr;  // required; not owned
-  // Both are called on the thread that called run_pipeline(), about ten times a second at most.
+  // Both are called on the thread that called run_pipeline(), at most about ten times a second.
   std::function<void(const Progress&)> on_progress;
   std::function<Interrupt()> interrupt;
 };
 
-// kInterrupted where the hooks say so: for work before the first request.
+// kInterrupted if the hooks ask for it: for work before the first request.
 inline Status check_interrupt(const RunHooks& hooks) {
   if (!hooks.interrupt || hooks.interrupt() == Interrupt::kNone) return {};
   return fail(ErrorKind::kInterrupted, "interrupted before the first request: run again to go on");

@@ -1,5 +1,5 @@
-// What a run is about: made once from its spec, before anything is asked. The run and the dry run
-// go by the same plan.
+// The plan of a run: made once from its spec, before any request. The run and the dry run use the
+// same plan.
 #pragma once
 
 #include <filesystem>
@@ -22,7 +22,7 @@
 
 namespace alig {
 
-// Whom to ask, and how boxes are asked for and read.
+// Which endpoint to ask, and how boxes are requested and read.
 struct ModelChoice {
   std::unique_ptr<VlmBackend> backend;
   CoordinateChoice coordinates;
@@ -55,15 +55,14 @@ struct RunPlan {
 Result<RunPlan> make_run_plan(const Spec& spec, const ResultsDir& dir, ModelChoice model,
                               const std::function<Status()>& may_go_on);
 
-// What is odd about the prompts, for people.
+// Warnings about the prompts, for the user.
 std::vector<std::string> prompt_warnings(const RunPlan& plan);
 
 // The file whose lines are the records of the run: the input, or step 0's output where step 1 runs
 // alone.
 std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir);
 
-// Whether input and prompts are there at all, without reading the input. Errors as
-// make_run_plan().
+// Whether input and prompts exist, without reading the input. Errors as make_run_plan().
 Status check_inputs(const Spec& spec, const ResultsDir& dir);
 
 // curl with as many connections as there are workers.
@@ -73,7 +72,7 @@ std::unique_ptr<HttpTransport> open_transport(const Spec& spec);
 struct RunContext {
   const RunPlan& plan;
   const CheckpointStore& store;
-  // False where no checkpoint can be there, so that none is looked for.
+  // False if no checkpoint can exist, so that none is looked for.
   PerStep<bool> resumes = {{true, true}};
 
   RecordRules rules() const { return plan.rules(); }

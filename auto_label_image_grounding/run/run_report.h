@@ -1,4 +1,4 @@
-// What happened in a run: filled by its parts, written to summary.json, shown at the end.
+// The report of a run: filled in by its parts, written to summary.json, shown at the end.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@ namespace alig {
 
 struct RunReport {
   std::string status = "running";  // "succeeded", "failed", "interrupted"
-  std::string message;             // why, where it did not succeed
+  std::string message;             // why, if it did not succeed
   std::string backend;
   std::string model;
   std::string coordinates;  // the convention in use
@@ -22,7 +22,7 @@ struct RunReport {
   StepSet steps;
 
   RunCounts counts;
-  int lowest_concurrency = 0;  // requests at once, when the endpoint was overloaded most
+  int lowest_concurrency = 0;  // lowest limit of concurrent requests, due to overload
   std::optional<ConventionDoubt> convention_doubt;
   std::vector<std::string> warnings;
 
@@ -30,10 +30,10 @@ struct RunReport {
   double seconds = 0;
 };
 
-// What its counts say of the data, for people: a sentence each.
+// Warnings about the data, derived from the counts: one sentence each.
 std::vector<std::string> warnings_of(const RunReport& report);
 
-// summary.json; on one line, or with `indent` blanks for each level.
+// summary.json; on one line, or indented by `indent` spaces per level.
 std::string to_json_text(const RunReport& report, int indent = -1);
 
 }  // namespace alig

@@ -1,4 +1,4 @@
-// The image of a record, made ready for the endpoint.
+// The image of a record, prepared for the endpoint.
 #pragma once
 
 #include <optional>
@@ -16,11 +16,11 @@ namespace alig {
 struct SentImage {
   std::optional<VlmImage> content;  // absent: text only
   ImageSize upright;                // the space of the boxes
-  ImageSize seen;                   // by the model, after every resize: of pixel conventions
+  ImageSize seen;                   // by the model, after every resize: for pixel conventions
   bool downscaled_for_limit = false;
 };
 
-// `info` is the header of the file at `path`. Decodes nothing where the file can go as it is.
+// `info` is the header of the file at `path`. Decodes nothing if the file can be sent as it is.
 // `max_side`: vlm.max_image_side. Images of the MIME types in `refused` are transcoded.
 Result<SentImage> make_sent_image(const std::string& path, const ImageInfo& info,
                                   const ImageRules& rules, int max_side,
@@ -28,7 +28,7 @@ Result<SentImage> make_sent_image(const std::string& path, const ImageInfo& info
                                   const std::set<std::string>& refused = {});
 
 // For records without a readable file under data.on_missing_image = text_only: the record's size,
-// else 1920x1080, as the stock pipeline takes it.
+// else 1920x1080, like the stock pipeline.
 SentImage text_only_image(const std::optional<ImageSize>& declared);
 
 }  // namespace alig

@@ -324,7 +324,7 @@ class SpecLoader {
       return fail(ErrorKind::kInvalidArgument, url_key + " must be set, e.g. http://host:8000/v1");
     }
     if (!starts_with_ignoring_case(url, "http://") && !starts_with_ignoring_case(url, "https://")) {
-      // What is no URL may hold a password or a key anywhere.
+      // Text that is not a URL may contain a password or a key anywhere.
       const bool telling = url.find_first_of("@?") == url.npos;
       return fail(ErrorKind::kInvalidArgument,
                   fmt::format("{} must begin with http:// or https://{}", url_key,

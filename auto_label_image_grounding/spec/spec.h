@@ -1,6 +1,6 @@
-// The settings of a run, validated. This folder is the one place that knows key names, types,
-// defaults and ranges: defaults, YAML, overrides, `default_specs` and the Python schema all come
-// from one table (spec_keys.cc).
+// The settings of a run, validated. Only this folder knows key names, types, defaults and ranges:
+// defaults, YAML, overrides, `default_specs` and the Python schema all come from one table
+// (spec_keys.cc).
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ enum class ImageTransport { kInline, kFileUrl };
 enum class StructuredOutput { kAuto, kOn, kOff };
 enum class OnMissingImage { kFail, kTextOnly };
 
-// The meaning of each field, its default and its range stand in the table of keys.
+// The table of keys gives the meaning, default and range of each field.
 struct GeminiSpec {
   std::string api_key, model, media_resolution, base_url;
   double temperature = 0;
@@ -95,7 +95,7 @@ struct SpecSource {
 
 // Reads, applies `overrides` ("key=value" in Hydra's grammar for scalars, lists and dicts), checks
 // every key and value. kInvalidArgument; the message names the key with file and line, or the
-// override, and where one is close the key that was probably meant. Never prints a secret.
+// override, and if one is close, the key that was probably meant. Never prints a secret.
 Result<Spec> load_spec(const SpecSource& source, const std::vector<std::string>& overrides);
 // Also kNotFound and kIo, for the file.
 Result<Spec> load_spec_file(const std::filesystem::path& path,
@@ -106,11 +106,11 @@ std::string default_spec_yaml(const std::string& results_dir);
 
 struct WrittenSpec {
   std::filesystem::path path;
-  std::filesystem::path kept;  // where what stood there before is now; "" where nothing differed
+  std::filesystem::path kept;  // where the old file is kept; "" if nothing differed
 };
-// Writes default_spec_yaml(results_dir) as `folder`/experiment.yaml. A file there that says
-// something else (it was edited, or is another version's) is kept under a name of its own; one that
-// says the same is not touched. kIo.
+// Writes default_spec_yaml(results_dir) as `folder`/experiment.yaml. An existing file with other
+// contents (edited, or from another version) is kept under a new name; one with the same contents
+// is not touched. kIo.
 Result<WrittenSpec> write_default_spec(const std::filesystem::path& folder,
                                        const std::string& results_dir);
 
@@ -118,12 +118,12 @@ Result<WrittenSpec> write_default_spec(const std::filesystem::path& folder,
 // "min", "max", "secret", "ignored"}, one for each key below image_grounding.
 std::string spec_keys_json();
 
-// Behind the first name of a secret key in `text`, an override or a part of one: from there on it
-// is not to be shown. npos where there is none.
+// The position after the first name of a secret key in `text`, an override or a part of one: from
+// there on it must not be shown. npos if there is none.
 std::size_t end_of_secret_name(std::string_view text);
 
-// Fills the API key of the chosen backend from the environment, where the spec holds none. `getenv`
-// returns null for what is not set. kInvalidArgument where a key is needed and there is none.
+// Sets the API key of the chosen backend from the environment if the spec has none. `getenv`
+// returns null for unset variables. kInvalidArgument if a key is needed and there is none.
 Status resolve_environment(Spec& spec, const std::function<const char*(const char*)>& getenv);
 
 }  // namespace alig

@@ -26,11 +26,11 @@ struct SpecKey {
   std::vector<std::string> options = {};              // of a string, or of the elements of a list
   std::optional<double> min = {};
   std::optional<double> max = {};
-  bool secret = false;   // its value is shown nowhere
-  bool ignored = false;  // the stock pipeline's; its value means nothing here, whatever it is
+  bool secret = false;   // its value is never shown
+  bool ignored = false;  // the stock pipeline's; any value is accepted and ignored
 };
 
-// In the order in which people read them.
+// In the order shown to users.
 const std::vector<SpecKey>& spec_keys();
 const SpecKey* find_key(std::string_view path);
 

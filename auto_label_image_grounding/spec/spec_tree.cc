@@ -81,7 +81,7 @@ class YamlReader {
   }
 
   Result<SpecJson> convert(const YAML::Node& node, const std::string& path, int depth) {
-    // An alias may stand inside of what it names: that tree has no end.
+    // An alias may occur inside the node it names, giving an infinite tree.
     if (depth > kDeepest) return complain(node.Mark(), "the spec is nested too deeply");
     // Aliases may make a small file into an endless tree.
     constexpr int kMaxNodes = 100'000;
@@ -109,7 +109,7 @@ class YamlReader {
       if (!entry.first.IsScalar()) return complain(entry.first.Mark(), "a key is not a word");
       const std::string key = entry.first.Scalar();
       if (out.contains(key)) {
-        return complain(entry.first.Mark(), fmt::format("the key \"{}\" stands twice", key));
+        return complain(entry.first.Mark(), fmt::format("duplicate key \"{}\"", key));
       }
       const std::string inner = path.empty() ? key : path + "." + key;
       auto value = convert(entry.second, inner, depth + 1);
@@ -330,7 +330,7 @@ Result<std::string> interpolate(const std::string& text) {
     const std::string body = text.substr(
         begin + kBegin.size(), end == std::string::npos ? end : end - begin - kBegin.size());
     if (end == std::string::npos || body.rfind(kEnvironment, 0) != 0) {
-      // Not quoted: what stands there may be a key.
+      // Not quoted: it may be an API key.
       return fail(ErrorKind::kInvalidArgument,
                   "an interpolation ${…} is not known here: only ${oc.env:NAME} and "
                   "${oc.env:NAME,default}");

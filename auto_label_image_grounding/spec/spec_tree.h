@@ -20,18 +20,18 @@ struct SpecTree {
 };
 
 // YAML with the types that OmegaConf gives plain scalars (YAML 1.1, 1e3 is a float). Refuses
-// duplicate keys and keys that are no text. kInvalidArgument: file, line, column, reason.
+// duplicate keys and keys that are not text. kInvalidArgument: file, line, column, reason.
 Result<SpecTree> parse_yaml(const SpecSource& source);
 
 // "key=value", "+key=value", "++key=value"; the value in Hydra's grammar
 // (https://hydra.cc/docs/advanced/override_grammar/basic/) without sweeps and functions.
 Status apply_override(SpecTree& tree, const std::string& override_text);
 
-// The type of a scalar without quotes.
+// The value of an unquoted scalar.
 SpecJson resolve_plain_scalar(const std::string& text);
 
-// ${oc.env:NAME} and ${oc.env:NAME,default} in a text. kInvalidArgument for what is not set and for
-// every other interpolation.
+// ${oc.env:NAME} and ${oc.env:NAME,default} in a text. kInvalidArgument for unset variables and for
+// any other interpolation.
 Result<std::string> interpolate(const std::string& text);
 
 }  // namespace alig

@@ -51,14 +51,14 @@ class SpanCheck {
   explicit SpanCheck(std::string_view caption)
       : lower_(lower_code_points(to_code_points(caption))), finder_(caption) {}
 
-  // True spans keep their places: to be called with every expression before mend().
+  // True spans keep their places: to be called with every expression before make_true().
   void reserve(const Record& expression) {
     const std::optional<CharSpan> given = span_in(expression);
     const std::string text = text_in(expression, "text");
     if (given && is_true(*given, text)) finder_.reserve(text, *given);
   }
 
-  void mend(Record& expression, LabelCounts& counts) {
+  void make_true(Record& expression, LabelCounts& counts) {
     const std::string* raw = expression.raw("char_span");
     if (raw != nullptr && *raw == "null") return;
     const std::optional<CharSpan> given = span_in(expression);
@@ -115,18 +115,18 @@ void check_corrections(Record& extracted, ExpressionIds& ids, LabelCounts& count
     expressions.push_back(Record::parse(raw).value_or(Record()));
     spans.reserve(expressions.back());
   }
-  std::vector<std::string> mended;
+  std::vector<std::string> corrected;
   for (Record& expression : expressions) {
-    spans.mend(expression, counts);
+    spans.make_true(expression, counts);
     if (text_in(expression, "noun_chunk").empty()) {
       expression.set_string("noun_chunk", head_noun(text_in(expression, "text")));
     }
     const std::string wanted = text_in(expression, "expression_id");
     const std::string id = ids.claim(wanted);
     if (id != wanted) expression.set_string("expression_id", id);
-    mended.push_back(expression.dump());
+    corrected.push_back(expression.dump());
   }
-  extracted.set("expressions", fmt::format("[{}]", fmt::join(mended, ", ")));
+  extracted.set("expressions", fmt::format("[{}]", fmt::join(corrected, ", ")));
 }
 
 }  // namespace alig

@@ -1,5 +1,5 @@
-// Step 1 alone takes step 0's lines as they stand, hand-made corrections included. Here is what
-// must be true of them all the same. Pure.
+// When run alone, step 1 takes step 0's lines as they are, including manual corrections. This makes
+// sure that they still are consistent. Pure.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@
 
 namespace alig {
 
-// Gives every expression of a file an id of its own: the one it has, or a new one where it has none
-// or somebody else has it already. A bit per id, as long as ids are numbered as ours are; an id of
-// another form is known by its hash (two with the same hash would count as equal).
+// Gives every expression of a file a unique id: the one it has, or a new one if it has none or if
+// another expression has it already. Takes one bit per id while ids are numbered like ours; an id
+// of another form is remembered by its hash (two with the same hash would count as equal).
 class ExpressionIds {
  public:
-  // `next`: the first number that no expression of the file has.
+  // `next`: the first number above those in the file.
   explicit ExpressionIds(std::int64_t next) : next_(next) {}
   // "expr_00007". Ids are to be claimed in the order of the file.
   std::string claim(const std::string& wanted);
@@ -30,10 +30,10 @@ class ExpressionIds {
   std::unordered_set<std::size_t> others_;  // hashes of ids of another form
 };
 
-// Makes the char_span of each expression true: it stays where the text stands there, up to letter
-// case; else it becomes that of the nearest occurrence that no other expression of the same text
-// has, or null. What was left out (cleaned_caption, noun_chunk, expression_id, char_span) is filled
-// in. Everything else stays as it is written. Precondition: read_extracted_record() has taken the
+// Corrects the char_span of each expression: it is kept if the text is there, ignoring case;
+// otherwise it becomes that of the nearest occurrence that no other expression of the same text
+// has, or null. Missing fields (cleaned_caption, noun_chunk, expression_id, char_span) are filled
+// in. Everything else is left as written. Precondition: read_extracted_record() has taken the
 // record.
 void check_corrections(Record& extracted, ExpressionIds& ids, LabelCounts& counts);
 

@@ -10,16 +10,16 @@
 
 namespace alig {
 
-// `caption` is the record's own, used where the answer has no cleaned one. The result's `size` is
-// left to the caller.
+// `caption` is the record's own, used if the answer has no cleaned one. The caller sets the
+// result's `size`.
 ExtractionResult apply_extraction(std::string_view caption, const parse::ExtractionAnswer& answer,
                                   LabelCounts& counts);
 
-// An expression list found elsewhere (a checkpoint without fingerprint): its spans made true.
+// Corrects the spans of an expression list from elsewhere (a checkpoint without fingerprint).
 void check_spans(ExtractionResult& result, LabelCounts& counts);
 
 // The head noun of an English noun phrase by simple rules: the last word before the first
-// preposition, relative pronoun or next phrase; for other languages mostly the phrase itself.
+// preposition, relative pronoun or next phrase; for other languages usually the phrase itself.
 std::string head_noun(std::string_view expression);
 
 }  // namespace alig

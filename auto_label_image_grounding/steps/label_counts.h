@@ -1,4 +1,4 @@
-// What the steps mended, dropped or could not use: every one of these ends up in summary.json.
+// What the steps corrected, dropped or could not use: all of it is reported in summary.json.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +10,9 @@
 namespace alig {
 
 struct LabelCounts {
-  std::int64_t null_spans = 0;             // expressions that do not stand in their caption
-  std::int64_t spans_corrected = 0;        // of an edited step-0 line: made true again
-  std::int64_t duplicate_expressions = 0;  // listed more often than they stand there; dropped
+  std::int64_t null_spans = 0;             // expressions not found in their caption
+  std::int64_t spans_corrected = 0;        // of an edited step-0 line
+  std::int64_t duplicate_expressions = 0;  // listed more often than they occur; dropped
   std::int64_t unusable_expressions = 0;   // elements of an answer without a text
   std::int64_t captions_kept = 0;          // no cleaned caption in the answer: the given one stays
   std::int64_t empty_captions = 0;         // no request needed
@@ -22,8 +22,8 @@ struct LabelCounts {
   std::int64_t boxes_merged = 0;                // duplicates and near-duplicates of one expression
   std::int64_t boxes_beyond_limit = 0;          // more instances than the prompt allows
   std::int64_t scores_normalised = 0;           // given as percentages, or out of range
-  std::int64_t answers_unmatched = 0;           // items that fit no expression that was asked
-  std::int64_t expressions_unanswered = 0;      // asked, but the answer does not speak of them
+  std::int64_t answers_unmatched = 0;           // items that match no requested expression
+  std::int64_t expressions_unanswered = 0;      // asked for, but not in the answer
   std::int64_t calls_split = 0;                 // asked again in two halves
   std::int64_t answers_repaired = 0;            // readable only after repairs
   std::map<std::string, std::int64_t> repairs;  // by kind

@@ -61,8 +61,8 @@ bool shares_a_word(std::string_view a, std::string_view b) {
 
 using Form = std::string (*)(std::string_view);
 
-// Form of a text -> its position, or kAmbiguous. A form with nothing in it (of an emoji, without
-// what is no word) is like any other of that kind, and not indexed.
+// Form of a text -> its position, or kAmbiguous. An empty form (of an emoji, after removing
+// non-words) is indistinguishable from others like it, and is not indexed.
 std::map<std::string, std::size_t> index_by(Form form, const std::vector<std::string>& texts) {
   std::map<std::string, std::size_t> out;
   for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -103,7 +103,7 @@ class LabelMatcher {
     if (const auto number = number_in(item.label)) {
       return numbers_are_ours_ ? position_of_number(*number) : kNobody;
     }
-    // Words of its own ("car" for "a red car") under a good number: the number decides.
+    // Different words ("car" for "a red car") under a valid number: the number decides.
     return by_id != kNobody && speaks_of_another(item.label, by_id) ? kNobody : by_id;
   }
 
@@ -136,8 +136,8 @@ class LabelMatcher {
   }
 
   // Whether the item's number can be the one that we gave to its expression. A model that counts
-  // from 0, or counts what it found, shows it by numbers that nobody has, or by numbers that belong
-  // to other words; then none of its numbers means anything.
+  // from 0, or counts what it found, shows it by numbers that no expression has, or that belong to
+  // other words; then none of its numbers can be trusted.
   bool agrees_with_numbering(const parse::GroundingItem& item) const {
     const std::size_t by_label = position_of_label(item.label);
     const bool has_words = by_label != kNobody && by_label != kAmbiguous;
@@ -178,7 +178,7 @@ double normalise_score(const std::optional<double>& given, LabelCounts& counts) 
   return std::round(score * kDecimals) / kDecimals;
 }
 
-// What lies a little outside is clamped. What lies many images away is no box: clamped, it would
+// What lies a little outside is clamped. What lies many images away is not a box: clamped, it would
 // look like one that covers everything.
 bool is_sensible(const std::array<double, 4>& v, const ImageSize& upright) {
   constexpr double kAbsurd = 10;

@@ -1,4 +1,4 @@
-// Step 1: a model's answer becomes boxes of the expressions that were asked. Pure.
+// Step 1: a model's answer becomes boxes of the requested expressions. Pure.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ namespace alig {
 struct GroundingFrame {
   CoordinateConvention convention;
   ImageSize sent;     // the image that the model saw
-  ImageSize upright;  // the space of the boxes that come out
+  ImageSize upright;  // the space of the resulting boxes
 };
 
 struct GroundingRules {
@@ -24,21 +24,21 @@ struct GroundingRules {
 };
 
 struct MatchedAnswer {
-  // For each expression the positions of its items in the answer.
+  // For each expression, the indices of its items in the answer.
   std::vector<std::vector<std::size_t>> items;
   std::int64_t unmatched_items = 0;
 };
-// Which item of an answer speaks of which expression (`texts` are different from each other; they
-// were numbered from 1 in the prompt). Survives letter case, quotes, articles, white space, Unicode
-// forms and order. An item is given to one expression at most, and to none where it could be two.
-// Numbers count only where all of the answer's can be those of the prompt.
+// Which item of an answer belongs to which expression (`texts` are distinct and were numbered from
+// 1 in the prompt). Ignores letter case, quotes, articles, white space, Unicode form and order. An
+// item is assigned to at most one expression, and to none if it is ambiguous. Numbers count only if
+// all of the answer's can be those of the prompt.
 MatchedAnswer match_items(const std::vector<std::string>& texts,
                           const std::vector<parse::GroundingItem>& items);
 
 // One list of instances per text, ordered by descending score, cleaned and counted: corners
-// ordered, clamped to the image, rounded to nearest, boxes without area dropped, scores brought
-// to [0,1] (0.9 where none is given), near-duplicates merged. kData where the answer has boxes but
-// none of its items fits a text, or none of them can be used.
+// ordered, clamped to the image, rounded to nearest, boxes without area dropped, scores brought to
+// [0,1] (0.9 if none is given), near-duplicates merged. kData if the answer has boxes but none of
+// its items matches a text, or none of them can be used.
 Result<std::vector<std::vector<Instance>>> apply_grounding(const std::vector<std::string>& texts,
                                                            const parse::GroundingAnswer& answer,
                                                            const GroundingFrame& frame,

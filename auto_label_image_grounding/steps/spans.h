@@ -1,4 +1,4 @@
-// Character spans that are true, or absent. Models count badly: a model's span is a hint alone.
+// Character spans that are correct, or absent. Models count badly: a model's span is only a hint.
 #pragma once
 
 #include <optional>
@@ -11,18 +11,18 @@
 
 namespace alig {
 
-// Finds spans in one caption; remembers which occurrence of a text was given away, so that the same
-// phrase listed twice gets two different spans.
+// Finds spans in one caption; remembers which occurrences of a text are taken, so that a phrase
+// listed twice gets two different spans.
 class SpanFinder {
  public:
   explicit SpanFinder(std::string_view caption);
 
   // The free occurrence of `text` (up to letter case, on word boundaries, of whole characters) that
-  // is nearest to the hint, or the first one without a hint; nothing where none is left. Half-open,
-  // in code points.
+  // is nearest to the hint, or the first one without a hint; nothing if none is left. Half-open, in
+  // code points.
   std::optional<CharSpan> take(std::string_view text,
                                const std::optional<std::pair<std::int64_t, std::int64_t>>& hint);
-  // Gives the place away to `text`, so that take() does not find it for the same text.
+  // Marks the place as taken by `text`, so that take() does not return it for the same text.
   void reserve(std::string_view text, const CharSpan& span);
 
  private:

@@ -20,11 +20,11 @@
 
 namespace alig {
 
-// The image of a request, upright and in a format that the endpoint takes.
+// The image of a request, upright and in a format that the endpoint accepts.
 struct VlmImage {
   std::string mime_type;
   BodyPart bytes;                       // Base64File or Base64Bytes
-  std::optional<std::string> file_url;  // "file:///…" where the untouched file may be named instead
+  std::optional<std::string> file_url;  // "file:///…" if the unchanged file may be named instead
   double tokens = 0;                    // estimated
 };
 
@@ -33,12 +33,12 @@ struct VlmQuery {
   std::string prompt;
   const nlohmann::ordered_json* schema = nullptr;  // static storage
   const char* schema_name = "";
-  // Added to the configured temperature, so that a request that got no usable answer is not simply
-  // sent again.
+  // Added to the configured temperature, so that a request without a usable answer is not repeated
+  // unchanged.
   double raise_temperature = 0;
 };
 
-// What the endpoint turned out not to accept; learnt once, kept for the run.
+// What the endpoint turned out not to accept; learned once, kept for the run.
 struct EndpointQuirks {
   bool structured_output = true;              // false: the schema is refused, ask without
   bool max_completion_tokens = false;         // true: the OpenAI key for reasoning models
@@ -56,23 +56,23 @@ struct TokenUsage {
 
 enum class Finish {
   kComplete,
-  kTokenLimit,  // cut off: never to be half used
+  kTokenLimit,  // truncated: must not be used in part
   kRefused,     // by a safety filter; asking again is pointless
 };
 
 struct VlmReply {
   std::string text;
   Finish finish = Finish::kComplete;
-  std::string detail;  // the endpoint's word for a finish that is not kComplete
+  std::string detail;  // the endpoint's reason if not kComplete
   TokenUsage usage;
 };
 
-// What the endpoint asks of images.
+// The endpoint's requirements for images.
 struct ImageRules {
   std::set<ImageFormat> accepted;
   // Of the encoded image, before base64 (which adds a third); 0: no limit.
   std::uint64_t max_inline_bytes = 0;
-  bool by_file_url = false;  // an untouched file is named, not sent
+  bool by_file_url = false;  // an unchanged file is named, not sent
 };
 
 class VlmBackend {
@@ -81,14 +81,14 @@ class VlmBackend {
   virtual const std::string& model() const = 0;
   virtual ImageRules image_rules() const = 0;
   virtual HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const = 0;
-  // For answers with status 2xx. kData where the body is not what the API promises.
+  // For answers with status 2xx. kData if the body does not conform to the API.
   virtual Result<VlmReply> read_reply(std::string_view body) const = 0;
-  // A request that costs nothing and tells whether endpoint, key and model are good, given what
-  // earlier ones were answered; nothing where no further one helps. The first is always there.
+  // A free request that shows whether endpoint, key and model are valid, given the answers to
+  // earlier ones; nothing if no further one helps. There is always a first one.
   virtual std::optional<HttpRequest> next_probe(const std::vector<HttpResponse>& answers) const = 0;
-  // What the answers say, for people. kEndpoint where a run would fail, with what to do.
+  // What the answers mean, as text for the user. kEndpoint if a run would fail, with what to do.
   virtual Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const = 0;
-  // What to do about a failure that ends a run; "" where there is nothing to say.
+  // What to do about a failure that ends a run; "" if there is no advice.
   virtual std::string advice_on(FailureKind kind) const = 0;
   // The largest answer in tokens that a request allows.
   virtual int max_output_tokens() const = 0;
@@ -97,10 +97,10 @@ class VlmBackend {
 // `spec` must be validated and have its keys resolved.
 std::unique_ptr<VlmBackend> make_backend(const VlmSpec& spec);
 
-// A 400, 415 or 422 that complains of something in the request that can be had otherwise: what it
-// teaches beyond `quirks`, or nothing. `image_type` is the MIME type of the request's image, ""
-// without one. Sending again with the new quirks is no retry: the first request was never worked
-// on.
+// For a 400, 415 or 422 that complains about a part of the request that can be changed: `quirks`
+// with what was learned, or nothing. `image_type` is the MIME type of the request's image, ""
+// without one. Sending again with the new quirks is not a retry: the first request was never
+// processed.
 std::optional<EndpointQuirks> quirks_after_refusal(const HttpResponse& response,
                                                    const EndpointQuirks& quirks,
                                                    StructuredOutput setting,

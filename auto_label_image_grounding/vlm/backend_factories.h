@@ -21,11 +21,11 @@ std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec);
 // limits: 20 MB for a whole Gemini request.
 constexpr std::uint64_t kMaxInlineBytes = 14'000'000;
 
-// `object`'s text with the last brace cut off, so that a member with a streamed image can follow.
+// `object` as text without the last brace, so that a member with a streamed image can follow.
 std::string open_object(const nlohmann::ordered_json& object);
 
-// The settings of requests, opened as open_object() does it: the same for all requests of a step,
-// so that their text is made once. Any thread.
+// The settings of requests as text from open_object(): the same for all requests of a step, so the
+// text is made once. Any thread.
 class OpenedSettings {
  public:
   // `make` returns the settings as an object; they depend on nothing but the arguments.
@@ -45,23 +45,23 @@ class OpenedSettings {
   std::map<Key, std::string> texts_;
 };
 
-// The member of an object; a null where `object` is none or has no such member.
+// The member of an object; null if `object` is not an object or has no such member.
 const nlohmann::json& member(const nlohmann::json& object, const char* key);
 
-// A parsed response body; kData with an excerpt where it is not JSON.
+// A parsed response body; kData with an excerpt if it is not JSON.
 Result<nlohmann::json> parse_response(std::string_view body);
 
 // kData for an answer that lacks what its API promises ("the answer has no choices"), with the
-// provider's words where it holds an error instead.
+// provider's words if it contains an error instead.
 Error incomplete_answer(std::string_view body, std::string what);
 
-// The text of a member; "" where `object` is none, or the member is absent or no text.
+// The text of a member; "" if `object` is not an object, or the member is absent or not a string.
 std::string string_at(const nlohmann::json& object, const char* key);
 
-// A number of tokens, 0 where absent or null: endpoints leave out what they do not count.
+// A number of tokens, 0 if absent or null: endpoints omit what they do not count.
 std::int64_t token_count(const nlohmann::json& object, const char* key);
 
-// What is wrong where an endpoint does not answer a probe with 2xx; "" where it does.
+// What is wrong if an endpoint does not answer a probe with 2xx; "" if it does.
 std::string refusal_of_probe(const HttpResponse& response, const std::string& base_url,
                              const std::string& key_advice);
 

@@ -26,7 +26,8 @@ struct FamilyRow {
   ModelFamily family;
 };
 
-// The first row whose pattern occurs in the name wins, so the special stands before the general.
+// The first row whose pattern occurs in the name wins, so specific patterns come before general
+// ones.
 // Sources: each vendor's documentation of grounding; roboflow/vlm-exam, configs/models.yaml.
 // Tokens: patches of 28 (Qwen2.5) or 32 pixels (Qwen3), Gemini's tiles of 768 pixels for 258
 // tokens, GPT's of 512 for 170, InternVL's of 448 for 256, Claude's w*h/750.

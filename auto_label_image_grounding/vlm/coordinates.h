@@ -1,8 +1,8 @@
-// Coordinate conventions: in which numbers a model is asked for boxes, and how they are read.
+// Coordinate conventions: the numbers in which a model is asked for boxes, and how they are read.
 //
-// A box in the wrong convention looks plausible and trains a bad model. Axis order cannot be told
-// from an answer, so the convention is chosen before asking, stated in the prompt, and applied to
-// every positional answer, whatever key the model uses for it.
+// A box in the wrong convention looks plausible and trains a bad model. Axis order cannot be
+// inferred from an answer, so the convention is chosen before asking, stated in the prompt, and
+// applied to every positional answer, whatever key the model uses.
 #pragma once
 
 #include <array>
@@ -24,8 +24,8 @@ struct CoordinateConvention {
 };
 
 // How a family's server resizes images (qwen_vl_utils, smart_resize): sides become multiples of
-// `factor`, the area stays within the limits in pixels. Sending an image that is on the grid
-// already makes that resize a no-op, so that the model's pixels are the pixels that we sent.
+// `factor`, the area stays within the limits in pixels. Sending an image already on the grid makes
+// that resize a no-op, so that the model's pixels are those we sent.
 struct ResizeGrid {
   int factor = 0;  // 0: the family has no grid
   double min_pixels = 0;
@@ -35,16 +35,16 @@ struct ResizeGrid {
 struct ModelFamily {
   const char* name;
   CoordinateConvention convention;
-  ResizeGrid grid;  // for pixel conventions alone
+  ResizeGrid grid;  // only for pixel conventions
   // For pixel conventions: the client resizes to this before sending; 0: no limit.
   int max_side = 0;
-  const char* caution = nullptr;  // what speaks against labelling with it; mostly nothing
-  // What an image costs, roughly: pixels as the model sees them for one token.
+  const char* caution = nullptr;  // why not to label with it; usually null
+  // Approximate cost of an image: pixels, as seen by the model, per token.
   int pixels_per_token = 1024;
 };
 
 // By model name: letter case, vendor prefixes, quantisation suffixes and local names do not matter.
-// A name of no known family gets "unknown": pixels, the image's size told in the prompt.
+// An unknown name gets "unknown": pixels, with the image size stated in the prompt.
 const ModelFamily& family_of_model(std::string_view model_name);
 
 struct CoordinateChoice {

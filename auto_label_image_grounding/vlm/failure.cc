@@ -248,7 +248,7 @@ bool is_host_and_port(std::string_view text) {
          std::all_of(port.begin(), port.end(), is_digit);
 }
 
-// Scheme and host alone: the rest of a Location may hold what is nobody's business.
+// Scheme and host alone: the rest of a Location may be confidential.
 std::string redirect_target(const HttpResponse& response) {
   const std::string* location = response.header("location");
   if (location == nullptr) return "elsewhere";

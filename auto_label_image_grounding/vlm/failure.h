@@ -11,38 +11,38 @@
 namespace alig {
 
 enum class FailureKind {
-  kNone,            // a 2xx: no failure of HTTP
+  kNone,            // a 2xx: not an HTTP failure
   kTransport,       // no connection, no address, connection broken       retryable
   kTls,             // the endpoint's certificate cannot be trusted
   kLocalFile,       // the image vanished or changed
   kTimeout,         // no answer in time, here (408, 504) or there        retryable
   kRateLimited,     // 429                                                retryable, not counted
   kServer,          // 409, 425, 5xx                                      retryable
-  kClient,          // any other status: this request will never be taken
+  kClient,          // any other status: this request will never be accepted
   kAuth,            // 401, 403, or a key that the body calls invalid
   kModel,           // 404, or a model that the body calls unknown
   kQuota,           // 402, or a billing matter or exhausted quota that the body names
   kUnusableAnswer,  // 2xx, but empty, unparseable or too large           retryable, twice
-  kTruncated,       // cut off by the token limit: to be split, not to be sent again
-  kImageFormat,     // the endpoint does not take the image's format: to be sent in another one
+  kTruncated,       // cut off by the token limit: split it, do not repeat it
+  kImageFormat,     // the endpoint does not accept the image's format: send another one
   kRefused,         // the model or its safety filter declines
   kCancelled,
 };
 
 // Stable, for failures.jsonl: "rate_limited", "local_file", …
 const char* name_of(FailureKind kind);
-// Whether such a request may be taken when it is sent again.
+// Whether such a request may succeed when sent again.
 bool is_retryable(FailureKind kind);
-// Whether such failures, one after the other, are about the endpoint and not about one record.
+// Whether several such failures in a row concern the endpoint and not one record.
 bool is_suspicious(FailureKind kind);
 
 struct Failure {
   FailureKind kind = FailureKind::kNone;
   int http_status = 0;  // 0: no response
-  // One line for people; the provider's words where there are any. Things that look like a key are
-  // hidden; the caller, who knows the keys, still passes it through redact().
+  // One line for the user, with the provider's words if there are any. Anything that looks like a
+  // key is hidden; the caller, who knows the keys, must still pass it through redact().
   std::string message{};
-  std::optional<Duration> wait_hint{};  // what the server asks for; at most kLongestWaitHint
+  std::optional<Duration> wait_hint{};  // as asked by the server; at most kLongestWaitHint
   std::optional<bool> should_retry{};   // the header x-should-retry
   bool named_by_provider = false;       // the body itself names a reason that ends the run
 };
@@ -50,11 +50,11 @@ struct Failure {
 // For outcomes that are not a 2xx (those give kNone). `wall_now` is for HTTP-dates.
 Failure classify(const HttpOutcome& outcome, std::chrono::system_clock::time_point wall_now);
 
-// How long an answer's x-ratelimit headers say that nothing is left for another request: the
-// longest x-ratelimit-reset-* whose x-ratelimit-remaining-* is 0. Also of good answers.
+// How long the quota is exhausted according to an answer's x-ratelimit headers: the longest
+// x-ratelimit-reset-* whose x-ratelimit-remaining-* is 0. Also for successful answers.
 std::optional<Duration> time_to_reset(const HttpResponse& response);
 
-// Whether the endpoint has more to do than it can.
+// Whether the endpoint is overloaded.
 bool means_overload(const Failure& failure);
 
 }  // namespace alig

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 using Json = nlohmann::ordered_json;
 
-// The answer's text; parts that hold the model's thoughts are no answer.
+// The answer's text; parts with the model's thoughts are not part of it.
 std::string text_of(const json& candidate) {
   std::string out;
   const json content = candidate.value("content", json::object());

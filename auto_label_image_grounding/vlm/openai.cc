@@ -102,7 +102,7 @@ class OpenAiBackend final : public VlmBackend {
                   fmt::format("{0} has no models, but {0}/v1 has: set {1}={0}/v1", place,
                               key::kOpenAiBaseUrl));
     }
-    // Gateways may offer chat alone; a 405, say, tells that its route is there.
+    // Gateways may offer only chat; e.g. a 405 shows that its route exists.
     const bool chat_is_there = answers.size() == 2 && answers[1].status != 404;
     if (response.status == 405 || chat_is_there) {
       return place + " answers; it does not list its models";

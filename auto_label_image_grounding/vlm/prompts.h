@@ -1,4 +1,4 @@
-// The texts that a model is asked with, and the JSON schemas of its answers.
+// The prompts, and the JSON schemas of the answers.
 #pragma once
 
 #include <cstddef>
@@ -31,12 +31,12 @@ PromptTemplate built_in_grounding_prompt();
 const std::vector<std::string_view>& extraction_placeholders();
 const std::vector<std::string_view>& grounding_placeholders();
 
-// A {word} of a template that is probably a misspelt placeholder or one of the other template, with
-// what was meant, for people; "" where there is none. It would be sent as it stands.
+// A {word} of a template that is probably a misspelt placeholder or belongs to the other template,
+// with what was meant, as text for a message; "" if there is none. It would be sent literally.
 std::string misspelt_placeholder(std::string_view text,
                                  const std::vector<std::string_view>& placeholders);
 
-// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument where the first of
+// Reads a user's template. kNotFound/kIo for the file, kInvalidArgument if the first of
 // `placeholders` is missing.
 Result<PromptTemplate> load_prompt(const std::string& path,
                                    const std::vector<std::string_view>& placeholders);
@@ -48,11 +48,11 @@ std::string fill_grounding_prompt(const PromptTemplate& prompt,
                                   const CoordinateConvention& convention, const ImageSize& sent);
 
 // The smallest portable subset of JSON Schema (object, array, string, number, required): servers
-// refuse more, and bounds are checked here in any case.
+// refuse more, and bounds are checked here anyway.
 const nlohmann::ordered_json& extraction_schema();
 const nlohmann::ordered_json& grounding_schema();
 
-// More instances than this per expression are neither asked for nor kept: the prompt says so.
+// More instances than this per expression are neither requested (see the prompt) nor kept.
 inline constexpr std::size_t kMaxInstancesAsked = 10;
 
 }  // namespace alig

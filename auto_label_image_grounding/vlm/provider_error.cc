@@ -14,7 +14,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxBodyBytes = 256 * 1024;  // a real error is a few KB
-constexpr std::size_t kMaxTextBytes = 16 * 1024;   // looked at where there is no structure
+constexpr std::size_t kMaxTextBytes = 16 * 1024;   // examined if there is no structure
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxDetails = 64;
 constexpr std::size_t kMaxMessageBytes = 500;
@@ -141,7 +141,7 @@ std::string without_tags(std::string_view text) {
   return out;
 }
 
-// Gateways and load balancers answer with a page of their own.
+// Gateways and load balancers answer with their own pages.
 std::string text_message(std::string_view body) {
   const std::string_view text = trim(body.substr(0, kMaxTextBytes));
   const std::string lower = ascii_lower(text);

@@ -12,7 +12,7 @@ namespace alig {
 
 struct ProviderError {
   // One line of valid UTF-8 without control characters, at most 500 bytes; empty for an empty body.
-  // For a body without any known shape: its text, for an HTML page its title.
+  // For a body of unknown shape its text, for an HTML page its title.
   std::string message{};
   std::string code{};                     // OpenAI error.code ("invalid_api_key"); numbers as text
   std::string type{};                     // OpenAI error.type
@@ -26,7 +26,7 @@ struct ProviderError {
 // Known shapes: {"error":{message,code,type,param,status,details}}, the same in a one-element list,
 // {"error":"text"}, {"object":"error","message",…}, {"detail":"text"} and FastAPI's
 // {"detail":[{"msg"}]}, {"title","detail"}, HTML, plain text. Bodies may be hostile: invalid UTF-8,
-// deep nesting and great size are taken as plain text.
+// deeply nested and very large ones are taken as plain text.
 ProviderError parse_provider_error(std::string_view body);
 
 }  // namespace alig

@@ -9,11 +9,11 @@
 
 namespace alig {
 
-// No hint is believed beyond this: it also keeps hostile numbers away from arithmetic.
+// Longer hints are capped: this also keeps hostile numbers out of the arithmetic.
 inline constexpr std::chrono::hours kLongestWaitHint{24};
 
 // Seconds (fractions tolerated) or an HTTP-date, which is compared with `wall_now`; a date in the
-// past is zero. At most kLongestWaitHint. Nothing for negative numbers and other text.
+// past is zero. At most kLongestWaitHint. Nothing for negative numbers or other text.
 std::optional<Duration> parse_retry_after(std::string_view text,
                                           std::chrono::system_clock::time_point wall_now);
 

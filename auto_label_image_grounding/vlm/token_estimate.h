@@ -1,5 +1,5 @@
-// What a request costs before the endpoint says so: guesses for pacing and planning, never for
-// billing.
+// Estimates the cost of a request before the endpoint reports it: for pacing and planning, never
+// for billing.
 #pragma once
 
 #include "auto_label_image_grounding/data/annotation.h"
@@ -10,7 +10,7 @@ namespace alig {
 // `sent`: the image as the model sees it, in pixels.
 double estimate_image_tokens(const ModelFamily& family, const ImageSize& sent);
 
-// Four characters a token, as English text has it.
+// Four characters per token, as in English text.
 double estimate_text_tokens(double characters);
 
 }  // namespace alig

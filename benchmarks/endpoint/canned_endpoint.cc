@@ -73,12 +73,12 @@ std::string grounding_response(std::size_t expressions) {
   return response_with(content + "]}");
 }
 
-// The prompt as it stands in the JSON of the request: quotes are escaped.
+// The prompt as in the JSON of the request: quotes are escaped.
 std::string answer_to(std::string_view prompt_end) {
   const std::size_t list = prompt_end.rfind("Expressions: ");
   if (list == std::string_view::npos) return extraction_response();
   constexpr std::string_view kId = R"(\"id\":)";
-  // The list is one line; below it stands an example with a number of its own.
+  // The list is one line; the example below it has its own number.
   const std::string_view asked = prompt_end.substr(list, prompt_end.find("\\n", list) - list);
   std::size_t count = 0;
   for (std::size_t at = asked.find(kId); at != std::string_view::npos;
@@ -137,7 +137,7 @@ class Loop {
   struct Due {
     Clock::time_point at;
     int fd;
-    std::uint64_t connection;  // a number of its own: descriptors are used again
+    std::uint64_t connection;  // a unique number: descriptors are reused
     std::string response;
   };
   struct Connection {

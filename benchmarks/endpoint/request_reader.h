@@ -7,11 +7,11 @@
 
 namespace bench {
 
-// One connection's bytes, in any pieces. Of a body only the end is kept: there the prompt stands,
-// behind the image.
+// One connection's bytes, in any pieces. Only the end of a body is kept: it holds the prompt, after
+// the image.
 class RequestReader {
  public:
-  // Takes what was read. True where a request is complete; then prompt_end() is good until the next
+  // Takes what was read. True if a request is complete; then prompt_end() is valid until the next
   // call. Bytes of a following request must not be in the same piece: a client that waits for its
   // answer sends none.
   bool take(std::string_view bytes);

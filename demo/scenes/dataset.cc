@@ -98,7 +98,7 @@ std::string caption_line(const Record& record, int index) {
   }
   line["source"] = "demo-scenes";
   if (index % 3 != 0) return alig::json_text(line) + "\n";
-  // Fields that are nobody's business but the owner's; the number's spelling is to survive.
+  // Fields that matter only to their owner; the spelling of the number must survive.
   std::string text = alig::json_text(line);
   text.pop_back();
   return text + R"(,"weight":1.50,"tags":["shapes",null]})" + "\n";

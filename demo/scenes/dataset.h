@@ -1,4 +1,4 @@
-// A dataset of scenes: images, captions as a labelling tool reads them, and the truth.
+// A dataset of scenes: images, captions in the input format, and the truth.
 #pragma once
 
 #include <cstdint>
@@ -6,11 +6,11 @@
 
 namespace demo {
 
-// Sets of this size and more hold every special case (formats, EXIF, two captions, equal names).
+// Sets of at least this size contain every special case (formats, EXIF, two captions, equal names).
 inline constexpr int kMinRecords = 8;
 
 enum class Sizes {
-  kEveryday,  // 320 to 2304 pixels, as photographs on the web have
+  kEveryday,  // 320 to 2304 pixels, like photographs on the web
   kExtreme,   // beyond 4000 pixels, five times as long as wide, odd numbers, rotated
 };
 

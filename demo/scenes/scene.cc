@@ -189,7 +189,7 @@ std::string phrase(const Group& group) {
   return (colour == "orange" ? "an " : "a ") + colour + " " + name;
 }
 
-// What stands before phrase `i` of `count`.
+// The text before phrase `i` of `count`.
 std::string joint(std::size_t i, std::size_t count, bool next_to) {
   if (i == 0) return "";
   if (i + 1 < count) return next_to && i + 2 == count ? " and " : ", ";

@@ -1,4 +1,4 @@
-// Scenes of plain shapes whose boxes are known exactly, and captions that speak of them.
+// Scenes of plain shapes whose boxes are known exactly, and captions that describe them.
 #pragma once
 
 #include <array>
@@ -19,11 +19,11 @@ struct Colour {
   cv::Scalar bgr;
 };
 
-// Shapes that one phrase of a caption speaks of.
+// Shapes described by one phrase of a caption.
 struct Group {
   Shape shape = Shape::kCircle;
   Colour colour;
-  Size size = Size::kPlain;     // what the phrase says, and true
+  Size size = Size::kPlain;     // stated in the phrase, and true
   std::vector<cv::Rect> boxes;  // of the drawn pixels, upright, half-open
 };
 
@@ -33,7 +33,7 @@ struct Scene {
 };
 
 struct Mention {
-  std::string text;                // as it stands in the caption
+  std::string text;                // as in the caption
   std::size_t begin = 0, end = 0;  // code points of the caption, half-open
   std::vector<cv::Rect> boxes;
 };

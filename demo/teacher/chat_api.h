@@ -18,8 +18,8 @@ struct Reply {
 
 struct Teaching {
   EyeKind eyes = EyeKind::kAuto;
-  std::string family;        // answer as this model does, whatever name is asked for; "": by name
-  std::string refused_type;  // images of this MIME type are refused, as by some servers
+  std::string family;        // answer like this model, whatever name is requested; "": by name
+  std::string refused_type;  // images of this MIME type are refused, like some servers do
 };
 
 // POST …/chat/completions

@@ -1,5 +1,5 @@
-// How models of the known families answer a grounding question: in which numbers, and in which
-// words. Written from public documentation, apart from the program's own table, so that a mistake
+// How models of the known families answer a grounding question: in which numbers and which format.
+// Written from public documentation, independently of the program's own table, so that a mistake
 // there shows as wrong boxes.
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace demo {
 
-// How an answer is written where the endpoint is not made to keep to a JSON schema.
+// The answer format when the endpoint is not constrained to a JSON schema.
 enum class Style {
   kLabelledBoxes,   // [{"<key>": [a,b,c,d], "label": "…"}, …]
   kRefBox,          // <ref>…</ref><box>[[a,b,c,d], …]</box>

@@ -1,4 +1,4 @@
-// The demo teacher's few rules of English: noun phrases of a caption, and what a phrase asks for.
+// The demo teacher's few rules of English: noun phrases of a caption, and what a phrase refers to.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ std::string clean_caption(const std::string& caption);
 // Runs of words between prepositions, verbs and conjunctions that hold a noun.
 std::vector<Phrase> noun_phrases(const std::string& cleaned_caption);
 
-// Which sightings a phrase speaks of: by kind and colour; "small" and "large" choose one of
+// Which sightings a phrase refers to: by kind and colour; "small" and "large" choose one of
 // several.
 std::vector<Sighting> matching(const std::string& phrase, const std::vector<Sighting>& seen);
 

@@ -25,7 +25,7 @@ cv::Mat coverage_of(const cv::Mat& patch, const cv::Vec3b& background, const cv:
   patch.convertTo(coverage, CV_32F);
   cv::transform(coverage, coverage,
                 cv::Matx14f(direction[0], direction[1], direction[2], -direction.dot(from)));
-  // What is left of the compression's noise far from the edges would add up in areas.
+  // Residual compression noise far from the edges would add up in areas.
   constexpr float kNoise = 0.06F;
   coverage.forEach<float>([](float& value, const int*) {
     value = value < kNoise ? 0 : value > 1 - kNoise ? 1 : value;

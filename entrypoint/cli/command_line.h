@@ -16,7 +16,7 @@ struct GenerateOptions {
 
 struct CommandLine {
   enum class Command {
-    kNone,  // help or a version was printed, or an error: only `exit_status` is set
+    kNone,  // help, a version or an error was printed: only `exit_status` is set
     kGenerate,
     kDefaultSpecs,
     kEvaluate,
@@ -28,7 +28,7 @@ struct CommandLine {
   EvaluateOptions evaluate;
 };
 
-// Prints help, the version, or what is wrong with the arguments. Copies all that it keeps.
+// Prints help, the version, or what is wrong with the arguments. Copies everything that it keeps.
 CommandLine parse_command_line(int argc, const char* const* argv);
 
 }  // namespace alig

@@ -1,5 +1,5 @@
-// How far a run is, on stderr: one line that renews itself on a terminal, a line now and then in a
-// log file.
+// How far a run is, on stderr: one self-updating line on a terminal, an occasional line in a log
+// file.
 #pragma once
 
 #include <chrono>

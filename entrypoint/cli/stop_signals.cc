@@ -11,7 +11,7 @@ namespace {
 volatile std::sig_atomic_t signal_count = 0;
 volatile std::sig_atomic_t first_signal = SIGINT;
 
-// Noted before main(): it may end while the spec is read. Process 1 as a parent never changes.
+// Recorded before main(): it may end while the spec is read. Process 1 as a parent never changes.
 const pid_t parent_at_start = getppid();
 bool outlives_parent = false;
 bool stopped_by_parent = false;

@@ -144,7 +144,7 @@ def body_of(name, body, **options):
 
 
 def deep_in_message(request):
-    """Valid JSON; its depth stands where the answer's text belongs."""
+    """Valid JSON, deeply nested where the answer's text belongs."""
     deep = b"[" * 300_000 + b"]" * 300_000
     if request.gemini:
         return b'{"candidates":[{"content":{"parts":' + deep + b"}}]}"
@@ -244,7 +244,7 @@ def exhausted(delay, in_list):
     return gemini_error(429, "Resource exhausted.", "RESOURCE_EXHAUSTED", details, in_list)
 
 
-# Built anew for each test: an HTTP-date is about now.
+# Built for each test: an HTTP-date is relative to now.
 def rate_limits():
     """name: (fault, seconds that a repeat must not come before)"""
     def hinted(name, value):

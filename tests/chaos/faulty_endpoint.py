@@ -209,7 +209,7 @@ class FaultyEndpoint:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def go_away(self, seconds):
-        """Refuses connections for a while, as a server that is started anew."""
+        """Refuses connections for a while, like a server that is restarting."""
         self._server.close()
         for writer in list(self._writers):
             writer.transport.abort()

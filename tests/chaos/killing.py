@@ -53,7 +53,7 @@ def measure(folder, data):
 
 
 def phase_of(job, data, before):
-    """Where a run stood when it was killed, by what it left; `before`: the stamps at its start."""
+    """How far a run was when it was killed, by what it left; `before`: the stamps at its start."""
     new = {name for name in FILES if stamp(job.results / name) != before[name]}
     if "summary.json" in new:
         return "5 at its end"

@@ -139,7 +139,7 @@ class Job:
         return sorted(folder.glob("*.json")) if folder.exists() else []
 
     def all_text(self, done):
-        """Everything that a run printed or left, as bytes, by where it stands."""
+        """Everything that a run printed or left, as bytes, by its location."""
         found = {"stdout": done.stdout.encode(), "stderr": done.stderr.encode()}
         for path in self.results.rglob("*"):
             if path.is_file():
@@ -160,5 +160,5 @@ def heals(job, endpoint, undisturbed, missing):
 def wait_until(condition):
     deadline = time.monotonic() + 20
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.005)

@@ -210,7 +210,7 @@ def test_few_open_files(limit, endpoint, tmp_path):
     assert job.failures() == []
 
 
-def test_nobody_can_read_what_it_says(data, undisturbed, endpoint, tmp_path):
+def test_its_output_goes_nowhere(data, undisturbed, endpoint, tmp_path):
     """A full disk under a log file, and a pipe whose reader is gone."""
     read_end, write_end = os.pipe()
     os.close(read_end)

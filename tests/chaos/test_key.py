@@ -14,7 +14,7 @@ TELLING = 6  # so many characters of the key running are a leak
 
 
 def at_cut(limit):
-    """Text in which the key stands across byte `limit`, where messages are shortened."""
+    """Text with the key across byte `limit`, where messages are shortened."""
     return "x" * (limit - len(API_KEY) // 2 - 1) + " " + API_KEY + " " + "y" * 300
 
 

@@ -44,7 +44,7 @@ def test_run_from_another_folder(base, job, tmp_path_factory):
 
 
 def test_the_snippet_of_the_readme(base, job):
-    """As it stands, but for the endpoint: it would ask Gemini."""
+    """Unchanged except for the endpoint: it would ask Gemini."""
     snippet, = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     code = ("import json, sys, auto_label_image_grounding as alig\n"
             "def run(spec, run=alig.run, **options):\n"

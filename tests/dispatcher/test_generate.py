@@ -170,7 +170,7 @@ def test_with_two_gpus_one_rank_works(tao, job):
 
 @pytest.mark.parametrize("size", ["2", "auto"])
 def test_ranks_that_a_batch_system_sets_are_no_ranks_of_a_run(long_tao, job, size):
-    """SLURM's and Kubernetes' jobs have RANK and WORLD_SIZE, also where nobody shares the work."""
+    """SLURM and Kubernetes jobs have RANK and WORLD_SIZE even if the work is not shared."""
     run_child(long_tao, job, env={"RANK": "1", "WORLD_SIZE": size, "SLURM_PROCID": "3"})
     check_annotations(job)
     assert job.status()[-1]["kpi"]["records"] == RECORDS

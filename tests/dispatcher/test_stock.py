@@ -20,7 +20,7 @@ def stock(install_layout, tmp_path_factory):
 
 @pytest.fixture
 def stock_folder(stock, job):
-    """What TAO 7.3.0's own image_grounding leaves after step 0; the teacher counts anew."""
+    """What TAO 7.3.0's own image_grounding leaves after step 0; resets the teacher's count."""
     spec = job.spec(results_dir=str(job.results))
     del spec["image_grounding"]["vlm"]["coordinates"], spec["image_grounding"]["vlm"]["max_retries"]
     spec["image_grounding"]["vlm"]["openai"]["api_key"] = "none"

@@ -48,8 +48,7 @@ void run(std::string_view line) {
   for (const json& expression : record.value("expressions")) {
     check_span(caption, expression);
     texts.push_back(expression.at("text").get<std::string>());
-    require(ids.insert(expression.at("expression_id").get<std::string>()).second,
-            "an id stands once");
+    require(ids.insert(expression.at("expression_id").get<std::string>()).second, "ids are unique");
   }
   require(texts == sample->texts, "the texts stay as they are");
   require(corrected(record).dump() == record.dump(), "what is true stays to the byte");

@@ -26,7 +26,7 @@ inline std::string_view as_text(const std::uint8_t* data, std::size_t size) {
   return {reinterpret_cast<const char*>(data), size};
 }
 
-// Takes the first line, without its end, off `text`.
+// Removes the first line from `text` and returns it without its end.
 inline std::string_view take_line(std::string_view& text) {
   const std::size_t end = text.find('\n');
   const std::string_view line = text.substr(0, end);
@@ -43,7 +43,7 @@ inline void require_score(double score) {
   require(score >= 0 && score <= 1, "a score is a number in [0,1]");
 }
 
-// A file that never touches a disk, with a path by which it can be opened again.
+// A file that never touches a disk, with a path by which it can be reopened.
 class MemoryFile {
  public:
   explicit MemoryFile(std::string_view bytes) : fd_(::memfd_create("fuzz", MFD_CLOEXEC)) {

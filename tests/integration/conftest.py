@@ -75,7 +75,7 @@ def spec(tmp_path):
 
 
 def overrides(results, data, url, backend="openai", **extra):
-    """Command line for one run; keyword `a__b=1` stands for image_grounding.a.b=1."""
+    """Command line for one run; keyword `a__b=1` means image_grounding.a.b=1."""
     out = [f"results_dir={results}", f"image_grounding.vlm.backend={backend}",
            f"image_grounding.data.input_jsonl={data}/captions.jsonl",
            f"image_grounding.data.image_root={data}",
@@ -107,7 +107,7 @@ def start(spec, arguments):
 def wait_until(condition, seconds=30.0):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.01)
 
 

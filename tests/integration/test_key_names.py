@@ -59,7 +59,7 @@ def test_keys_in_messages_exist(known):
 
 
 def test_messages_name_keys_by_their_full_paths():
-    """Below spec/ stands the table itself, whose paths begin below the block."""
+    """Except below spec/: the table there has paths relative to the block."""
     bare = [(where, literal) for where, literal in literals() if BARE.search(literal)
             and "/spec/" not in where and "base/key_names.h" not in where]
     assert bare == []

@@ -12,7 +12,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m auto_label_image_grounding")
     commands = parser.add_subparsers(dest="command", required=True)
     doctor = commands.add_parser("doctor", help="shows whether auto_label runs this pipeline")
-    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     findings = _doctor.examine()
     print(json.dumps(findings, indent=1) if options.json else _doctor.to_text(findings))

@@ -146,7 +146,7 @@ def run_unwatched(
     results_dir: str | os.PathLike[str] | None,
     on_progress: Callable[[Progress], None],
 ) -> Summary:
-    """run() without its eye on SIGTERM and the parent, for a caller that has one of its own."""
+    """run() without watching SIGTERM and the parent, for a caller that does so itself."""
     return cast(Summary, json.loads(_with_spec(
         spec, results_dir,
         lambda native, text, where: native.run(text, where, _log, on_progress))))

@@ -10,7 +10,7 @@ from typing import Any
 
 TYPE = "image_grounding"
 MODE = "Auto-label"
-# Who started this process, noted as early as can be: it may die before a run begins.
+# The parent process, recorded as early as possible: it may die before a run begins.
 PROCESS, PARENT = os.getpid(), os.getppid()
 MARK = "_auto_label_image_grounding"
 

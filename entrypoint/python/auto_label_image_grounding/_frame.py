@@ -91,7 +91,7 @@ def _spec_kept(folder: Path) -> Iterator[None]:
         beside = folder / "experiment.merged.yaml"
         if _is_in_the_way(beside, folder):
             return
-        with contextlib.suppress(OSError):  # a copy for people: not worth a run
+        with contextlib.suppress(OSError):  # only a copy for the user: must not fail a run
             save(config, str(beside), *args, **kwargs)
             _note_saved(beside, folder)
 
@@ -103,7 +103,7 @@ def _spec_kept(folder: Path) -> Iterator[None]:
 
 
 def _is_in_the_way(target: Any, folder: Path) -> bool:
-    """Whether something stands there that the frame did not save itself, or that this run reads."""
+    """Whether something is there that the frame did not save itself, or that this run reads."""
     if not isinstance(target, (str, os.PathLike)) or not os.path.lexists(target):
         return False
     path = Path(target)
@@ -113,7 +113,7 @@ def _is_in_the_way(target: Any, folder: Path) -> bool:
         return True
     try:
         return _saved_digests(folder).get(path.name) != _sha256(path.read_bytes())
-    except OSError:  # not to be read: not ours
+    except OSError:  # unreadable: not ours
         return True
 
 

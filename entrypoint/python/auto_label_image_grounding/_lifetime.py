@@ -91,7 +91,7 @@ def parent_watch(logger: logging.Logger) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def terminates_as_interrupt() -> Iterator[None]:
-    """Inside, SIGTERM raises KeyboardInterrupt, where nobody else handles it (main thread alone)."""
+    """Inside, SIGTERM raises KeyboardInterrupt, unless it has another handler (main thread only)."""
     taken = (threading.current_thread() is threading.main_thread()
              and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
     if not taken:
@@ -115,7 +115,7 @@ def ends_with_parent() -> Iterator[Callable[[], None]]:
     Gives a function to call from time to time, which raises once the parent is gone. All is as it
     was afterwards. In another thread signals cannot be taken: that function alone works there.
     """
-    # A fork of the process that noted it has another parent.
+    # A fork of the process that recorded it has another parent.
     parent = PARENT if os.getpid() == PROCESS else os.getppid()
     check = _check_for(parent)
     if threading.current_thread() is not threading.main_thread():

@@ -56,7 +56,7 @@ def _error_of(python: str, folder: Path) -> str | None:
 
 
 def _write_spec(folder: Path, results: Path) -> None:
-    """One record without a caption: it is finished without asking anybody."""
+    """One record without a caption: it is finished without sending a request."""
     (folder / "in.jsonl").write_text('{"image_path": "none.png", "caption": ""}\n')
     spec = {"autolabel_type": TYPE, "results_dir": str(results), TYPE: {
         "vlm": {"backend": "openai",

@@ -20,7 +20,7 @@ from ._schema import spec_keys
 
 HIDDEN = "***"
 Hidden = dict[str, str]  # text -> what to show instead
-# A shorter value, or a plain word, may be part of any message: hidden only where its key stands before it.
+# A shorter value, or a plain word, may be part of any message: hidden only after its key.
 _SHORTEST_ALONE = 8
 _PLAIN_WORD = re.compile(r"[a-z_]{1,15}")
 
@@ -96,7 +96,7 @@ def _words(name: str) -> list[str]:
 
 
 def _is_secret(path: str, text: str) -> bool:
-    """Whether the text, which stands at the path or below it, must not be shown."""
+    """Whether the text, found at or below the path, must not be shown."""
     known = _known_keys()
     if path in known:
         return known[path]
@@ -216,7 +216,7 @@ def _shown_of(path: str, text: str, secrets: list[str]) -> str:
         return ""
     if path in _known_keys() or "." not in path:
         return _without_url_secrets(path, text)
-    # The same text may stand elsewhere, where an alias or an interpolation leads.
+    # The same text may appear elsewhere, through an alias or an interpolation.
     if _assigned(text) or any(_LIKE_A_KEY.fullmatch(secret) and secret in text for secret in secrets):
         return _without_url_secrets(path, text) if _url_parts(path, text) else ""
     return text

@@ -59,7 +59,7 @@ TEST_F(FilesTest, WhatIsReplacedCanBeMovedAwayFirst) {
   EXPECT_EQ(*read_file(file), "second");
 }
 
-TEST_F(FilesTest, WhatStandsThereIsKeptUnderANameOfItsOwn) {
+TEST_F(FilesTest, AnExistingFileIsKeptUnderANewName) {
   const fs::path file = folder_ / "experiment.yaml";
   for (const char* name :
        {"experiment.previous.yaml", "experiment.previous-2.yaml", "experiment.previous-3.yaml"}) {

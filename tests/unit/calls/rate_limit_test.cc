@@ -48,7 +48,7 @@ TEST(ConcurrencyLimiter, NeverFallsUnderOne) {
   EXPECT_EQ(limiter.limit(), 1);
 }
 
-TEST(ConcurrencyLimiter, AdmitsNobodyUntilTheExcessIsBack) {
+TEST(ConcurrencyLimiter, AdmitsNothingUntilTheExcessIsReleased) {
   ConcurrencyLimiter limiter(8);
   std::vector<Ticket> tickets = acquire_all(limiter);
   limiter.release(tickets.back(), Outcome::kOverload);

@@ -149,7 +149,7 @@ TEST_F(DatasetTest, MadeIdsNeverMeetGivenOnes) {
   EXPECT_EQ(ids[0], again + suffix("4"));
   EXPECT_EQ(ids[4], second);
   EXPECT_EQ(ids[5], second + suffix("5"));
-  EXPECT_EQ(ids[6], "b" + suffix("1")) << "nobody makes that one";
+  EXPECT_EQ(ids[6], "b" + suffix("1")) << "no other record gets that one";
 }
 
 TEST_F(DatasetTest, AnIdMadeUniqueInStepZeroKeepsItsCheckpointsName) {
@@ -175,7 +175,7 @@ TEST_F(DatasetTest, AnIdMadeUniqueInStepZeroKeepsItsCheckpointsName) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const Sample sample = read_input_sample(output.line(i).value(), "").value();
     EXPECT_EQ(checkpoint_name(output.name_of(i, sample)), names[i]);
-    EXPECT_FALSE(output.unique_id(i, sample)) << "it is unique as it stands";
+    EXPECT_FALSE(output.unique_id(i, sample)) << "it is already unique";
   }
 }
 

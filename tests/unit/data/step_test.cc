@@ -26,7 +26,7 @@ TEST(StepSet, HoldsStepsInTheirOrder) {
   EXPECT_EQ(set.last(), Step::kGrounding);
 }
 
-TEST(StepSet, TellsWhatItHolds) {
+TEST(StepSet, ReportsItsContents) {
   StepSet set;
   EXPECT_TRUE(set.empty());
   set.insert(Step::kGrounding);

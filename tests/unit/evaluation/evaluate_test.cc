@@ -125,7 +125,7 @@ TEST_F(EvaluateTest, EqualRecordsHaveAnAnnotationEach) {
 }
 
 TEST_F(EvaluateTest, TheShortestPathThatFitsIsMeant) {
-  // /r/x/a ends in "a" too, and stands first.
+  // /r/x/a ends in "a" too, and comes first.
   const auto out =
       judge({truth("b", "1", kNothing), truth("a", "1", kHalf), truth("x/a", "1", kBox)},
             {annotation("/r/x/a", "1", kBox), annotation("/r/a", "1", kHalf),
@@ -175,7 +175,7 @@ TEST_F(EvaluateTest, ManyProblemsAreCounted) {
 }
 
 TEST_F(EvaluateTest, SharesOfSpansByHand) {
-  // "it" stands at [0, 2]: one true span, one false, one null, one as in the truth of two.
+  // "it" is at [0, 2]: one true span, one false, one null, one as in the truth of two.
   json known = truth("a", "it", kBox), other = truth("b", "it", kBox);
   known["gt"][0]["span"] = other["gt"][0]["span"] = {0, 2};
   json right = annotation("a", "it", kBox), wrong = annotation("b", "it", kBox);

@@ -1,5 +1,5 @@
-// Host names: this program's own getaddrinfo() stands before libc's, and knows names ending in
-// ".test" that no other resolver does.
+// Host names: this program's own getaddrinfo() takes precedence over libc's, and knows names ending
+// in ".test" that no other resolver does.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <netdb.h>

@@ -571,7 +571,7 @@ TEST(CurlTransport, TheDestructorCancelsWhatIsPending) {
   for (auto& future : pending) EXPECT_EQ(kind_of(finish(future)), "cancelled");
 }
 
-TEST(CurlTransport, WhenItsThreadFailsNobodyHangs) {
+TEST(CurlTransport, WhenItsThreadFailsNothingHangs) {
   LoopbackServer server([](Connection& connection, int) {
     while (auto request = connection.read_request()) {
       if (request->body != "quick") return connection.wait_until_peer_closes();

@@ -1,4 +1,4 @@
-// A scripted HTTP server on 127.0.0.1 that can also misbehave. Speaks TLS where it gets a context.
+// A scripted HTTP server on 127.0.0.1 that can also misbehave. Speaks TLS if given a context.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -29,7 +29,7 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Nothing where the peer closed first.
+  // Nothing if the peer closed first.
   std::optional<ReceivedRequest> read_request();
   void write(std::string_view bytes);
   // "HTTP/1.1 <status> OK" with a Content-Length and the given header lines ("A: b\r\n").
@@ -49,7 +49,7 @@ class Connection {
 
 class LoopbackServer {
  public:
-  // Called on a thread of its own for each connection, with the connection's number from 1.
+  // Called on a separate thread for each connection, with the connection's number from 1.
   using Script = std::function<void(Connection&, int)>;
   explicit LoopbackServer(Script script, SSL_CTX* context = nullptr);
   ~LoopbackServer();  // shuts all connections down and joins

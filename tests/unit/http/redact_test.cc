@@ -16,7 +16,7 @@ TEST(Redact, HidesKnownSecretsInAllTheirForms) {
       {"nothing here", {"hunter2"}, "nothing here"},
       {"hunter2 and hunter2", {"hunter2"}, "*** and ***"},
       {"a hunter2", {"hunter2\n"}, "a ***"},
-      {"x=p%2Bq%2fr&y", {"p+q/r"}, "x=p%2Bq%2fr&y"},  // mixed case: nobody writes it
+      {"x=p%2Bq%2fr&y", {"p+q/r"}, "x=p%2Bq%2fr&y"},  // mixed case: not used in practice
       {"x=p%2Bq%2Fr&y", {"p+q/r"}, "x=***&y"},
       {"x=p%2bq%2fr&y", {"p+q/r"}, "x=***&y"},
       {"abcdef abc", {"abc", "abcdef"}, "*** ***"},

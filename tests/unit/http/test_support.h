@@ -35,7 +35,7 @@ inline std::string slow_base64(std::string_view bytes) {
   return out;
 }
 
-// Bytes without a pattern that a block size could hide behind; the same for the same arguments.
+// Bytes without a pattern that could hide block size errors; deterministic for given arguments.
 inline std::string noise(std::size_t size, unsigned seed) {
   std::string bytes;
   for (std::size_t i = 0; i < size; ++i) {

@@ -62,7 +62,7 @@ struct Outcome {
   ImageInfo info;  // of the file
   PreparedImage sent;
   ImageInfo sent_info;
-  cv::Mat pixels;  // as a reader sees them that knows no EXIF
+  cv::Mat pixels;  // as seen by a reader that ignores EXIF
 };
 
 class ImageCodecTest : public ::testing::Test {

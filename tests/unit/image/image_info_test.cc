@@ -253,7 +253,7 @@ TEST(ImageInfo, RefusesMorePixelsThanTheLimitAndNamesItsKey) {
   EXPECT_FALSE(read_image_info(path, {200'019'999}));
 }
 
-TEST(ImageInfo, TellsAMissingFileFromAnUnreadableOne) {
+TEST(ImageInfo, DistinguishesAMissingFileFromAnUnreadableOne) {
   const TemporaryFolder folder;
   const auto pipe = folder.path() / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);

@@ -1,4 +1,4 @@
-// Images put together byte by byte, and pieces to put into encoded ones.
+// Images assembled byte by byte, and pieces to insert into encoded ones.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,8 @@ std::string webp_file(std::string_view chunks);  // the RIFF around them
 std::string vp8x_chunk(int flags, int width, int height);
 
 // Put into an encoded image.
-std::string jpeg_with(std::string_view jpeg, std::string_view segment);  // behind SOI
-std::string png_with(std::string_view png, std::string_view chunk);      // behind IHDR
+std::string jpeg_with(std::string_view jpeg, std::string_view segment);  // after SOI
+std::string png_with(std::string_view png, std::string_view chunk);      // after IHDR
 // Turns a simple WebP file into an extended one that ends with an EXIF chunk.
 std::string webp_with_exif(std::string_view webp, std::string_view exif, int width, int height);
 

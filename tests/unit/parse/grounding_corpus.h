@@ -1,4 +1,4 @@
-// Answers of the shapes that models give, and what must be read from them.
+// Answers in the shapes that models produce, and what must be read from them.
 #pragma once
 
 #include <string>

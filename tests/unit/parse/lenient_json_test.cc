@@ -139,7 +139,7 @@ const std::vector<LenientCase>& cases() {
   return kCases;
 }
 
-TEST(LenientJson, MendsAndReports) {
+TEST(LenientJson, RepairsAndReports) {
   for (const LenientCase& c : cases()) {
     SCOPED_TRACE(c.name + ": " + c.text);
     const LenientJson json = read_lenient_json(c.text);

@@ -1,4 +1,4 @@
-// Answers as one line of text, so that tables of expected results can be read.
+// Answers as one line of text, to keep tables of expected results readable.
 #pragma once
 
 #include <string>
@@ -9,16 +9,16 @@
 
 namespace alig::parse {
 
-// "[1,2,3,4]", with ":named", ":loc1024", … behind boxes that are not positional, and "@0.9" where
+// "[1,2,3,4]", with ":named", ":loc1024", … after boxes that are not positional, and "@0.9" if
 // there is a score.
 std::string render(const RawBox& box);
 
 // Items as `label#id: box box`, joined by " | "; then "!2" for two unusable boxes and "..." for a
-// cut answer. "error" where the text cannot be read.
+// cut answer. "error" if the text cannot be read.
 std::string render_grounding(std::string_view text);
 
-// Expressions as `text(0-5)/noun`, joined by " | ", behind "caption => " where there is one; "!1"
-// and "..." as above.
+// Expressions as `text(0-5)/noun`, joined by " | ", after "caption => " if there is one; "!1" and
+// "..." as above.
 std::string render_extraction(std::string_view text);
 
 // The names of the repairs, joined by ",".

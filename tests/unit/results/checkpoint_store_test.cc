@@ -162,7 +162,7 @@ TEST_F(CheckpointStoreTest, TheSecondRunIsRefusedByName) {
 }
 
 TEST_F(CheckpointStoreTest, ALockIsSeenWithoutTakingIt) {
-  EXPECT_TRUE(RunLock::check(dir_)) << "nobody has run there";
+  EXPECT_TRUE(RunLock::check(dir_)) << "no run so far";
   {
     const auto holder = RunLock::acquire(dir_);
     const Status seen = RunLock::check(dir_);

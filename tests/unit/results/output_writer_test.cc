@@ -97,7 +97,7 @@ TEST_F(OutputWriterTest, TheCopyIsKnownWithoutTheFolderOfItsStep) {
 }
 
 // A kill before the file is replaced: it still is the one that its failures.jsonl belongs to.
-TEST_F(OutputWriterTest, TheBadLinesAreThoseOfTheFileThatStandsThere) {
+TEST_F(OutputWriterTest, TheBadLinesAreThoseOfTheExistingFile) {
   const auto noted = [&] { return *published_bad_lines(dir_, Step::kExtraction); };
   const auto path = dir_.step_annotations(Step::kExtraction);
   EXPECT_EQ(noted(), "");
@@ -179,7 +179,7 @@ TEST_F(OutputWriterTest, ListsFailuresAndBadLinesInTheOrderOfTheInput) {
   EXPECT_EQ(writer->counts().done, 1);
 }
 
-// A limit on the size of files stands for a full disk.
+// A limit on file size simulates a full disk.
 TEST_F(OutputWriterTest, AfterAnErrorNothingIsTakenAnyMore) {
   constexpr int kRecords = 5;
   auto writer =

@@ -33,7 +33,7 @@ inline std::string tiny_png() {
   return {reinterpret_cast<const char*>(kBytes), sizeof kBytes};
 }
 
-// Answers on a thread of its own, as a real transport does. What it is asked is counted.
+// Answers on a separate thread, like a real transport. Counts the requests.
 class FakeEndpoint {
  public:
   // Prompt -> outcome; called under a lock, so `script` needs none.
@@ -125,7 +125,7 @@ class QuietLogger final : public Logger {
   void log(LogLevel, std::string_view text) override {
     if (text.find("No new requests") != std::string_view::npos) ending_.set_value();
   }
-  // Returns when a run has said that it ends and only waits for what is in flight.
+  // Returns when a run has announced its end and only waits for requests in flight.
   bool wait_for_ending() {
     return ending_.get_future().wait_for(std::chrono::seconds(5)) == std::future_status::ready;
   }

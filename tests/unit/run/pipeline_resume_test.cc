@@ -115,7 +115,7 @@ TEST_F(PipelineResumeTest, AnUndecodableImageThatIsLeftOutIsCounted) {
   EXPECT_EQ(endpoint.requests(), before + 1);
 }
 
-// A wrong mount, then mended: boxes that were guessed from the caption must not pass for labels.
+// A wrong mount, fixed later: boxes that were guessed from the caption must not pass for labels.
 TEST_F(PipelineResumeTest, BoxesGuessedWithoutTheImageAreAskedForAgainOnceItIsThere) {
   const std::string image = read_text(folder_ / "b.png");
   std::filesystem::remove(folder_ / "b.png");
@@ -176,7 +176,7 @@ TEST_F(PipelineResumeTest, AnImageThatComesAndGoesLeavesWhatItShowed) {
   }
 }
 
-TEST_F(PipelineResumeTest, AGuessForAnotherSizeIsMadeAnew) {
+TEST_F(PipelineResumeTest, AGuessForAnotherSizeIsMadeAgain) {
   const auto input = [&](int width) {
     write_text(
         folder_ / "in.jsonl",
@@ -225,7 +225,7 @@ TEST_F(PipelineResumeTest, OneImageByTwoSpellingsIsAskedOnce) {
   EXPECT_THAT(path, HasSubstr(".//a.png")) << "each record keeps its own spelling";
 }
 
-TEST_F(PipelineResumeTest, AnImageThatWasReplacedIsGroundedAnew) {
+TEST_F(PipelineResumeTest, AReplacedImageIsGroundedAgain) {
   write_text(folder_ / "d.png", tiny_png());
   write_text(folder_ / "in.jsonl", R"({"image_path": "d.png", "caption": "a cat", "width": 4}
 {"image_path": "a.png", "caption": "a dog"}
@@ -263,7 +263,7 @@ TEST_F(PipelineResumeTest, AnotherFileOfTheSameSizeIsDoubted) {
   const RunOutcome outcome = run(spec(), endpoint);
   EXPECT_EQ(outcome.report.counts.replaced_images, 2) << "both records of the image";
   EXPECT_THAT(outcome.report.warnings.front(), HasSubstr("size in bytes differs"));
-  EXPECT_EQ(endpoint.requests(), 5) << "an image that was only saved anew costs nothing";
+  EXPECT_EQ(endpoint.requests(), 5) << "an image that was merely saved again costs nothing";
 }
 
 TEST_F(PipelineResumeTest, ASecondRunCountsTheSameOddities) {

@@ -82,7 +82,7 @@ class StockOutputTest : public ::testing::Test {
   StockFolder stock_{folder_ / "out"};
 };
 
-TEST_F(StockOutputTest, WhatNobodyTouchedIsNotEdited) {
+TEST_F(StockOutputTest, AnUntouchedFileIsNotEdited) {
   EXPECT_FALSE(*edited_since_stock_run(stock_.dir())) << "no file yet";
   EXPECT_FALSE(stock_.is_edited());
   stock_.lines.push_back(stock_.make("failed", "x", {}));
@@ -186,7 +186,7 @@ TEST_F(StockOutputTest, RecordsThatShareAnIdCannotBeJudged) {
   EXPECT_TRUE(stock_.is_edited());
 }
 
-TEST_F(StockOutputTest, AnExactDuplicateMayHaveAnAnswerOfItsOwn) {
+TEST_F(StockOutputTest, AnExactDuplicateMayHaveItsOwnAnswer) {
   stock_.lines.push_back(stock_.make("a", "a cat", {"a cat"}));
   EXPECT_FALSE(stock_.is_edited());
   stock_.lines[0]["cleaned_caption"] = "corrected";

@@ -178,7 +178,7 @@ TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
            Case{"image_grounding: {}\na_number_of_next_year: 1", {"a_number_of_next_year"}},
            Case{"autolabel_type: mal", {"mal"}},
            Case{"a: [", {"spec.yaml"}},
-           Case{"image_grounding:\n  vlm: {}\n  vlm: {}", {"spec.yaml:3", "twice"}},
+           Case{"image_grounding:\n  vlm: {}\n  vlm: {}", {"spec.yaml:3", "duplicate key"}},
            Case{"- 1", {"mapping"}},
            Case{"image_grounding:\n  vlm: {backend: openai}", {"base_url"}},
            Case{"image_grounding:\n  data: {image_root: \"https://me:pw@host/x\"}",

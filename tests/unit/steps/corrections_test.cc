@@ -69,7 +69,7 @@ TEST(CorrectionsTest, AnOccurrenceIsGivenAwayOnce) {
                     R"("noun_chunk": "cat", "expression_id": "b"})"));
 }
 
-TEST(CorrectionsTest, ATrueSpanKeepsItsPlaceWhereverItStandsInTheList) {
+TEST(CorrectionsTest, ATrueSpanKeepsItsPlaceWhereverItIsInTheList) {
   const Checked checked = check(line_of(
       R"({"text": "cat", "char_span": [1, 4], "noun_chunk": "cat", "expression_id": "a"}, )"
       R"({"text": "cat", "char_span": [2, 5], "noun_chunk": "cat", "expression_id": "b"}, )"
@@ -96,7 +96,7 @@ TEST(CorrectionsTest, WhatWasLeftOutIsFilledIn) {
   EXPECT_EQ(checked.counts.null_spans, 1);
 }
 
-TEST(CorrectionsTest, EveryExpressionHasAnIdOfItsOwn) {
+TEST(CorrectionsTest, EveryExpressionHasAUniqueId) {
   ExpressionIds ids(8);
   EXPECT_EQ(ids.claim("expr_00003"), "expr_00003");
   EXPECT_EQ(ids.claim("expr_00007"), "expr_00007");

@@ -74,7 +74,7 @@ TEST(ExpressionExtractionTest, HeadNouns) {
   }
 }
 
-TEST(ExpressionExtractionTest, CheckSpansMendsForeignOnes) {
+TEST(ExpressionExtractionTest, CheckSpansCorrectsForeignOnes) {
   ExtractionResult result{
       "A cat and a dog.", {{"a dog", CharSpan{0, 5}, ""}, {"cow", CharSpan{2, 5}, "cow"}}, {}};
   LabelCounts counts;

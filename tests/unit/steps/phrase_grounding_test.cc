@@ -83,7 +83,7 @@ TEST(PhraseGroundingTest, MatchesLabelsHoweverTheyAreWritten) {
   }
 }
 
-TEST(PhraseGroundingTest, AnAmbiguousLabelGoesToNobody) {
+TEST(PhraseGroundingTest, AnAmbiguousLabelMatchesNoExpression) {
   const std::vector<std::string> texts = {"the dog", "a dog"};
   EXPECT_EQ(match_items(texts, {item("dog", {})}).unmatched_items, 1);
   EXPECT_EQ(match_items(texts, {item("A dog", {})}).items[1].size(), 1u);
@@ -102,7 +102,7 @@ std::string render_matches(const std::vector<std::string>& texts,
   return out;
 }
 
-TEST(PhraseGroundingTest, NumbersOfItsOwnMeanNothing) {
+TEST(PhraseGroundingTest, ItsOwnNumbersMeanNothing) {
   const std::vector<std::string> texts = {"the brown dog", "the cat"};
   struct Case {
     const char* name;

@@ -1,4 +1,4 @@
-// A folder of a test's own, removed at its end.
+// A temporary folder for one test, removed at its end.
 #pragma once
 
 #include <stdlib.h>
@@ -29,7 +29,7 @@ class TemporaryFolder {
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  // Writes a file of the folder and gives its path.
+  // Writes a file in the folder and returns its path.
   std::filesystem::path write(const std::string& name, std::string_view bytes) const {
     std::ofstream file(path_ / name, std::ios::binary);
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

@@ -329,7 +329,7 @@ TEST(BackendTest, ABaseUrlWithoutItsVersionIsFoundOutForFree) {
   ASSERT_FALSE(verdict);
   EXPECT_THAT(verdict.error().message, HasSubstr("vlm.openai.base_url=http://host:8000/v1"));
   EXPECT_TRUE(bare->judge_probes({models}));
-  // Chat at the root, whatever stands below.
+  // Chat at the root, whatever is below it.
   EXPECT_FALSE(bare->next_probe({none, answer_of(405)}));
   ASSERT_TRUE(bare->judge_probes({none, answer_of(405)}));
   EXPECT_THAT(*bare->judge_probes({none, answer_of(405)}), HasSubstr("does not list its models"));
