@@ -7,7 +7,7 @@ import signal
 
 import pytest
 import yaml
-from conftest import check_passed, generate, run_child
+from conftest import check_passed, run_child
 
 KEY = "a-Secret.Key_0123456789"
 OVERRIDE = f"image_grounding.vlm.openai.api_key={KEY}"

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -37,23 +38,29 @@ def run_in_frame(decorate: Callable[..., Any], cfg: Any, results_dir: str,
         return call(decorate(run_experiment), shown)
 
 
-@contextlib.contextmanager
-def saved_without_keys_of_ours() -> Iterator[None]:
-    """Inside, for a run of another type or of a misspelt one: it has all, what is saved has not."""
-    from omegaconf import OmegaConf
+def saved_without_keys_of_ours() -> contextlib.AbstractContextManager[None]:
+    """Inside, for a run of another type or of a misspelled one: it has all keys, the saved config has none."""
 
-    save = OmegaConf.save
-
-    def save_shown(config: Any, *args: Any, **kwargs: Any) -> None:
-        with contextlib.suppress(Exception):  # no config of a run
+    def save_shown(save: Callable[..., None], config: Any, *args: Any, **kwargs: Any) -> None:
+        with contextlib.suppress(Exception):  # not the config of a run
             config = _secrets.without_secrets(config, TYPE)[0]
         save(config, *args, **kwargs)
 
-    OmegaConf.save = staticmethod(save_shown)
+    return _saved_by(save_shown)
+
+
+@contextlib.contextmanager
+def _saved_by(save_instead: Callable[..., None]) -> Iterator[None]:
+    """Inside, OmegaConf.save(…) calls save_instead(OmegaConf's own save, …)."""
+    import omegaconf
+
+    owner: Any = omegaconf.OmegaConf
+    save = owner.save
+    owner.save = staticmethod(functools.partial(save_instead, save))
     try:
         yield
     finally:
-        OmegaConf.save = staticmethod(save)
+        owner.save = staticmethod(save)
 
 
 @contextlib.contextmanager
@@ -72,18 +79,13 @@ def _first_rank() -> Iterator[None]:
         rank_zero_only.rank = before
 
 
-@contextlib.contextmanager
-def _spec_kept(folder: Path) -> Iterator[None]:
+def _spec_kept(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Inside, a merged config that the frame saves goes beside a user's spec, not over it.
 
     The user's file is not touched at any time, so no kill and no second run can lose it.
     """
-    import omegaconf
 
-    owner: Any = omegaconf.OmegaConf
-    save = owner.save
-
-    def save_beside(config: Any, f: Any, *args: Any, **kwargs: Any) -> None:
+    def save_beside(save: Callable[..., None], config: Any, f: Any, *args: Any, **kwargs: Any) -> None:
         if not _is_in_the_way(f, folder):
             save(config, f, *args, **kwargs)
             _note_saved(f, folder)
@@ -91,15 +93,11 @@ def _spec_kept(folder: Path) -> Iterator[None]:
         beside = folder / "experiment.merged.yaml"
         if _is_in_the_way(beside, folder):
             return
-        with contextlib.suppress(OSError):  # only a copy for the user: must not fail a run
+        with contextlib.suppress(OSError):  # a copy for people: not worth a run
             save(config, str(beside), *args, **kwargs)
             _note_saved(beside, folder)
 
-    owner.save = staticmethod(save_beside)
-    try:
-        yield
-    finally:
-        owner.save = staticmethod(save)
+    return _saved_by(save_beside)
 
 
 def _is_in_the_way(target: Any, folder: Path) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ._child_arguments import overrides_in, spec_text
-from ._common import MODE, TYPE, is_ours, mark
+from ._common import MODE, TYPE, is_ours, mark, other_blocks
 
 _TYPE_IN_SPEC = re.compile(r"""autolabel_type["']?\s*:\s*["']?(\w*)""")
 _OUR_BLOCK = re.compile(rf"""^[^#\n]*\b{TYPE}["']?\s*:""", re.MULTILINE)

@@ -46,7 +46,8 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _USER = re.compile(r"(?<=[A-Za-z]://)[^/?#\s]*(?=@)")
 _USER_OF_HOST = re.compile(r"^(?!mailto:)[^\s/@:]+:[^\s/@]+(?=@[\w.-]+(?::\d+)?/?$)")
 # In what is meant for a URL: also without "http://", and with a "/" or a blank in the password.
-_PROPER_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?!/)(?:[^/?#@:]*(?::\d*)?(?:[/?#]|$)|[^/?#\s]*@)", re.IGNORECASE)
+_PROPER_URL = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?!/)(?:[^/?#@:]*(?::\d*)?(?:[/?#]|$)|[^/?#\s]*@)", re.IGNORECASE)
 _USER_IN_BROKEN_URL = re.compile(r"(?:(?<=//)|^).*(?=@)", re.DOTALL)
 _QUERY = re.compile(r"[?&#;]([\w.%\[\]-]+)=([^&#\s]+(?:\s[^&#]+)?)")
 _BARE_QUERY = re.compile(r"[?&]([^=&#\s]+)(?=[&#]|$)")
