@@ -324,10 +324,10 @@ class SpecLoader {
     }
     if (!starts_with_ignoring_case(url, "http://") && !starts_with_ignoring_case(url, "https://")) {
       // What is no URL may hold a password or a key anywhere.
-      const bool telling = url.find_first_of("@?") == url.npos;
+      const bool harmless = url.find_first_of("@?") == url.npos;
       return fail(ErrorKind::kInvalidArgument,
                   fmt::format("{} must begin with http:// or https://{}", url_key,
-                              telling ? fmt::format(", not {}", shorten(url, 60)) : ""));
+                              harmless ? fmt::format(", not {}", shorten(url, 60)) : ""));
     }
     if (model.empty()) return fail(ErrorKind::kInvalidArgument, model_key + " must be set");
     if (spec_.vlm.openai.extra_body->contains("messages")) {

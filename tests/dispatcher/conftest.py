@@ -159,6 +159,17 @@ def run_child(tao: Environment, job: Job, *overrides: str, spec: str | None = No
     return done
 
 
+KEY = "a-Secret.Key_0123456789"
+KEY_OVERRIDE = f"image_grounding.vlm.openai.api_key={KEY}"
+
+
+def check_hidden(job: Job, done: subprocess.CompletedProcess[str]) -> None:
+    """KEY is in no line of output and no file."""
+    assert KEY not in done.stdout + done.stderr, done.stdout + done.stderr
+    for path in job.results.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+
+
 def check_passed(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == 0 and "Execution status: PASS" in done.stdout, (
         done.stdout + done.stderr)

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from conftest import RECORDS, check_failed, check_passed, generate, run_child
+from conftest import (KEY, KEY_OVERRIDE, RECORDS, check_failed, check_hidden, check_passed, generate,
+                      run_child)
 from environments import LAYOUTS
 from teacher import BOX
 
@@ -24,9 +25,12 @@ def check_annotations(job):
 
 
 def test_both_steps_and_their_report(tao, job):
-    done = generate(tao, job, "image_grounding.workflow.steps=[\"0\",\"1\"]")
+    done = generate(tao, job, "image_grounding.workflow.steps=[\"0\",\"1\"]", KEY_OVERRIDE)
     check_passed(done)
     check_annotations(job)
+    assert job.teacher.last_key == f"Bearer {KEY}"
+    check_hidden(job, done)
+    assert done.stdout.count("environment variable") == 1
     status = job.status()
     assert [status[0]["status"], status[-1]["status"]] == ["STARTED", "RUNNING"]
     assert "finished successfully" in status[-1]["message"]
@@ -141,7 +145,11 @@ def test_extra_body_takes_the_same_overrides_as_natively(long_tao, job, prefix):
 
 
 def test_a_missing_input_file_is_a_recorded_failure(tao, job):
-    check_failed(tao, generate(tao, job, "image_grounding.data.input_jsonl=/no/such.jsonl"))
+    """Hydra prints all overrides of a run that fails."""
+    done = generate(tao, job, KEY_OVERRIDE, "image_grounding.data.input_jsonl=/no/such.jsonl")
+    check_failed(tao, done)
+    check_hidden(job, done)
+    assert "/no/such.jsonl" in done.stdout
     last = job.status()[-1]
     assert last["status"] == "FAILURE" and "/no/such.jsonl" in last["message"]
     assert last["message"].startswith(tao.layout.failure("File system error"))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -36,19 +37,24 @@ def run_in_frame(decorate: Callable[..., Any], cfg: Any, results_dir: str,
         return call(decorate(run_experiment), shown)
 
 
-@contextlib.contextmanager
-def saved_without_keys_of_ours() -> Iterator[None]:
+def saved_without_keys_of_ours() -> contextlib.AbstractContextManager[None]:
     """Inside, for a run of another type or of a misspelt one: it has all, what is saved has not."""
-    from omegaconf import OmegaConf
 
-    save = OmegaConf.save
-
-    def save_shown(config: Any, *args: Any, **kwargs: Any) -> None:
+    def save_shown(save: Callable[..., None], config: Any, *args: Any, **kwargs: Any) -> None:
         with contextlib.suppress(Exception):  # no config of a run
             config = _secrets.without_secrets(config, TYPE)[0]
         save(config, *args, **kwargs)
 
-    OmegaConf.save = staticmethod(save_shown)
+    return _saved_by(save_shown)
+
+
+@contextlib.contextmanager
+def _saved_by(save_instead: Callable[..., None]) -> Iterator[None]:
+    """Inside, OmegaConf.save(…) calls save_instead(OmegaConf's own save, …)."""
+    from omegaconf import OmegaConf
+
+    save = OmegaConf.save
+    OmegaConf.save = staticmethod(functools.partial(save_instead, save))
     try:
         yield
     finally:
@@ -71,17 +77,13 @@ def _first_rank() -> Iterator[None]:
         rank_zero_only.rank = before
 
 
-@contextlib.contextmanager
-def _spec_kept(folder: Path) -> Iterator[None]:
+def _spec_kept(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Inside, a merged config that the frame saves goes beside a user's spec, not over it.
 
     The user's file is not touched at any time, so no kill and no second run can lose it.
     """
-    from omegaconf import OmegaConf
 
-    save = OmegaConf.save
-
-    def save_beside(config: Any, f: Any, *args: Any, **kwargs: Any) -> None:
+    def save_beside(save: Callable[..., None], config: Any, f: Any, *args: Any, **kwargs: Any) -> None:
         if not _is_in_the_way(f, folder):
             save(config, f, *args, **kwargs)
             _note_saved(f, folder)
@@ -93,11 +95,7 @@ def _spec_kept(folder: Path) -> Iterator[None]:
             save(config, str(beside), *args, **kwargs)
             _note_saved(beside, folder)
 
-    OmegaConf.save = staticmethod(save_beside)
-    try:
-        yield
-    finally:
-        OmegaConf.save = staticmethod(save)
+    return _saved_by(save_beside)
 
 
 def _is_in_the_way(target: Any, folder: Path) -> bool:

@@ -19,10 +19,7 @@ MODE = "Auto-label"
 # Who started this process, noted as early as can be: it may die before a run begins.
 PROCESS, PARENT = os.getpid(), os.getppid()
 MARK = "_auto_label_image_grounding"
-_TYPE_IN_SPEC = re.compile(r"""autolabel_type["']?\s*:\s*["']?(\w*)""")
-_OUR_BLOCK = re.compile(rf"""^[^#\n]*\b{TYPE}["']?\s*:""", re.MULTILINE)
 _OUR_OVERRIDE = re.compile(r"[+~]*image.?gr", re.IGNORECASE)
-_OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
 # Overrides that tell of a run of ours, also misspelt, or hold a misplaced key.
 _OF_OURS = re.compile(r"[^=]*(?:image.?gr|api.?k)|[+]*autolabel_type=\W*image.?gr", re.IGNORECASE)
 
@@ -41,25 +38,26 @@ def patch(module: ModuleType) -> None:
 
 def _is_run_of_another_type(arguments: list[str]) -> bool:
     """Whether it is certain: the frame saves the merged config of such a run, without a block of ours."""
-    text = spec_text(arguments)
-    kind = _TYPE_IN_SPEC.search(text)
-    return (text != "" and (kind is None or kind[1] not in ("", TYPE))
-            and not _mentions_our_block(arguments)
-            and not any("autolabel_type" in override for override in overrides_in(arguments)))
+    spec = spec_given(arguments)
+    if spec is None or "defaults" in spec or _mentions_our_block(arguments):
+        return False
+    kind = str(spec.get("autolabel_type"))  # none: the dispatcher has a default
+    return kind != TYPE and "${" not in kind and not any(
+        "autolabel_type" in override for override in overrides_in(arguments))
 
 
 def _mentions_our_block(arguments: list[str]) -> bool:
-    return _OUR_BLOCK.search(spec_text(arguments)) is not None or any(
+    return TYPE in (spec_given(arguments) or {}) or any(
         map(_OUR_OVERRIDE.match, overrides_in(arguments)))
 
 
 def _guard_output_of(arguments: list[str]) -> None:
     """Hydra prints all overrides where it refuses one: before any run of ours could hide a key."""
     overrides = overrides_in(arguments)
-    theirs = other_blocks()
-    if _OUR_SPEC.search(spec_text(arguments)) or any(
-            _OF_OURS.match(text) and text.lstrip("+~").partition(".")[0] not in theirs
-            for text in overrides):
+    spec, theirs = spec_given(arguments), other_blocks()
+    ours = TYPE in spec_text(arguments) if spec is None else TYPE in (*spec, spec.get("autolabel_type"))
+    if ours or any(_OF_OURS.match(text) and text.lstrip("+~").partition(".")[0] not in theirs
+                   for text in overrides):
         from . import _secrets, _shown
 
         _shown.hide(_secrets.in_overrides(overrides) | _secrets.in_spec(arguments))
@@ -77,6 +75,17 @@ def spec_path(arguments: list[str]) -> str | None:
     if "--config-path" not in given or "--config-name" not in given:
         return None
     return os.path.join(given["--config-path"], given["--config-name"])
+
+
+def spec_given(arguments: list[str]) -> dict[str, Any] | None:
+    """The spec as it is written; None where it cannot be read, or is no block."""
+    import yaml  # Hydra has it, and so has the dispatcher
+
+    try:
+        spec = yaml.safe_load(spec_text(arguments))
+    except yaml.YAMLError:
+        return None
+    return spec if isinstance(spec, dict) else None
 
 
 def spec_text(arguments: list[str]) -> str:
