@@ -5,17 +5,19 @@ import os
 import random
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.images import png  # noqa: E402
+
 RELEASE = ROOT / "build" / "release"
 PROGRAM = RELEASE / "entrypoint/cli/auto-label-image-grounding"
 ENDPOINT = RELEASE / "benchmarks/canned-endpoint"
@@ -29,14 +31,8 @@ LINKS_PER_FILE = 20_000  # file systems limit the names of one file
 def png_of(size: int, seed: int) -> bytes:
     """An image of noise whose file has about so many bytes: stored, not compressed."""
     side = max(4, int((size / 3) ** 0.5))
-    noise = random.Random(seed).randbytes(side * (3 * side + 1))
-    rows = b"".join(b"\0" + noise[i * 3 * side:(i + 1) * 3 * side] for i in range(side))
-
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 0)) + \
-        chunk(b"IEND", b"")
+    noise = random.Random(seed).randbytes(3 * side * side)
+    return png(side, side, pixels=noise, compression=0)
 
 
 def make_dataset(folder: Path, records: int, image_bytes: int) -> Path:

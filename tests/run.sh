@@ -38,11 +38,8 @@ export ALIG_WHEEL
 export ALIG_PROGRAM=$root/build/release/entrypoint/cli/auto-label-image-grounding
 export ALIG_TEACHER=$root/build/release/demo/teacher/demo-teacher
 export ALIG_SCENES=$root/build/release/demo/scenes/demo-scenes
-# Apart, for each has a conftest.py that its tests import from. A caller that ignores SIGINT (a script's
-# "command &") must not hand that down: the program would rightly ignore it too, and tests send it.
-run_pytest() { env --default-signal "$venv/bin/python" -m pytest -q -p no:cacheprovider "$@"; }
-run_pytest -n "$jobs" tests/integration
-# They wait for time-outs and kills most of the time.
-run_pytest -n "$((2 * jobs))" tests/chaos
-# Most of their time each process imports what TAO imports.
-run_pytest -n "$jobs" --dist loadgroup tests/dispatcher
+# One run of all that pyproject.toml names. Many tests wait for time-outs and kills most of their time, hence
+# more workers than processors. A caller that ignores SIGINT (a script's "command &") must not hand that down:
+# the program would rightly ignore it too, and tests send it.
+env --default-signal "$venv/bin/python" -m pytest -q -p no:cacheprovider \
+  -n "$((2 * jobs))" --dist loadgroup

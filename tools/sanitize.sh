@@ -27,14 +27,13 @@ quietly cmake --preset release
 quietly cmake --build --preset release --parallel "$jobs" --target demo-teacher demo-scenes
 quietly bash tools/test_venv.sh
 export ALIG_PROGRAM=$PWD/build/asan-ubsan/entrypoint/cli/auto-label-image-grounding
-for folder in integration chaos; do  # without those that are about another build
-  env --default-signal build/test-venv/bin/python -m pytest -q -p no:cacheprovider \
-    "tests/$folder" --ignore tests/integration/test_benchmarks.py \
-    --ignore tests/integration/test_installed.py
-done
+# Without those that are about another build.
+env --default-signal build/test-venv/bin/python -m pytest -q -p no:cacheprovider -n "$jobs" \
+  tests/integration tests/chaos --ignore tests/integration/test_benchmarks.py \
+  --ignore tests/integration/test_installed.py
 
 echo "sanitize: thread"
 quietly cmake --preset tsan -DALIG_BUILD_DEMO=OFF
 quietly cmake --build --preset tsan --parallel "$jobs" --target http_test calls_test run_test
 TSAN_OPTIONS="suppressions=$PWD/tools/tsan.supp" \
-  ctest --preset tsan --parallel "$jobs" --progress --tests-regex '^(http|run)/'
+  ctest --preset tsan --parallel "$jobs" --progress --tests-regex '^(http|calls|run)/'

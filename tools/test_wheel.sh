@@ -86,8 +86,9 @@ test_in() {
   say "${wheel##*/} in Debian $suite"
   ! inside "$system" sh -c 'command -v cc c++ cmake' >&2 || die "$system has tools to build with"
   rm -rf --one-file-system "${system:?}"/{test,"$authority",etc/pki,etc/ssl/ca-bundle.pem}
-  mkdir -p "$system/test/data/images"
-  cp "$wheel" "$ROOT/tests/wheel/check_installed.py" "$ROOT/tests/chaos/faulty_endpoint.py" "$system/test"
+  mkdir -p "$system/test/data/images" "$system/test/support"
+  cp "$wheel" "$ROOT/tests/wheel/check_installed.py" "$system/test"
+  cp "$ROOT/tests/support/faulty_endpoint.py" "$system/test/support"
   make_images "$system/test/data/images"
   quietly make_certificate "$system/test/data"
   quietly inside "$system" update-ca-certificates --fresh
@@ -114,7 +115,7 @@ check_in_tao() {
   local system=$1 wheel=$2 project=$1/test/project layout tests=() variable network=()
   say "with TAO's dispatcher"
   mkdir -p "$project/tests"
-  cp -r "$ROOT/tests/dispatcher" "$ROOT/tests/requirements.txt" "$project/tests"
+  cp -r "$ROOT"/tests/{dispatcher,support,requirements.txt} "$project/tests"
   cp "$ROOT"/{pyproject.toml,README.md} "$project"
   cp -L /etc/resolv.conf "$system/etc/resolv.conf"
   # How this machine reaches PyPI.

@@ -26,6 +26,18 @@ ordered_json parse_ordered_json(std::string_view text) {
   return ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
 }
 
+const json& member(const json& object, const char* key) {
+  static const json kNone;
+  if (!object.is_object()) return kNone;
+  const auto found = object.find(key);
+  return found == object.end() ? kNone : *found;
+}
+
+std::string text_at(const json& object, const char* key) {
+  const json& text = member(object, key);
+  return text.is_string() ? text.get<std::string>() : "";
+}
+
 std::string json_text(const json& value, int indent) {
   return value.dump(indent, ' ', false, json::error_handler_t::replace);
 }

@@ -163,6 +163,23 @@ bool starts_with_ignoring_case(std::string_view text, std::string_view ascii_pre
          ascii_lower(text.substr(0, ascii_prefix.size())) == ascii_lower(ascii_prefix);
 }
 
+std::string percent_encode(std::string_view text, std::string_view plain_too,
+                           const char* hex_digits) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("-._~").find(c) != std::string_view::npos ||
+                       plain_too.find(c) != std::string_view::npos;
+    const auto byte = static_cast<unsigned char>(c);
+    if (plain) {
+      out += c;
+    } else {
+      out += {'%', hex_digits[byte >> 4], hex_digits[byte & 15]};
+    }
+  }
+  return out;
+}
+
 std::string shorten(std::string_view text, std::size_t max_bytes) {
   if (text.size() <= max_bytes) return std::string(text);
   std::size_t end = max_bytes;

@@ -44,6 +44,10 @@ std::string_view trim(std::string_view text);
 bool starts_with_ignoring_case(std::string_view text, std::string_view ascii_prefix);
 std::string ascii_lower(std::string_view text);
 
+// RFC 3986: all bytes but ASCII letters, digits, "-._~" and those in `plain_too`.
+std::string percent_encode(std::string_view text, std::string_view plain_too = "",
+                           const char* hex_digits = "0123456789ABCDEF");
+
 // At most max_bytes, cut at a code-point boundary, with "…" appended if something was cut.
 std::string shorten(std::string_view text, std::size_t max_bytes);
 

@@ -7,17 +7,11 @@
 #include <vector>
 
 #include "auto_label_image_grounding/data/bounding_box.h"
+#include "auto_label_image_grounding/data/char_span.h"
 #include "auto_label_image_grounding/data/step.h"
 #include "auto_label_image_grounding/image/image_size.h"
 
 namespace alig {
-
-// Half-open, in Unicode code points of the cleaned caption.
-struct CharSpan {
-  std::int64_t begin = 0;
-  std::int64_t end = 0;
-  bool operator==(const CharSpan&) const = default;
-};
 
 struct Instance {
   BoundingBox bbox;

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/json_text.h"
+#include "auto_label_image_grounding/data/expression_id.h"
 
 namespace alig {
 namespace {
@@ -126,19 +127,9 @@ void Dataset::add(const LinePosition& position, const Sample& sample, Hashes& ha
 }
 
 void Dataset::note_expression_ids(const ExtractedSample& sample) {
-  constexpr std::string_view kPrefix = "expr_";
   for (const auto& expression : sample.sample.record.value("expressions")) {
-    const auto id = expression.find("expression_id");
-    if (id == expression.end() || !id->is_string()) continue;
-    const auto& text = id->get_ref<const std::string&>();
-    std::int64_t number = 0;
-    if (text.rfind(kPrefix, 0) != 0) continue;
-    const char* begin = text.data() + kPrefix.size();
-    constexpr std::int64_t kLargest = std::int64_t{1} << 28;  // beyond, no id of ours is numbered
-    const bool read = std::from_chars(begin, text.data() + text.size(), number).ec == std::errc();
-    if (read && number < kLargest) {
-      next_expression_id_ = std::max(next_expression_id_, number + 1);
-    }
+    const auto number = expression_number(text_at(expression, "expression_id"));
+    if (number) next_expression_id_ = std::max(next_expression_id_, *number + 1);
   }
 }
 

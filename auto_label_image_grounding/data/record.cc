@@ -116,6 +116,11 @@ json Record::value(std::string_view key) const {
   return text == nullptr ? json() : parse_json(*text);
 }
 
+std::string Record::text(std::string_view key) const {
+  const json decoded = value(key);
+  return decoded.is_string() ? decoded.get<std::string>() : "";
+}
+
 void Record::set(std::string_view key, std::string raw_value) {
   const auto found = std::find_if(fields_.rbegin(), fields_.rend(),
                                   [&](const Field& field) { return field.key == key; });

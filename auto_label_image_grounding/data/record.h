@@ -22,6 +22,9 @@ class Record {
   // The decoded value; JSON null if absent.
   nlohmann::json value(std::string_view key) const;
 
+  // The decoded text; "" if absent or not a string.
+  std::string text(std::string_view key) const;
+
   // Replaces a field in place, or appends it. `raw_value` is JSON text.
   void set(std::string_view key, std::string raw_value);
   void set_string(std::string_view key, std::string_view text);

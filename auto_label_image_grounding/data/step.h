@@ -17,6 +17,8 @@ struct StepTraits {
   const char* name;           // as in workflow.steps, in errors and in summary.json
   const char* folder;         // in results_dir
   const char* pipeline_step;  // as in a record's pipeline_steps
+  // The step whose result it works on; none: the record itself.
+  std::optional<Step> needs;
   // Whether the result describes the image itself. Otherwise it describes the caption, and only the
   // size recorded with it is the image's.
   bool describes_image;
@@ -24,8 +26,9 @@ struct StepTraits {
 
 inline constexpr std::array kStepTraits = {
     StepTraits{Step::kExtraction, "0", "step_0_expression_extraction",
-               "step0_expression_extraction", false},
-    StepTraits{Step::kGrounding, "1", "step_1_grounding", "step1_grounding", true},
+               "step0_expression_extraction", std::nullopt, false},
+    StepTraits{Step::kGrounding, "1", "step_1_grounding", "step1_grounding", Step::kExtraction,
+               true},
 };
 inline constexpr std::size_t kStepCount = kStepTraits.size();
 
@@ -49,6 +52,13 @@ struct PerStep {
   constexpr T& operator[](Step step) { return values[index_of(step)]; }
   constexpr const T& operator[](Step step) const { return values[index_of(step)]; }
 };
+
+template <typename T>
+constexpr PerStep<T> for_each_step(T value) {
+  PerStep<T> out;
+  out.values.fill(value);
+  return out;
+}
 
 // Steps to run. Iterates in the order of the pipeline.
 class StepSet {

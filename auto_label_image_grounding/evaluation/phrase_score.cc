@@ -90,15 +90,6 @@ PhraseScore score_phrase(const TruthPhrase& truth, const PredictedExpression* ex
   return score;
 }
 
-// Positions count code points, as in Python; letter case does not matter.
-bool is_true_span(const CharSpan& span, const std::vector<char32_t>& caption,
-                  const std::string& text) {
-  const auto size = static_cast<std::int64_t>(caption.size());
-  if (span.begin < 0 || span.end <= span.begin || span.end > size) return false;
-  return std::vector<char32_t>(caption.begin() + span.begin, caption.begin() + span.end) ==
-         lower_code_points(to_code_points(text));
-}
-
 void check_spans_of(const PredictedRecord& predicted, RecordScore& score) {
   const auto caption = lower_code_points(to_code_points(predicted.cleaned_caption));
   for (const PredictedExpression& expression : predicted.expressions) {

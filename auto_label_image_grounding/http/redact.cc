@@ -43,19 +43,6 @@ bool ends_value(char c) {
          std::string_view("\"'`&,;)]}<>").find(c) != std::string_view::npos;
 }
 
-std::string percent_encode(std::string_view text, const char* digits) {
-  std::string encoded;
-  for (const char c : text) {
-    if (is_key_character(c) || c == '~') {
-      encoded += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    encoded += {'%', digits[byte >> 4], digits[byte & 15]};
-  }
-  return encoded;
-}
-
 // Longest first: a secret that begins another one must not leave the other's tail behind.
 std::vector<std::string> forms_of(const std::vector<std::string>& secrets) {
   std::vector<std::string> forms;
@@ -64,8 +51,8 @@ std::vector<std::string> forms_of(const std::vector<std::string>& secrets) {
     if (trimmed.empty()) continue;
     forms.push_back(secret);
     forms.emplace_back(trimmed);
-    forms.push_back(percent_encode(trimmed, "0123456789ABCDEF"));
-    forms.push_back(percent_encode(trimmed, "0123456789abcdef"));
+    forms.push_back(percent_encode(trimmed));
+    forms.push_back(percent_encode(trimmed, "", "0123456789abcdef"));
   }
   std::sort(forms.begin(), forms.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() > b.size() : a < b;

@@ -36,16 +36,6 @@ std::optional<std::vector<double>> numbers_of(const Json& array) {
   return out;
 }
 
-void add_numbers(const std::vector<double>& values, std::optional<double> score, ItemDraft& item) {
-  if (values.size() == kBoxNumbers) {
-    add_box(item, {values[0], values[1], values[2], values[3]}, BoxForm::kPositional, score);
-  } else if (const auto corners = rectangle_of_corners(values)) {
-    add_box(item, *corners, BoxForm::kPositional, score);
-  } else {
-    ++item.unusable;
-  }
-}
-
 // ["10 20", "30 40"]: two corners; ["1 2 3 4", "5 6 7 8"]: two boxes.
 void add_texts(const Json& array, std::optional<double> score, ItemDraft& item) {
   std::string joined;
@@ -58,7 +48,7 @@ void add_texts(const Json& array, std::optional<double> score, ItemDraft& item) 
     joined += text + " ";
   }
   if (pairs) {
-    add_numbers(read_number_groups(joined).groups[0].values, score, item);
+    add_numbers(item, read_number_groups(joined).groups[0].values, score);
     return;
   }
   ItemDraft boxes;
@@ -80,7 +70,7 @@ void collect_flat(const Node& array, std::optional<double> score, ItemDraft& ite
   if (array.json->empty()) {
     item.said_none = true;
   } else if (const auto values = numbers_of(*array.json)) {
-    add_numbers(*values, score, item);
+    add_numbers(item, *values, score);
   } else if (std::all_of(array.json->begin(), array.json->end(),
                          [](const Json& element) { return element.is_string(); })) {
     add_texts(*array.json, score, item);
@@ -234,10 +224,13 @@ void collect_box_entry(const Entry& entry, bool object_is_cut, const Scores& sco
 
 }  // namespace
 
+Node inside(const Node& outer, const Json& value, bool last) {
+  const bool on_edge = last && outer.open > 1 && value.is_structured();
+  return {&value, on_edge ? outer.open - 1 : 0};
+}
+
 Node element_of(const Node& array, std::size_t index) {
-  const Json& element = (*array.json)[index];
-  const bool on_edge = index + 1 == array.json->size() && array.open > 1 && element.is_structured();
-  return {&element, on_edge ? array.open - 1 : 0};
+  return inside(array, (*array.json)[index], index + 1 == array.json->size());
 }
 
 std::vector<Entries> entries_of(const Node& object) {
@@ -250,8 +243,8 @@ std::vector<Entries> entries_of(const Node& object) {
       seen.clear();
       seen.insert(key);
     }
-    const bool on_edge = &value == &map.back().second && object.open > 1 && value.is_structured();
-    out.back().push_back({key, meaning_of_key(key), Node{&value, on_edge ? object.open - 1 : 0}});
+    const bool last = &value == &map.back().second;
+    out.back().push_back({key, meaning_of_key(key), inside(object, value, last)});
   }
   return out;
 }

@@ -21,6 +21,8 @@ struct Node {
   bool is_cut() const { return open > 0; }
 };
 
+// A value of the array or object: if it is its last one, the end of the text cut it off too.
+Node inside(const Node& outer, const Json& value, bool last);
 Node element_of(const Node& array, std::size_t index);
 
 // An object's entries. If keys are repeated, each repetition starts a new list: models write

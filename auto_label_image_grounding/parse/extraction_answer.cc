@@ -241,8 +241,7 @@ std::optional<Node> list_entry(const Node& object) {
   const Json* list = find_any(*object.json, kListKeys);
   if (list == nullptr || !(list->is_structured() || list->is_null())) return std::nullopt;
   const auto& map = object.json->get_ref<const Json::object_t&>();
-  const bool on_edge = object.open > 1 && &map.back().second == list && list->is_structured();
-  return Node{list, on_edge ? object.open - 1 : 0};
+  return inside(object, *list, &map.back().second == list);
 }
 
 Candidate judge(const Node& node, int wrappers) {
@@ -255,7 +254,7 @@ Candidate judge(const Node& node, int wrappers) {
   if (is_keyed(json)) return {Fit::kKeyed, node, nullptr};
   // {"result": {…}}.
   if (json.size() == 1 && wrappers < kMaxWrappers && json.front().is_structured()) {
-    return judge({&json.front(), node.open > 1 ? node.open - 1 : 0}, wrappers + 1);
+    return judge(inside(node, json.front(), true), wrappers + 1);
   }
   return {};
 }

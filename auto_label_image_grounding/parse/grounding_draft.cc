@@ -11,17 +11,6 @@ namespace {
 
 constexpr std::size_t kBoxNumbers = 4;
 
-void add_group(ItemDraft& item, const std::vector<double>& values, BoxForm form,
-               std::optional<double> score) {
-  if (values.size() == kBoxNumbers) {
-    add_box(item, {values[0], values[1], values[2], values[3]}, form, score);
-  } else if (const auto corners = rectangle_of_corners(values)) {
-    add_box(item, *corners, form, score);
-  } else {
-    ++item.unusable;
-  }
-}
-
 // "(1,2),(3,4)": two corners. Coordinate tokens in pairs are points.
 bool are_two_corners(const NumberGroups& numbers) {
   return !numbers.tokens && numbers.groups.size() == 2 &&
@@ -57,6 +46,18 @@ void add_box(ItemDraft& item, const std::array<double, 4>& values, BoxForm form,
   }
 }
 
+void add_numbers(ItemDraft& item, const std::vector<double>& values, std::optional<double> score) {
+  // Coordinate tokens <N> and <|coord_N|> too are in the scale of their model.
+  constexpr BoxForm form = BoxForm::kPositional;
+  if (values.size() == kBoxNumbers) {
+    add_box(item, {values[0], values[1], values[2], values[3]}, form, score);
+  } else if (const auto corners = rectangle_of_corners(values)) {
+    add_box(item, *corners, form, score);
+  } else {
+    ++item.unusable;
+  }
+}
+
 void add_boxes_from_text(ItemDraft& item, std::string_view text, bool complete,
                          std::optional<double> score) {
   if (says_none(text)) {
@@ -64,18 +65,16 @@ void add_boxes_from_text(ItemDraft& item, std::string_view text, bool complete,
     return;
   }
   const NumberGroups numbers = read_number_groups(text);
-  // Coordinate tokens <N> and <|coord_N|> too are in the scale of their model.
-  constexpr BoxForm form = BoxForm::kPositional;
   if (numbers.other_text && complete) {
     ++item.unusable;
   } else if (complete && are_two_corners(numbers)) {
     const std::vector<double>& first = numbers.groups[0].values;
     const std::vector<double>& second = numbers.groups[1].values;
-    add_box(item, {first[0], first[1], second[0], second[1]}, form, score);
+    add_numbers(item, {first[0], first[1], second[0], second[1]}, score);
   } else {
     for (const NumberGroups::Group& group : numbers.groups) {
       if (!complete && !(group.bracketed && group.values.size() == kBoxNumbers)) continue;
-      add_group(item, group.values, form, score);
+      add_numbers(item, group.values, score);
     }
     if (!numbers.groups.empty() || !complete) return;
     // "[]" says that there is nothing; "<loc_12>" holds a number in a token that is not read here.

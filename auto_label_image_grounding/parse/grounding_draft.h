@@ -36,6 +36,9 @@ void finish_item(ItemDraft item, GroundingDraft& draft);
 void add_box(ItemDraft& item, const std::array<double, 4>& values, BoxForm form,
              std::optional<double> score);
 
+// Adds the box of four numbers, or of a rectangle's four corners; counts any others as unusable.
+void add_numbers(ItemDraft& item, const std::vector<double>& values, std::optional<double> score);
+
 // Boxes of a text such as "10 20 30 40", "(1,2),(3,4)", "[[1,2,3,4],[5,6,7,8]]" or "none".
 // `complete`: false if it is cut off by the end of the text; then only groups in closed brackets
 // count.

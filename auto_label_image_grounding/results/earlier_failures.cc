@@ -18,11 +18,6 @@ std::uint64_t hash_of(std::string_view sample_id, std::string_view image_path) {
   return hash(sample_id) * 31 + hash(image_path);
 }
 
-std::string text_in(const json& failure, const char* key) {
-  const json value = failure.value(key, json());
-  return value.is_string() ? value.get<std::string>() : std::string();
-}
-
 }  // namespace
 
 Result<EarlierFailures> EarlierFailures::open(const std::filesystem::path& path,
@@ -57,14 +52,14 @@ void EarlierFailures::add(const JsonlLine& line, Sha256& bad_lines_hash) {
   const json failure = parse_json(line.text);
   if (!failure.is_object()) return;
   const bool of_input = failure.value("step", json()).is_null();
-  if (of_input && text_in(failure, "kind") == "bad_line") {
+  if (of_input && text_at(failure, "kind") == "bad_line") {
     bad_lines_.push_back(line.position);
     bad_lines_hash.add(line.text);
     bad_lines_hash.add("\n");
   }
-  if (text_in(failure, "step") != "0") return;
+  if (text_at(failure, "step") != name_of(Step::kExtraction)) return;
   records_.push_back(
-      {hash_of(text_in(failure, "sample_id"), text_in(failure, "image_path")), line.position});
+      {hash_of(text_at(failure, "sample_id"), text_at(failure, "image_path")), line.position});
 }
 
 Result<std::optional<std::string>> EarlierFailures::find(std::string_view sample_id,
@@ -78,12 +73,12 @@ Result<std::optional<std::string>> EarlierFailures::find(std::string_view sample
     auto line = file_->read(entry->position);
     if (!line) return tl::unexpected(line.error());
     const json failure = parse_json(*line);
-    if (text_in(failure, "sample_id") != sample_id) continue;
-    if (text_in(failure, "image_path") != image_path) continue;
+    if (text_at(failure, "sample_id") != sample_id) continue;
+    if (text_at(failure, "image_path") != image_path) continue;
     // Otherwise it is from another run: one that was killed before it replaced the file wrote the
     // record.
     const bool same =
-        text_in(failure, "kind") == error.kind && text_in(failure, "message") == error.message;
+        text_at(failure, "kind") == error.kind && text_at(failure, "message") == error.message;
     if (same) return std::move(*line);
   }
   return std::nullopt;

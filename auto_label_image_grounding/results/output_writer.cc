@@ -94,25 +94,32 @@ Status OutputWriter::write_ready() {
 
 Status OutputWriter::write(const FinishedRecord& finished) {
   if (auto status = write_failure(finished); !status) return status;
-  const bool failed_in_extraction = finished.error && finished.error->step == Step::kExtraction;
   Record record = finished.sample.record;
-  if (settings_.steps.contains(Step::kExtraction)) {
-    record = render_extraction(finished.sample, finished.extraction,
-                               failed_in_extraction ? finished.error : std::nullopt, ids_);
-    if (auto status = append(Step::kExtraction, record); !status) return status;
-    counts_.expressions += static_cast<std::int64_t>(finished.extraction.expressions.size());
+  for (const Step step : settings_.steps) {
+    record = render(step, std::move(record), finished);
+    if (auto status = append(step, record); !status) return status;
   }
-  if (!settings_.steps.contains(Step::kGrounding)) return {};
-  if (!settings_.steps.contains(Step::kExtraction) && !finished.earlier_error) {
-    check_corrections(record, extracted_ids_, label_counts_);
-    counts_.expressions += static_cast<std::int64_t>(finished.grounding.instances.size());
+  return {};
+}
+
+Record OutputWriter::render(Step step, Record record, const FinishedRecord& finished) {
+  const bool failed_here = finished.error && finished.error->step == step;
+  const auto error = failed_here ? finished.error : std::nullopt;
+  switch (step) {
+    case Step::kExtraction:
+      counts_.expressions += static_cast<std::int64_t>(finished.extraction.expressions.size());
+      return render_extraction(finished.sample, finished.extraction, error, ids_);
+    case Step::kGrounding:
+      if (!settings_.steps.contains(Step::kExtraction) && !finished.earlier_error) {
+        check_corrections(record, extracted_ids_, label_counts_);
+        counts_.expressions += static_cast<std::int64_t>(finished.grounding.instances.size());
+      }
+      for (const auto& instances : finished.grounding.instances) {
+        counts_.boxes += static_cast<std::int64_t>(instances.size());
+      }
+      return render_grounding(std::move(record), finished.grounding, error, ids_);
   }
-  for (const auto& instances : finished.grounding.instances) {
-    counts_.boxes += static_cast<std::int64_t>(instances.size());
-  }
-  return append(Step::kGrounding,
-                render_grounding(std::move(record), finished.grounding,
-                                 failed_in_extraction ? std::nullopt : finished.error, ids_));
+  return record;
 }
 
 Status OutputWriter::append(Step step, const Record& record) {
@@ -165,16 +172,17 @@ Status OutputWriter::write_bad_lines(std::uint32_t before) {
   for (; next_bad_line_ < settings_.bad_lines.size(); ++next_bad_line_) {
     const BadLine& bad = settings_.bad_lines[next_bad_line_];
     if (bad.number >= before) return {};
-    const std::string line =
-        to_line({{"line", bad.number},
-                 {"file", settings_.input},
-                 {"sample_id", nullptr},
-                 {"image_path", nullptr},
-                 {"step", settings_.steps.contains(Step::kExtraction) ? Json() : Json("1")},
-                 {"kind", "bad_line"},
-                 {"http_status", nullptr},
-                 {"attempts", 0},
-                 {"message", bad.message}});
+    const Step first = *settings_.steps.begin();
+    const std::string line = to_line(
+        {{"line", bad.number},
+         {"file", settings_.input},
+         {"sample_id", nullptr},
+         {"image_path", nullptr},
+         {"step", settings_.steps.contains(Step::kExtraction) ? Json() : Json(name_of(first))},
+         {"kind", "bad_line"},
+         {"http_status", nullptr},
+         {"attempts", 0},
+         {"message", bad.message}});
     bad_lines_hash_.add(line);
     if (auto status = failures_->append(line); !status) return status;
   }

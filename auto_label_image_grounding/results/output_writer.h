@@ -83,6 +83,8 @@ class OutputWriter {
   Status open_failures();
   Status write_ready();
   Status write(const FinishedRecord& finished);
+  // The record with the step's result.
+  Record render(Step step, Record record, const FinishedRecord& finished);
   Status append(Step step, const Record& record);
   Result<std::string> publish_step(Step step);  // its SHA-256
   Status keep_late_edit(Step step);

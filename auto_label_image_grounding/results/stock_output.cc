@@ -119,9 +119,12 @@ class StockOutput {
         folder_(dir.checkpoints(Step::kExtraction)) {}
 
   Result<bool> is_edited(const std::function<Status()>& may_go_on) {
-    if (auto status = read_lines(may_go_on); !status) return tl::unexpected(status.error());
-    if (!exists_ || (has_records_ && !of_extraction_)) return false;
+    auto file = JsonlFile::open(path_);
+    if (!file && file.error().kind == ErrorKind::kNotFound) return false;
+    if (!file) return tl::unexpected(file.error());
+    if (auto status = read_lines(*file, may_go_on); !status) return tl::unexpected(status.error());
     if (!has_records_) return has_lost_a_line(may_go_on);
+    if (!of_extraction_) return false;
     std::sort(agreed_.begin(), agreed_.end());
     const bool all_agree = std::all_of(differing_.begin(), differing_.end(),
                                        [&](std::uint64_t name) { return has_agreed(name); });
@@ -130,13 +133,9 @@ class StockOutput {
   }
 
  private:
-  Status read_lines(const std::function<Status()>& may_go_on) {
-    auto file = JsonlFile::open(path_);
-    if (!file && file.error().kind == ErrorKind::kNotFound) return {};
-    if (!file) return tl::unexpected(file.error());
-    exists_ = true;
+  Status read_lines(JsonlFile& file, const std::function<Status()>& may_go_on) {
     for (std::size_t index = 0; !(edited_ && of_extraction_); ++index) {
-      auto line = file->next();
+      auto line = file.next();
       if (!line) return tl::unexpected(line.error());
       if (!*line) break;
       if (auto status = ask(may_go_on, index); !status) return status;
@@ -240,7 +239,6 @@ class StockOutput {
   }
 
   fs::path path_, folder_;
-  bool exists_ = false;
   bool has_records_ = false;
   bool of_extraction_ = false;
   bool edited_ = false;

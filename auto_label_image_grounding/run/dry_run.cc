@@ -5,10 +5,11 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <utility>
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/json_text.h"
@@ -31,27 +32,30 @@ constexpr std::size_t kShownComplaints = 5;
 
 // What the records of one image still need.
 struct ImageNeed {
-  std::int64_t extractions = 0;
-  bool grounding = false;
+  PerStep<std::int64_t> requests;
   double prompt_characters = 0;
 };
 
 void count_finished(const RecordFacts& record, const Need& need, bool readable, DryRun& counts) {
-  // One that waits for the image's size cannot be finished without it.
-  const bool stuck = need == Need{Action::kResize, Step::kExtraction} && !readable;
-  const bool extracted = record.steps[Step::kExtraction].has_result && !stuck;
-  counts.finished_extractions += extracted ? 1 : 0;
-  counts.finished_groundings += record.steps[Step::kGrounding].has_result ? 1 : 0;
+  for (const Step step : StepSet::all()) {
+    // One that waits for the image's size cannot be finished without it.
+    const bool stuck = need == Need{Action::kResize, step} && !readable;
+    counts.finished[step] += record.steps[step].has_result && !stuck ? 1 : 0;
+  }
 }
 
 void add_need(const RunContext& context, const RecordJob& record, ImageNeed& need) {
-  const StepSet asked = requests_ahead(facts_of(record, context), context.rules());
-  if (asked.contains(Step::kExtraction)) {
-    ++need.extractions;
+  const RunPrompts& prompts = context.plan.prompts;
+  for (const Step step : requests_ahead(facts_of(record, context), context.rules())) {
+    // A step about the image asks for all of its records at once.
+    const bool asked = traits_of(step).describes_image && need.requests[step] > 0;
+    if (asked) continue;
+    ++need.requests[step];
     need.prompt_characters += static_cast<double>(
-        fill_extraction_prompt(context.plan.prompts.extraction, record.sample.caption).size());
+        step == Step::kExtraction
+            ? fill_extraction_prompt(prompts.extraction, record.sample.caption).size()
+            : prompts.grounding.text.size());
   }
-  if (asked.contains(Step::kGrounding)) need.grounding = true;
 }
 
 // What the records still need; complains where the image cannot be read and any of them needs it.
@@ -83,7 +87,8 @@ Status add_image(const RunContext& context, LoadedImage& loaded, DryRun& counts)
   ++counts.images;
   const auto need = needs_of(context, loaded, counts);
   if (!need) return tl::unexpected(need.error());
-  const std::int64_t requests = need->extractions + (need->grounding ? 1 : 0);
+  const auto& per_step = need->requests.values;
+  const std::int64_t requests = std::accumulate(per_step.begin(), per_step.end(), std::int64_t{0});
   if (requests == 0) return {};
   const CoordinateChoice& coordinates = context.plan.coordinates;
   if (loaded.info) {
@@ -92,11 +97,8 @@ Status add_image(const RunContext& context, LoadedImage& loaded, DryRun& counts)
     counts.image_tokens +=
         static_cast<double>(requests) * estimate_image_tokens(*coordinates.family, sent);
   }
-  counts.extraction_requests += need->extractions;
-  counts.grounding_requests += need->grounding ? 1 : 0;
-  const double template_size =
-      need->grounding ? static_cast<double>(context.plan.prompts.grounding.text.size()) : 0;
-  counts.prompt_tokens += estimate_text_tokens(need->prompt_characters + template_size);
+  for (const Step step : StepSet::all()) counts.requests[step] += need->requests[step];
+  counts.prompt_tokens += estimate_text_tokens(need->prompt_characters);
   return {};
 }
 
@@ -115,10 +117,10 @@ void add_counts(DryRun& total, DryRun& part) {
   total.unreadable_images += part.unreadable_images;
   total.affected_records += part.affected_records;
   total.earlier_failures += part.earlier_failures;
-  total.extraction_requests += part.extraction_requests;
-  total.grounding_requests += part.grounding_requests;
-  total.finished_extractions += part.finished_extractions;
-  total.finished_groundings += part.finished_groundings;
+  for (const Step step : StepSet::all()) {
+    total.requests[step] += part.requests[step];
+    total.finished[step] += part.finished[step];
+  }
   total.image_tokens += part.image_tokens;
   total.prompt_tokens += part.prompt_tokens;
   for (std::string& complaint : part.complaints) {
@@ -259,19 +261,24 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
 }
 
 std::string to_text(const DryRun& dry) {
+  std::int64_t requests = 0;
+  std::vector<std::string> steps;
+  for (const Step step : StepSet::all()) {
+    requests += dry.requests[step];
+    steps.push_back(fmt::format("{} for step {} ({}{} are done)", dry.requests[step], name_of(step),
+                                dry.finished[step], steps.empty() ? " records" : ""));
+  }
   return fmt::format(
       "records   {}, and {} without one{}\n"
       "images    {}, {} of them cannot be read ({})\n"
       "endpoint  {}\n"
-      "requests  about {}: {} for step 0 ({} records are done), {} for step 1 ({} are done)\n"
+      "requests  about {}: {}\n"
       "tokens    about {:.0f} of images and {:.0f} of prompts; answers come on top\n"
       "Nothing was written, and nothing was asked that costs.\n",
       dry.records, count_of(dry.bad_lines, "line"),
       dry.earlier_failures > 0 ? fmt::format("; {} failed in step 0", dry.earlier_failures) : "",
       dry.images, dry.unreadable_images, count_of(dry.affected_records, "record"), dry.endpoint,
-      dry.extraction_requests + dry.grounding_requests, dry.extraction_requests,
-      dry.finished_extractions, dry.grounding_requests, dry.finished_groundings, dry.image_tokens,
-      dry.prompt_tokens);
+      requests, fmt::join(steps, ", "), dry.image_tokens, dry.prompt_tokens);
 }
 
 std::string to_json_text(const DryRun& dry) {
@@ -283,9 +290,11 @@ std::string to_json_text(const DryRun& dry) {
       {"affected_records", dry.affected_records},
       {"earlier_failures", dry.earlier_failures},
       {"requests",
-       {{"extraction", dry.extraction_requests}, {"grounding", dry.grounding_requests}}},
+       {{"extraction", dry.requests[Step::kExtraction]},
+        {"grounding", dry.requests[Step::kGrounding]}}},
       {"finished",
-       {{"extraction", dry.finished_extractions}, {"grounding", dry.finished_groundings}}},
+       {{"extraction", dry.finished[Step::kExtraction]},
+        {"grounding", dry.finished[Step::kGrounding]}}},
       {"tokens",
        {{"image", std::round(dry.image_tokens)}, {"prompt", std::round(dry.prompt_tokens)}}},
       {"complaints", dry.complaints},

@@ -22,12 +22,10 @@ struct DryRun {
 
   // Requests still to be sent; for step 1, one per image if the expressions are not known yet.
   // Retries and splitting of long lists are not included.
-  std::int64_t extraction_requests = 0;
-  std::int64_t grounding_requests = 0;
-  std::int64_t finished_extractions = 0;  // taken from checkpoints
-  std::int64_t finished_groundings = 0;
-  double image_tokens = 0;   // of all these requests, estimated from the sizes as sent
-  double prompt_tokens = 0;  // of all these requests, estimated from their lengths
+  PerStep<std::int64_t> requests;
+  PerStep<std::int64_t> finished;  // records whose result is taken from checkpoints
+  double image_tokens = 0;         // of all these requests, estimated from the sizes as sent
+  double prompt_tokens = 0;        // of all these requests, estimated from their lengths
 
   std::string endpoint;  // what is known about it, as text
 };

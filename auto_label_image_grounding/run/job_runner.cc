@@ -38,18 +38,6 @@ RecordError to_record_error(Step step, const CallFailure& failure) {
   return {step, name_of(failure.kind), failure.message, failure.http_status, failure.attempts};
 }
 
-FinishedRecord to_finished(RecordJob& record, std::uint32_t line) {
-  FinishedRecord out;
-  out.line = line;
-  out.sample = std::move(record.sample);
-  out.sample_id = checkpoint_name(record.name);
-  if (record.extraction) out.extraction = std::move(*record.extraction);
-  if (record.grounding) out.grounding = std::move(*record.grounding);
-  out.error = std::move(record.error);
-  out.earlier_error = record.earlier_error;
-  return out;
-}
-
 }  // namespace
 
 JobRunner::JobRunner(Parts parts, int max_output_tokens, std::function<void(Error)> end_run)

@@ -150,7 +150,7 @@ class PipelineRun {
   Status label(const RunContext& context) {
     const RunPlan& plan = context.plan;
     RunContext rereading = context;  // finds what this run has saved
-    rereading.resumes = {{true, true}};
+    rereading.resumes = for_each_step(true);
     auto writer = OutputWriter::create(
         {dir_, spec_.workflow.steps, plan.dataset.next_expression_id(), plan.dataset.bad_lines(),
          plan.input.string(), plan.earlier},
@@ -192,11 +192,7 @@ class PipelineRun {
                                               "again to recreate it",
                                               checkpoint_name(record->name)));
     }
-    FinishedRecord out;
-    out.sample = std::move(record->sample);
-    if (record->extraction) out.extraction = std::move(*record->extraction);
-    if (record->grounding) out.grounding = std::move(*record->grounding);
-    return out;
+    return to_finished(*record, context.plan.dataset.line_number(index));
   }
 
   void warn_of_kept(const OutputWriter::KeptFile& file) {

@@ -1,5 +1,5 @@
 // The work on one record: its results, in memory and in its checkpoints. record_state.h decides
-// what is to be done; it is done here.
+// what is to be done, step_work.h knows how for each step; it is done here.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +11,7 @@
 #include "auto_label_image_grounding/data/annotation.h"
 #include "auto_label_image_grounding/data/sample.h"
 #include "auto_label_image_grounding/results/checkpoint_store.h"
+#include "auto_label_image_grounding/results/output_writer.h"
 #include "auto_label_image_grounding/run/record_state.h"
 #include "auto_label_image_grounding/run/run_counts.h"
 #include "auto_label_image_grounding/run/run_plan.h"
@@ -57,5 +58,8 @@ Status take_extraction(const RunContext& context, RecordJob& record, ExtractionR
 
 // Writes the step's checkpoint. Pool thread.
 Status save_result(const RunContext& context, const RecordJob& record, Step step);
+
+// For the writer. `line`: of the input, from 1. Moves the contents; facts_of() stays the same.
+FinishedRecord to_finished(RecordJob& record, std::uint32_t line);
 
 }  // namespace alig

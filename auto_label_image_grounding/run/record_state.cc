@@ -3,6 +3,12 @@
 namespace alig {
 namespace {
 
+// Whether the result that the step's own was made from is gone.
+bool has_lost_input(const RecordFacts& record, Step step, const RecordRules& rules) {
+  const auto& needed = traits_of(step).needs;
+  return needed && rules.steps.contains(*needed) && !record.steps[*needed].has_result;
+}
+
 // Whether a result is not of the image as it is now.
 bool is_stale(Step step, const StepFacts& facts, const ImageState& image,
               const RecordRules& rules) {
@@ -33,8 +39,11 @@ Need next_need(const RecordFacts& record, const ImageState& image, const RecordR
   if (record.failed) return {};
   if (const auto step = next_look_up(record, rules)) return {Action::kLookUp, *step};
   for (const Step step : rules.steps) {
-    const bool stale = is_stale(step, record.steps[step], image, rules);
-    if (stale && traits_of(step).describes_image) return {Action::kDrop, step};
+    const StepFacts& facts = record.steps[step];
+    const bool stale = is_stale(step, facts, image, rules) && traits_of(step).describes_image;
+    if (stale || (facts.has_result && has_lost_input(record, step, rules))) {
+      return {Action::kDrop, step};
+    }
   }
   for (const Step step : rules.steps) {
     const StepFacts& facts = record.steps[step];

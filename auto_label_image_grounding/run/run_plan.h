@@ -73,7 +73,7 @@ struct RunContext {
   const RunPlan& plan;
   const CheckpointStore& store;
   // False if no checkpoint can exist, so that none is looked for.
-  PerStep<bool> resumes = {{true, true}};
+  PerStep<bool> resumes = for_each_step(true);
 
   RecordRules rules() const { return plan.rules(); }
 };

@@ -1,11 +1,9 @@
 #include "auto_label_image_grounding/run/sent_image.h"
 
 #include <filesystem>
-#include <string_view>
 #include <utility>
 
-#include <fmt/core.h>
-
+#include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/image/image_codec.h"
 #include "auto_label_image_grounding/vlm/token_estimate.h"
 
@@ -14,13 +12,7 @@ namespace {
 
 // RFC 8089, percent-encoded as RFC 3986 asks. ".." stays: what it means depends on links.
 std::string file_url(const std::string& path) {
-  std::string url = "file://";
-  for (const char c : std::filesystem::absolute(path).string()) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-._~/").find(c) != std::string_view::npos;
-    url += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
-  }
-  return url;
+  return "file://" + percent_encode(std::filesystem::absolute(path).string(), "/");
 }
 
 }  // namespace

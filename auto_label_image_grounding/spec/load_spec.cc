@@ -1,10 +1,9 @@
 #include <algorithm>
-#include <cmath>
 #include <iterator>
 #include <set>
 #include <utility>
 
-#include <fmt/ranges.h>
+#include <fmt/core.h>
 
 #include "auto_label_image_grounding/base/files.h"
 #include "auto_label_image_grounding/base/json_text.h"
@@ -13,12 +12,12 @@
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/spec/spec_keys.h"
 #include "auto_label_image_grounding/spec/spec_tree.h"
+#include "auto_label_image_grounding/spec/spec_value.h"
 
 namespace alig {
 namespace {
 
 constexpr const char* kBlock = "image_grounding";
-constexpr const char* kMissing = "???";  // OmegaConf's mark for a value that must be given
 
 // Top-level keys of the existing dispatcher's spec that are not ours to read.
 bool is_foreign_top_level_key(const std::string& key) {
@@ -92,127 +91,6 @@ std::string unknown_top_level_key(const std::string& key) {
   const std::string meant = meant_top_level_key(key);
   return meant.empty() ? unknown_key(key, key)
                        : fmt::format("unknown key {} (did you mean {}?)", key, meant);
-}
-
-std::string shown_value(const SpecJson& value) { return shorten(json_text(value), 60); }
-
-std::string shown_value(const SpecKey& key, const SpecJson& value) {
-  return key.secret ? "***" : shown_value(value);
-}
-
-// OmegaConf's conversions for structured configs; nothing where the value does not fit the type.
-std::optional<SpecJson> convert(const SpecJson& value, KeyType type) {
-  const bool text = value.is_string();
-  const SpecJson plain = text ? resolve_plain_scalar(value.get<std::string>()) : value;
-  switch (type) {
-    case KeyType::kString:
-      if (text) return value;
-      if (value.is_null()) return SpecJson("");
-      if (value.is_number() || value.is_boolean()) return SpecJson(json_text(value));
-      return std::nullopt;
-    case KeyType::kInt:
-      if (plain.is_number_integer()) return plain;
-      return std::nullopt;
-    case KeyType::kFloat:
-      if (plain.is_number() && std::isfinite(plain.get<double>()))
-        return SpecJson(plain.get<double>());
-      return std::nullopt;
-    case KeyType::kBool:
-      if (plain.is_boolean()) return plain;
-      if (plain == 0 || plain == 1) return SpecJson(plain == 1);
-      return std::nullopt;
-    case KeyType::kList:
-      if (value.is_array()) return value;
-      return std::nullopt;
-    case KeyType::kDict:
-      if (value.is_object()) return value;
-      return value.is_null() ? std::optional(SpecJson::object()) : std::nullopt;
-  }
-  return std::nullopt;
-}
-
-// Elements of our lists are words; numbers are taken as such (steps: [0, 1]).
-Result<SpecJson> words_of(const SpecJson& list) {
-  SpecJson out = SpecJson::array();
-  for (const SpecJson& element : list) {
-    if (element.is_string()) {
-      out.push_back(element);
-    } else if (element.is_number_integer()) {
-      out.push_back(json_text(element));
-    } else {
-      return fail(ErrorKind::kInvalidArgument, "an element is not a word");
-    }
-  }
-  return out;
-}
-
-// YAML reads a bare on or off as a boolean; for keys whose options they are, they are meant.
-SpecJson option_of_switch(const SpecKey& key, const SpecJson& value) {
-  const auto offers = [&](const char* word) {
-    return std::find(key.options.begin(), key.options.end(), word) != key.options.end();
-  };
-  if (!offers("on") || !offers("off") || !value.is_string()) return value;
-  const SpecJson plain = resolve_plain_scalar(value.get<std::string>());
-  return plain.is_boolean() ? SpecJson(plain.get<bool>() ? "on" : "off") : value;
-}
-
-Status check_options(const SpecKey& key, const SpecJson& value) {
-  if (key.options.empty()) return {};
-  // get<>(): nlohmann-json 3.11 no longer compares a string with a document.
-  const auto known = [&](const SpecJson& word) {
-    return word.is_string() && std::find(key.options.begin(), key.options.end(),
-                                         word.get<std::string>()) != key.options.end();
-  };
-  const bool good =
-      value.is_array() ? std::all_of(value.begin(), value.end(), known) : known(value);
-  if (good) return {};
-  return fail(ErrorKind::kInvalidArgument,
-              fmt::format("must be {} {}, not {}", value.is_array() ? "a list of" : "one of",
-                          fmt::join(key.options, ", "), shown_value(key, value)));
-}
-
-Status check_range(const SpecKey& key, const SpecJson& value) {
-  if (!value.is_number()) return {};
-  const double number = value.get<double>();
-  if (key.min && number < *key.min) {
-    return fail(ErrorKind::kInvalidArgument,
-                fmt::format("must be at least {}, not {}", *key.min, json_text(value)));
-  }
-  if (key.max && number > *key.max) {
-    return fail(ErrorKind::kInvalidArgument,
-                fmt::format("must be at most {}, not {}", *key.max, json_text(value)));
-  }
-  return {};
-}
-
-Status store_value(Spec& spec, const SpecKey& key, SpecJson value) {
-  if (value.is_string()) {
-    auto text = interpolate(value.get<std::string>());
-    if (!text) return tl::unexpected(text.error());
-    value = *text;
-    if (value == kMissing) {
-      return fail(ErrorKind::kInvalidArgument, fmt::format("must be given (it is {})", kMissing));
-    }
-  }
-  const auto converted = convert(value, key.type);
-  if (!converted) {
-    constexpr const char* kWanted[] = {"text",          "a whole number", "a number",
-                                       "true or false", "a list",         "a mapping"};
-    return fail(ErrorKind::kInvalidArgument,
-                fmt::format("must be {}, not {}", kWanted[static_cast<int>(key.type)],
-                            shown_value(key, value)));
-  }
-  SpecJson good = *converted;
-  if (key.type == KeyType::kList) {
-    auto words = words_of(good);
-    if (!words) return tl::unexpected(words.error());
-    good = std::move(*words);
-  }
-  good = option_of_switch(key, good);
-  Status status = check_options(key, good);
-  if (status) status = check_range(key, good);
-  if (status) key.store(spec, good);
-  return status;
 }
 
 class SpecLoader {
@@ -325,10 +203,10 @@ class SpecLoader {
     }
     if (!starts_with_ignoring_case(url, "http://") && !starts_with_ignoring_case(url, "https://")) {
       // Text that is not a URL may contain a password or a key anywhere.
-      const bool telling = url.find_first_of("@?") == url.npos;
+      const bool harmless = url.find_first_of("@?") == url.npos;
       return fail(ErrorKind::kInvalidArgument,
                   fmt::format("{} must begin with http:// or https://{}", url_key,
-                              telling ? fmt::format(", not {}", shorten(url, 60)) : ""));
+                              harmless ? fmt::format(", not {}", shorten(url, 60)) : ""));
     }
     if (model.empty()) return fail(ErrorKind::kInvalidArgument, model_key + " must be set");
     if (spec_.vlm.openai.extra_body->contains("messages")) {

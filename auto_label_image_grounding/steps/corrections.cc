@@ -1,15 +1,17 @@
 #include "auto_label_image_grounding/steps/corrections.h"
 
-#include <charconv>
 #include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/data/char_span.h"
+#include "auto_label_image_grounding/data/expression_id.h"
 #include "auto_label_image_grounding/steps/expression_extraction.h"
 #include "auto_label_image_grounding/steps/spans.h"
 
@@ -17,27 +19,6 @@ namespace alig {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::string_view kPrefix = "expr_";
-
-std::string id_of(std::int64_t number) { return fmt::format("{}{:05}", kPrefix, number); }
-
-// The number of an id that is written as ours are.
-std::optional<std::size_t> number_of(const std::string& id) {
-  constexpr std::size_t kLargest = std::size_t{1} << 28;  // 32 MB of bits
-  if (id.rfind(kPrefix, 0) != 0) return std::nullopt;
-  std::int64_t number = 0;
-  const char* const end = id.data() + id.size();
-  const auto read = std::from_chars(id.data() + kPrefix.size(), end, number);
-  if (read.ec != std::errc() || read.ptr != end || number < 0) return std::nullopt;
-  const auto out = static_cast<std::size_t>(number);
-  return out < kLargest && id_of(number) == id ? std::optional(out) : std::nullopt;
-}
-
-std::string text_in(const Record& record, const char* key) {
-  const json value = record.value(key);
-  return value.is_string() ? value.get<std::string>() : std::string();
-}
 
 std::optional<CharSpan> span_in(const Record& expression) {
   const json span = expression.value("char_span");
@@ -54,16 +35,16 @@ class SpanCheck {
   // True spans keep their places: to be called with every expression before make_true().
   void reserve(const Record& expression) {
     const std::optional<CharSpan> given = span_in(expression);
-    const std::string text = text_in(expression, "text");
-    if (given && is_true(*given, text)) finder_.reserve(text, *given);
+    const std::string text = expression.text("text");
+    if (given && is_true_span(*given, lower_, text)) finder_.reserve(text, *given);
   }
 
   void make_true(Record& expression, LabelCounts& counts) {
     const std::string* raw = expression.raw("char_span");
     if (raw != nullptr && *raw == "null") return;
     const std::optional<CharSpan> given = span_in(expression);
-    const std::string text = text_in(expression, "text");
-    if (given && is_true(*given, text)) return;
+    const std::string text = expression.text("text");
+    if (given && is_true_span(*given, lower_, text)) return;
     std::optional<std::pair<std::int64_t, std::int64_t>> hint;
     if (given) hint = {given->begin, given->end};
     const auto found = finder_.take(text, hint);
@@ -72,13 +53,6 @@ class SpanCheck {
   }
 
  private:
-  bool is_true(const CharSpan& span, std::string_view text) const {
-    const auto wanted = lower_code_points(to_code_points(text));
-    const auto size = static_cast<std::int64_t>(lower_.size());
-    if (span.begin < 0 || span.end > size || span.begin >= span.end) return false;
-    return std::vector<char32_t>(lower_.begin() + span.begin, lower_.begin() + span.end) == wanted;
-  }
-
   std::vector<char32_t> lower_;
   SpanFinder finder_;
 };
@@ -87,17 +61,18 @@ class SpanCheck {
 
 std::string ExpressionIds::claim(const std::string& wanted) {
   if (!wanted.empty() && take(wanted)) return wanted;
-  std::string id = id_of(next_++);
-  while (!take(id)) id = id_of(next_++);
+  std::string id = expression_id(next_++);
+  while (!take(id)) id = expression_id(next_++);
   return id;
 }
 
 bool ExpressionIds::take(const std::string& id) {
-  const auto number = number_of(id);
+  const auto number = expression_number(id);
   if (!number) return others_.insert(std::hash<std::string>{}(id)).second;
-  if (*number >= taken_.size()) taken_.resize(*number + 1);
-  if (taken_[*number]) return false;
-  taken_[*number] = true;
+  const auto index = static_cast<std::size_t>(*number);
+  if (index >= taken_.size()) taken_.resize(index + 1);
+  if (taken_[index]) return false;
+  taken_[index] = true;
   return true;
 }
 
@@ -106,10 +81,10 @@ void check_corrections(Record& extracted, ExpressionIds& ids, LabelCounts& count
   if (given == nullptr) return;
   const std::vector<std::string> given_expressions = split_raw_array(*given);
   if (!extracted.value("cleaned_caption").is_string()) {
-    extracted.set_string("cleaned_caption", trim(text_in(extracted, "caption")));
+    extracted.set_string("cleaned_caption", trim(extracted.text("caption")));
     ++counts.captions_kept;
   }
-  SpanCheck spans(text_in(extracted, "cleaned_caption"));
+  SpanCheck spans(extracted.text("cleaned_caption"));
   std::vector<Record> expressions;
   for (const std::string& raw : given_expressions) {
     expressions.push_back(Record::parse(raw).value_or(Record()));
@@ -118,10 +93,10 @@ void check_corrections(Record& extracted, ExpressionIds& ids, LabelCounts& count
   std::vector<std::string> corrected;
   for (Record& expression : expressions) {
     spans.make_true(expression, counts);
-    if (text_in(expression, "noun_chunk").empty()) {
-      expression.set_string("noun_chunk", head_noun(text_in(expression, "text")));
+    if (expression.text("noun_chunk").empty()) {
+      expression.set_string("noun_chunk", head_noun(expression.text("text")));
     }
-    const std::string wanted = text_in(expression, "expression_id");
+    const std::string wanted = expression.text("expression_id");
     const std::string id = ids.claim(wanted);
     if (id != wanted) expression.set_string("expression_id", id);
     corrected.push_back(expression.dump());

@@ -45,18 +45,12 @@ class OpenedSettings {
   std::map<Key, std::string> texts_;
 };
 
-// The member of an object; null if `object` is not an object or has no such member.
-const nlohmann::json& member(const nlohmann::json& object, const char* key);
-
 // A parsed response body; kData with an excerpt if it is not JSON.
 Result<nlohmann::json> parse_response(std::string_view body);
 
 // kData for an answer that lacks what its API promises ("the answer has no choices"), with the
 // provider's words if it contains an error instead.
 Error incomplete_answer(std::string_view body, std::string what);
-
-// The text of a member; "" if `object` is not an object, or the member is absent or not a string.
-std::string string_at(const nlohmann::json& object, const char* key);
 
 // A number of tokens, 0 if absent or null: endpoints omit what they do not count.
 std::int64_t token_count(const nlohmann::json& object, const char* key);

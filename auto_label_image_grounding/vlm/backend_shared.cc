@@ -17,13 +17,6 @@ std::string open_object(const nlohmann::ordered_json& object) {
   return out;
 }
 
-const json& member(const json& object, const char* key) {
-  static const json kNone;
-  if (!object.is_object()) return kNone;
-  const auto found = object.find(key);
-  return found == object.end() ? kNone : *found;
-}
-
 Result<json> parse_response(std::string_view body) {
   constexpr std::size_t kMaxDepth = 200;  // a real answer has about ten
   const bool too_deep = nests_deeper_than(body, kMaxDepth);
@@ -40,11 +33,6 @@ Error incomplete_answer(std::string_view body, std::string what) {
     what += ", but an error: " + parse_provider_error(body).message;
   }
   return {ErrorKind::kData, std::move(what)};
-}
-
-std::string string_at(const json& object, const char* key) {
-  const json& text = member(object, key);
-  return text.is_string() ? text.get<std::string>() : "";
 }
 
 std::int64_t token_count(const json& object, const char* key) {

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
@@ -21,7 +22,7 @@ std::string text_of(const json& candidate) {
   const json content = candidate.value("content", json::object());
   for (const json& part : member(content, "parts")) {
     const bool thought = member(part, "thought") == json(true);
-    if (!thought) out += string_at(part, "text");
+    if (!thought) out += text_at(part, "text");
   }
   return out;
 }
@@ -102,7 +103,7 @@ class GeminiBackend final : public VlmBackend {
         token_count(usage, "thoughtsTokenCount"), token_count(usage, "cachedContentTokenCount")};
     const json& candidates = member(*parsed, "candidates");
     if (!candidates.is_array() || candidates.empty() || !candidates[0].is_object()) {
-      const std::string reason = string_at(member(*parsed, "promptFeedback"), "blockReason");
+      const std::string reason = text_at(member(*parsed, "promptFeedback"), "blockReason");
       if (reason.empty()) {
         return tl::unexpected(incomplete_answer(body, "the answer has no candidates"));
       }
@@ -111,7 +112,7 @@ class GeminiBackend final : public VlmBackend {
       return reply;
     }
     reply.text = text_of(candidates[0]);
-    reply.detail = string_at(candidates[0], "finishReason");
+    reply.detail = text_at(candidates[0], "finishReason");
     if (reply.detail == "MAX_TOKENS") reply.finish = Finish::kTokenLimit;
     if (is_refusal(reply.detail)) reply.finish = Finish::kRefused;
     return reply;

@@ -6,6 +6,7 @@
 
 #include <fmt/ranges.h>
 
+#include "auto_label_image_grounding/base/json_text.h"
 #include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/data/record.h"
@@ -48,7 +49,7 @@ std::vector<std::string> listed_models(std::string_view body) {
   const json& data = member(*parsed, "data");
   if (!data.is_array()) return out;
   for (const json& model : data) {
-    if (auto id = string_at(model, "id"); !id.empty()) out.push_back(std::move(id));
+    if (auto id = text_at(model, "id"); !id.empty()) out.push_back(std::move(id));
   }
   return out;
 }
@@ -148,10 +149,10 @@ class OpenAiBackend final : public VlmBackend {
     }
     const json& message = member(choices[0], "message");
     reply.text = text_of(member(message, "content"));
-    reply.detail = string_at(choices[0], "finish_reason");
+    reply.detail = text_at(choices[0], "finish_reason");
     if (reply.detail == "length") reply.finish = Finish::kTokenLimit;
     if (reply.detail == "content_filter") reply.finish = Finish::kRefused;
-    if (const std::string refusal = string_at(message, "refusal"); !refusal.empty()) {
+    if (const std::string refusal = text_at(message, "refusal"); !refusal.empty()) {
       reply.finish = Finish::kRefused;
       reply.detail = shorten(refusal, 200);
     }

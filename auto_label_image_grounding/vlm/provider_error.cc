@@ -44,18 +44,13 @@ std::string parseable(std::string_view body) {
 }
 
 // Text of a member, numbers as text; empty where it is absent or something else.
-std::string text_of(const Json& object, const char* key) {
-  const auto member = object.find(key);
-  if (member == object.end()) return "";
-  if (member->is_string()) return one_line(member->get_ref<const std::string&>(), kMaxFieldBytes);
-  if (member->is_number()) return json_text(*member);
-  return "";
+std::string field_of(const Json& object, const char* key) {
+  const Json& value = member(object, key);
+  return value.is_number() ? json_text(value) : one_line(text_at(object, key), kMaxFieldBytes);
 }
 
 std::string message_of(const Json& object, const char* key) {
-  const auto member = object.find(key);
-  if (member == object.end() || !member->is_string()) return "";
-  return one_line(member->get_ref<const std::string&>(), kMaxMessageBytes);
+  return one_line(text_at(object, key), kMaxMessageBytes);
 }
 
 void read_violations(const Json& detail, ProviderError& error) {
@@ -63,7 +58,7 @@ void read_violations(const Json& detail, ProviderError& error) {
   if (violations == detail.end() || !violations->is_array()) return;
   for (const Json& violation : *violations) {
     if (!violation.is_object() || error.quota_ids.size() >= kMaxDetails) continue;
-    if (std::string id = text_of(violation, "quotaId"); !id.empty()) error.quota_ids.push_back(id);
+    if (std::string id = field_of(violation, "quotaId"); !id.empty()) error.quota_ids.push_back(id);
   }
 }
 
@@ -73,10 +68,10 @@ void read_details(const Json& object, ProviderError& error) {
   if (details == object.end() || !details->is_array()) return;
   for (const Json& detail : *details) {
     if (!detail.is_object() || error.reasons.size() >= kMaxDetails) continue;
-    if (std::string reason = text_of(detail, "reason"); !reason.empty()) {
+    if (std::string reason = field_of(detail, "reason"); !reason.empty()) {
       error.reasons.push_back(reason);
     }
-    if (auto delay = parse_duration(text_of(detail, "retryDelay"))) error.retry_delay = delay;
+    if (auto delay = parse_duration(field_of(detail, "retryDelay"))) error.retry_delay = delay;
     read_violations(detail, error);
   }
 }
@@ -92,10 +87,10 @@ std::string detail_of(const Json& object) {
 }
 
 void read_object(const Json& object, ProviderError& error) {
-  error.code = text_of(object, "code");
-  error.type = text_of(object, "type");
-  error.param = text_of(object, "param");
-  error.status = text_of(object, "status");
+  error.code = field_of(object, "code");
+  error.type = field_of(object, "type");
+  error.param = field_of(object, "param");
+  error.status = field_of(object, "status");
   error.message = message_of(object, "message");
   if (error.message.empty()) error.message = detail_of(object);
   for (const char* key : {"msg", "error_description", "title"}) {

@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from faulty_endpoint import FaultyEndpoint
-from labelling import ROOT, Job, make_data
+from labelling import Job, make_data
+from support.faulty_endpoint import FaultyEndpoint
+from support.project import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
-from faulty_endpoint import Fault, answer_body, good_body
+from support.faulty_endpoint import Fault, answer_body, good_body
 
 MEBI = 1 << 20
 TOO_LARGE = 65 * MEBI  # the client's limit is 64 MiB

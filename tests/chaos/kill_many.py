@@ -14,7 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from killing import kill_runs
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from killing import kill_runs  # noqa: E402
 
 
 def main():

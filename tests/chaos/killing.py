@@ -13,8 +13,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from faults import status
-from faulty_endpoint import FaultyEndpoint
-from labelling import WORKERS, Job, make_data, read_jsonl
+from labelling import WORKERS, Job, make_data
+from support.faulty_endpoint import FaultyEndpoint
+from support.project import read_jsonl
 
 # In the order in which they appear.
 PUBLISHING = "step_0_expression_extraction/.published.json"

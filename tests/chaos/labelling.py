@@ -3,32 +3,18 @@
 import json
 import os
 import re
-import struct
 import subprocess
-import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(os.environ.get("ALIG_PROGRAM",
-                              ROOT / "build/release/entrypoint/cli/auto-label-image-grounding"))
+from support.images import png
+from support.project import PROGRAM, read_jsonl
+
 # Like no provider's key, so that only knowing it hides it; with characters that URLs must encode.
 API_KEY = "Quagga/7731+okapi=Zebra"
 OUTPUTS = ("annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",
            "step_1_grounding/annotations.jsonl")
 WORKERS = 4
-
-
-def png(width, height, colour):
-    """One-coloured RGB image."""
-    def chunk(kind, data):
-        checksum = zlib.crc32(kind + data)
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    rows = (b"\0" + bytes(colour) * width) * height
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) +
-            chunk(b"IEND", b""))
 
 
 @dataclass(frozen=True)
@@ -62,10 +48,6 @@ def make_data(folder, images, captions_each):
                 record = {"image_path": f"{image}.png", "caption": caption, "weight": image + n}
                 lines.write(json.dumps(record) + "\n")
     return Data(folder, images, captions_each)
-
-
-def read_jsonl(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 class Job:
@@ -155,10 +137,3 @@ def heals(job, endpoint, undisturbed, missing):
     assert len(endpoint.requests) == missing, [request.key for request in endpoint.requests]
     assert job.outputs() == undisturbed
     assert job.failures() == []
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.005)

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from faulty_endpoint import FaultyEndpoint
 from labelling import WORKERS, Job, make_data
+from support.faulty_endpoint import FaultyEndpoint
 
 PAGE = 4096
 

@@ -9,8 +9,8 @@ import time
 import faults
 import pytest
 from faults import gemini_error, openai_error, redirect, status
-from faulty_endpoint import FaultyEndpoint
 from labelling import heals
+from support.faulty_endpoint import FaultyEndpoint
 
 CAPTION = "thing 2.0 and part 2.0."  # the record that has bad luck
 QUESTIONS = {"0": lambda request: request.asked == (CAPTION,),
@@ -227,7 +227,7 @@ def test_two_apart_are_not_two_running(code, make_job, endpoint, data, undisturb
     heals(job, endpoint, undisturbed, missing=4)
 
 
-def test_nobody_listens(make_job, endpoint, data, undisturbed):
+def test_no_server_listens(make_job, endpoint, data, undisturbed):
     job = make_job(**QUICK)
     done = job.run(settings={"vlm__openai__base_url": "http://127.0.0.1:1/v1"})
     assert done.returncode == 1

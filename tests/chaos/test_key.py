@@ -7,7 +7,8 @@ from pathlib import Path
 import faults
 import pytest
 from faults import body_of, openai_error, redirect, status
-from labelling import API_KEY, wait_until
+from labelling import API_KEY
+from support.project import wait_until
 
 PERCENT_ENCODED = "Quagga%2F7731%2Bokapi%3DZebra"
 TELLING = 6  # so many characters of the key running are a leak

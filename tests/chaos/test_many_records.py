@@ -4,7 +4,8 @@ import random
 
 import faults
 from faults import status
-from labelling import Job, make_data, read_jsonl
+from labelling import Job, make_data
+from support.project import read_jsonl
 
 IMAGES, CAPTIONS_EACH = 500, 20
 SHARE = 0.3

@@ -13,7 +13,8 @@ import time
 import faults
 import pytest
 from faults import Fault, status
-from labelling import heals, wait_until
+from labelling import heals
+from support.project import wait_until
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import ssl
 import subprocess
 
 import pytest
-from faulty_endpoint import FaultyEndpoint
 from labelling import Job, heals
+from support.faulty_endpoint import FaultyEndpoint
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="certificates need openssl(1)")
 

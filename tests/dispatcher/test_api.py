@@ -1,14 +1,18 @@
 """`alig.run` and `default_specs` in plain Python, and the doctor."""
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
+import sys
 
 import pytest
-from conftest import RECORDS, ROOT, read_lines
 from environments import GPUS
+from runs import RECORDS
+from support.project import ROOT, read_jsonl
 from teacher import BOX
+from typeguard import check_type
 
 RUN = """
 import json, sys, auto_label_image_grounding as alig
@@ -59,7 +63,7 @@ def test_the_snippet_of_the_readme(base, job):
     done = base.run("python", "-c", code, json.dumps(vlm), cwd=job.folder)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["records"]["done"] == RECORDS
-    assert len(read_lines(job.folder / "out" / "annotations.jsonl")) == RECORDS
+    assert len(read_jsonl(job.folder / "out" / "annotations.jsonl")) == RECORDS
 
 
 @pytest.mark.parametrize("name", ["plain", "it's", "a 'b'", "[x] {y}", "größe", "back\\'s\\"])
@@ -98,18 +102,29 @@ def test_an_error_names_the_spec_file(base, job):
 def test_only_rank_zero_works(base, job):
     torchrun = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2"}
     assert run(base, job.spec(), job.folder, RANK="1", **torchrun) is None
-    assert job.teacher.requests == 0
+    assert job.teacher.questions == 0
     assert run(base, job.spec(), job.folder, RANK="0", **torchrun)["status"]
-    assert job.teacher.requests == 2 * RECORDS
+    assert job.teacher.questions == 2 * RECORDS
 
 
-def test_dry_run_and_evaluation(base, job):
+@pytest.fixture(scope="module")
+def reports():
+    """The types of what is returned, as the package states them."""
+    path = ROOT / "entrypoint/python/auto_label_image_grounding/_reports.py"
+    spec = importlib.util.spec_from_file_location("reports", path)
+    module = sys.modules["reports"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_dry_run_and_evaluation(base, job, reports):
     code = """
 import json, sys
 import auto_label_image_grounding as alig
 spec, truth = json.loads(sys.argv[1]), sys.argv[2]
 dry = alig.dry_run(spec)
-alig.run(spec)
+seen = []
+summary = alig.run(spec, on_progress=seen.append)
 found = alig.evaluate(spec["results_dir"] + "/annotations.jsonl", truth, worst=1)
 failures = []
 for call in (lambda: alig.evaluate("/no/such.jsonl", truth), lambda: alig.dry_run({"nonsense": 1})):
@@ -117,15 +132,19 @@ for call in (lambda: alig.evaluate("/no/such.jsonl", truth), lambda: alig.dry_ru
         call()
     except Exception as error:
         failures.append(type(error).__name__)
-print(json.dumps([dry, found, failures]))
+print(json.dumps([dry, summary, seen, found, failures]))
 """
     truth = job.folder / "truth.jsonl"
     truth.write_text("".join(json.dumps({
         **record, "gt": [{"phrase": f"red ball {number}", "boxes": [BOX if number else [0, 0, 9, 9]]}]})
-        + "\n" for number, record in enumerate(read_lines(job.folder / "in.jsonl"))))
+        + "\n" for number, record in enumerate(read_jsonl(job.folder / "in.jsonl"))))
     done = base.run("python", "-c", code, json.dumps(job.spec()), str(truth), cwd=job.folder)
     assert done.returncode == 0, done.stderr
-    dry, found, failures = json.loads(done.stdout)
+    dry, summary, progress, found, failures = json.loads(done.stdout)
+    check_type(dry, reports.DryRun)
+    check_type(summary, reports.Summary)
+    check_type(progress, list[reports.Progress])
+    check_type(found, reports.Evaluation)
     assert (dry["records"], dry["requests"]) == (RECORDS, {"extraction": RECORDS, "grounding": RECORDS})
     assert "stand-in" in dry["endpoint"]
     assert found["boxes"]["truth"] == RECORDS and found["boxes"]["matched"] == RECORDS - 1

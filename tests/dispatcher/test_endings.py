@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import RECORDS, check_passed, generate
+from runs import RECORDS, check_passed, generate
 
 SECONDS = 120
 
@@ -43,10 +43,10 @@ def wait_until(condition, what):
 def test_the_child_ends_when_its_parent_is_terminated(long_tao, job, gpus):
     check_child_ends(long_tao, job, signal.SIGTERM, num_gpus=gpus)
     # What was in flight was kept: the next run asks only for the rest.
-    assert job.teacher.requests <= RECORDS
+    assert job.teacher.questions <= RECORDS
     job.teacher.arrived.clear()
     check_passed(generate(long_tao, job))
-    assert job.teacher.requests == 2 * RECORDS
+    assert job.teacher.questions == 2 * RECORDS
 
 
 def test_the_child_ends_when_its_parent_is_killed(tao, job):
@@ -61,7 +61,7 @@ def test_the_child_of_a_parent_that_is_killed_at_once_asks_nothing(long_tao, job
     parent.wait(SECONDS)
     parent.stdout.close()
     wait_until(lambda: not workers(job), "the child is still there")
-    assert job.teacher.requests == 0 and "image_grounding: stopped" in job.status()[-1]["message"]
+    assert job.teacher.questions == 0 and "image_grounding: stopped" in job.status()[-1]["message"]
 
 
 def check_child_ends(environment, job, number, **top):

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
-from conftest import RECORDS, check_failed, check_passed, generate, run_child
 from environments import LAYOUTS
+from runs import KEY, KEY_OVERRIDE, RECORDS, check_failed, check_hidden, check_passed, generate, run_child
 from teacher import BOX
 
 DRAWN = re.compile(r"Epoch \d+: \s*\d+%|\[.*\]")
@@ -23,9 +23,12 @@ def check_annotations(job):
 
 
 def test_both_steps_and_their_report(tao, job):
-    done = generate(tao, job, "image_grounding.workflow.steps=[\"0\",\"1\"]")
+    done = generate(tao, job, "image_grounding.workflow.steps=[\"0\",\"1\"]", KEY_OVERRIDE)
     check_passed(done)
     check_annotations(job)
+    assert job.teacher.last_key == f"Bearer {KEY}"
+    check_hidden(job, done)
+    assert done.stdout.count("environment variable") == 1
     status = job.status()
     assert [status[0]["status"], status[-1]["status"]] == ["STARTED", "RUNNING"]
     assert "finished successfully" in status[-1]["message"]
@@ -33,8 +36,8 @@ def test_both_steps_and_their_report(tao, job):
     kpi = status[-1]["kpi"]
     assert (kpi["records"], kpi["expressions"], kpi["boxes"], kpi["failed"]) == (
         RECORDS, RECORDS, RECORDS, 0)
-    assert kpi["requests"] == 2 * RECORDS == job.teacher.requests
-    assert kpi["tokens_input"] == 10 * kpi["requests"]
+    assert kpi["requests"] == 2 * RECORDS == job.teacher.questions
+    assert kpi["tokens_input"] == 100 * kpi["requests"]
     # Each message of ours once, and none that the parent would draw over.
     ours = [line for line in done.stdout.splitlines() if "image_grounding: " in line]
     assert ours and len(ours) == len(set(ours)), done.stdout
@@ -48,13 +51,13 @@ def test_step_after_step_then_resume_as_a_stock_spec_asks(tao, job):
              "image_grounding.workflow.long_video_sample_fps=1.5",
              "image_grounding.workflow.long_video_max_frames=8"]
     run_child(tao, job, "image_grounding.workflow.steps=[0]", *stock)
-    assert job.teacher.requests == RECORDS
+    assert job.teacher.questions == RECORDS
     assert [len(record["expressions"]) for record in job.annotations()] == [1] * RECORDS
     run_child(tao, job, "image_grounding.workflow.steps=[1]")
-    assert job.teacher.requests == 2 * RECORDS
+    assert job.teacher.questions == 2 * RECORDS
     check_annotations(job)
     check_passed(generate(tao, job))
-    assert job.teacher.requests == 2 * RECORDS  # all of it was done
+    assert job.teacher.questions == 2 * RECORDS  # all of it was done
     check_annotations(job)
 
 
@@ -80,7 +83,7 @@ def test_default_specs_lists_our_block_and_its_file_runs(tao, base, job):
     # Also in the native program, which finds all of it done.
     run_listed(tao, job)
     run_listed(tao, job, "auto-label-image-grounding")
-    assert job.teacher.requests == 2 * RECORDS
+    assert job.teacher.questions == 2 * RECORDS
 
 
 def run_listed(environment, job, program="auto_label"):
@@ -120,7 +123,7 @@ def check_refused(tao, job, override):
     done = generate(tao, job, override)
     check_failed(tao, done)
     assert override.partition("=")[0].rpartition(".")[2] in done.stdout
-    assert job.teacher.requests == 0 and not job.results.exists()
+    assert job.teacher.questions == 0 and not job.results.exists()
 
 
 def test_a_forced_key_is_refused_by_us(tao, job):
@@ -136,11 +139,15 @@ def test_a_forced_key_is_refused_by_us(tao, job):
 def test_extra_body_takes_the_same_overrides_as_natively(long_tao, job, prefix):
     run_child(long_tao, job, f"{prefix}image_grounding.vlm.openai.extra_body.top_k=20",
               f"{prefix}image_grounding.vlm.openai.extra_body.a.b=c")
-    assert job.teacher.last_body["top_k"] == 20 and job.teacher.last_body["a"] == {"b": "c"}
+    assert job.teacher.last.document["top_k"] == 20 and job.teacher.last.document["a"] == {"b": "c"}
 
 
 def test_a_missing_input_file_is_a_recorded_failure(tao, job):
-    check_failed(tao, generate(tao, job, "image_grounding.data.input_jsonl=/no/such.jsonl"))
+    """Hydra prints all overrides of a run that fails."""
+    done = generate(tao, job, KEY_OVERRIDE, "image_grounding.data.input_jsonl=/no/such.jsonl")
+    check_failed(tao, done)
+    check_hidden(job, done)
+    assert "/no/such.jsonl" in done.stdout
     last = job.status()[-1]
     assert last["status"] == "FAILURE" and "/no/such.jsonl" in last["message"]
     assert last["message"].startswith(tao.layout.failure("File system error"))
@@ -163,7 +170,7 @@ def test_what_ends_a_run_is_in_its_failure_record(tao, job, overrides, said):
 def test_with_two_gpus_one_rank_works(tao, job):
     check_passed(generate(tao, job, num_gpus=2))
     check_annotations(job)
-    assert job.teacher.requests == 2 * RECORDS
+    assert job.teacher.questions == 2 * RECORDS
     finished = [record for record in job.status() if "finished" in record["message"]]
     assert len(finished) == 1 and "kpi" in finished[0]
 

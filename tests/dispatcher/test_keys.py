@@ -1,43 +1,23 @@
-"""An API key that came as an override or in the spec is in no file and no line of output."""
+"""An API key that came as an override or in the spec is in no file and no line of output.
+
+After a good run and after a failure, in each layout: test_generate.py.
+"""
 from __future__ import annotations
 
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 import yaml
-from conftest import check_passed, run_child
-
-KEY = "a-Secret.Key_0123456789"
-OVERRIDE = f"image_grounding.vlm.openai.api_key={KEY}"
-
-
-def check_hidden(job, output):
-    assert KEY not in output, output
-    for path in job.results.rglob("*"):
-        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
-
-
-def test_after_a_good_run(tao, job):
-    done = run_child(tao, job, OVERRIDE)
-    assert job.teacher.last_key == f"Bearer {KEY}"
-    check_hidden(job, done.stdout + done.stderr)
-    assert done.stdout.count("environment variable") == 1
-
-
-def test_after_a_failure(tao, job):
-    """Hydra prints all overrides of a run that fails."""
-    done = run_child(tao, job, OVERRIDE, "image_grounding.data.input_jsonl=/no/such.jsonl",
-                     fails=True)
-    check_hidden(job, done.stdout + done.stderr)
-    assert "no/such.jsonl" in done.stdout
+from runs import KEY, KEY_OVERRIDE, check_hidden, check_passed, run_child
 
 
 @pytest.mark.parametrize("override", [
     f"vlm.gemini={{api_key:{KEY}}}",
     f"image_grounding.vlm.openai={{api_key:{KEY}",
-    OVERRIDE + " image_grounding.vlm.no_such_key=1",
+    KEY_OVERRIDE + " image_grounding.vlm.no_such_key=1",
     f"image_grounding.vlm.openai.api_kay={KEY}",
     f"image_grounding.vlm.openai={{api_key:{KEY},model_nome:x}}",
     f"+image_grounding.vlm.openai.api_key={KEY}",
@@ -46,7 +26,7 @@ def test_after_a_failure(tao, job):
 ])
 def test_where_hydra_refuses_an_override(tao_d, job, override):
     done = run_child(tao_d, job, *override.split(" "), fails=True)
-    check_hidden(job, done.stdout + done.stderr)
+    check_hidden(job, done)
 
 
 @pytest.mark.parametrize("override", [
@@ -57,7 +37,7 @@ def test_where_hydra_refuses_an_override(tao_d, job, override):
 def test_where_our_own_check_refuses_an_override(tao_d, job, override):
     """By then 7.3.0 has saved the merged config."""
     done = run_child(tao_d, job, override, fails=True)
-    check_hidden(job, done.stdout + done.stderr)
+    check_hidden(job, done)
     assert "image_grounding.vlm." in job.status()[-1]["message"]
 
 
@@ -66,25 +46,25 @@ def test_where_the_spec_cannot_be_read(tao_d, job):
         "autolabel_type: image_grounding\nimage_grounding:\n  vlm:\n    gemini:\n"
         f"      api_key: {KEY}: oh\n")
     done = run_child(tao_d, job, spec="broken.yaml", fails=True)
-    check_hidden(job, done.stdout + done.stderr)
+    check_hidden(job, done)
     assert "line 5" in done.stderr
 
 
 def test_a_token_in_extra_body_is_used_and_hidden(tao_d, job):
     done = run_child(tao_d, job, f"+image_grounding.vlm.openai.extra_body.metadata.token={KEY}")
-    assert job.teacher.last_body["metadata"] == {"token": KEY}
-    check_hidden(job, done.stdout + done.stderr)
+    assert job.teacher.last.document["metadata"] == {"token": KEY}
+    check_hidden(job, done)
 
 
 def test_after_an_interruption(tao, job):
     job.teacher.hold()
     parent = tao.start("auto_label", "generate", "-e", str(job.write_spec()),
-                       f"results_dir={job.results}", OVERRIDE, cwd=job.folder)
+                       f"results_dir={job.results}", KEY_OVERRIDE, cwd=job.folder)
     assert job.teacher.arrived.wait(120)
     parent.send_signal(signal.SIGTERM)
     job.teacher.release()
     output, _ = parent.communicate(timeout=60)
-    check_hidden(job, output)
+    check_hidden(job, subprocess.CompletedProcess(parent.args, parent.returncode, output, ""))
 
 
 def test_a_key_in_the_spec(long_tao, job):
@@ -95,7 +75,7 @@ def test_a_key_in_the_spec(long_tao, job):
     done = long_tao.run("auto_label", "generate", "-e", "./keyed.yaml", cwd=job.folder)
     check_passed(done)
     assert job.teacher.last_key == f"Bearer {KEY}"
-    check_hidden(job, done.stdout + done.stderr)
+    check_hidden(job, done)
 
 
 def test_a_short_key_and_one_from_the_environment(tao_d, job):
@@ -103,7 +83,7 @@ def test_a_short_key_and_one_from_the_environment(tao_d, job):
                      "image_grounding.vlm.gemini.api_key=${oc.env:MY_OWN_KEY}",
                      "image_grounding.data.input_jsonl=/no/such.jsonl", env={"MY_OWN_KEY": KEY},
                      fails=True)
-    check_hidden(job, done.stdout + done.stderr)
+    check_hidden(job, done)
     assert "api_key=demo" not in done.stdout
     # What says nothing stays: the saved config can be used again.
     assert "${oc.env:MY_OWN_KEY}" in (job.results / "experiment.yaml").read_text()
@@ -273,7 +253,7 @@ def test_nothing_harmless_is_taken_out_of_what_is_saved(tao_d, job):
     spec["image_grounding"]["vlm"]["openai"]["extra_body"] = body
     (job.folder / "keyed.yaml").write_text(json.dumps(spec))
     run_child(tao_d, job, spec="keyed.yaml")
-    assert job.teacher.last_body["headers"] == body["headers"]
+    assert job.teacher.last.document["headers"] == body["headers"]
     saved = (job.results / "experiment.yaml").read_text()
     kept = yaml.safe_load(saved)["image_grounding"]["vlm"]["openai"]["extra_body"]
     assert KEY not in saved
@@ -306,5 +286,5 @@ def test_in_a_run_of_another_type(tao_d, job, kind):
     spec["image_grounding"]["vlm"]["openai"]["api_key"] = KEY
     (job.folder / "keyed.yaml").write_text(json.dumps(spec))
     done = run_child(tao_d, job, spec="keyed.yaml", fails=kind != "mal")
-    check_hidden(job, done.stdout + done.stderr)
+    check_hidden(job, done)
     assert "stand-in" in (job.results / "experiment.yaml").read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import re
 
-from conftest import check_failed, generate
+from runs import check_failed, generate
 
 MODULES = ("import sys; print('\\n'.join(sorted(set(sys.modules) "
            "- {'_auto_label_image_grounding_hook'})))")

@@ -5,8 +5,9 @@ import json
 import shutil
 
 import pytest
-from conftest import RECORDS, check_passed, read_lines, run_child
 from environments import LAYOUTS
+from runs import RECORDS, check_passed, run_child
+from support.project import read_jsonl
 from teacher import BOX
 
 STEP_0 = "step_0_expression_extraction"
@@ -26,8 +27,8 @@ def stock_folder(stock, job):
     spec["image_grounding"]["vlm"]["openai"]["api_key"] = "none"
     (job.folder / "stock.yaml").write_text(json.dumps(spec))
     run_child(stock, job, "image_grounding.workflow.steps=[0]", spec="stock.yaml")
-    assert len(list((job.results / STEP_0 / ".ckpt").iterdir())) == RECORDS == job.teacher.requests
-    job.teacher.requests = 0
+    assert len(list((job.results / STEP_0 / ".ckpt").iterdir())) == RECORDS == job.teacher.questions
+    job.teacher.heal()
     return job.results / STEP_0 / "annotations.jsonl"
 
 
@@ -37,7 +38,7 @@ def write_lines(path, records):
 
 def test_its_step_0_is_taken_over(tao_d, job, stock_folder):
     run_child(tao_d, job)
-    assert job.teacher.requests == RECORDS  # step 1 alone
+    assert job.teacher.questions == RECORDS  # step 1 alone
     assert all(record["expressions"][0]["instances"][0]["bbox"] == BOX
                for record in job.annotations())
 
@@ -51,12 +52,12 @@ CORRECTIONS = {
 
 @pytest.mark.parametrize("what", CORRECTIONS)
 def test_its_corrected_step_0_is_refused_and_can_be_used(tao_d, job, stock_folder, what):
-    records = read_lines(stock_folder)
+    records = read_jsonl(stock_folder)
     CORRECTIONS[what](records)
     write_lines(stock_folder, records)
     before = stock_folder.read_bytes()
     run_child(tao_d, job, fails=True)
-    assert job.teacher.requests == 0 and stock_folder.read_bytes() == before
+    assert job.teacher.questions == 0 and stock_folder.read_bytes() == before
     assert "steps=" in job.status()[-1]["message"]
     run_child(tao_d, job, "image_grounding.workflow.steps=[1]")
     assert [record["cleaned_caption"] for record in job.annotations()] == [
@@ -68,7 +69,7 @@ def test_its_step_0_that_is_emptied_or_broken_is_refused(tao_d, job, stock_folde
     for text in ("", written + "# checked by me\n"):
         stock_folder.write_text(text)
         run_child(tao_d, job, fails=True)
-        assert job.teacher.requests == 0 and stock_folder.read_text() == text
+        assert job.teacher.questions == 0 and stock_folder.read_text() == text
 
 
 def read_by_neighbour(environment, job, annotations, name):
@@ -83,13 +84,13 @@ def read_by_neighbour(environment, job, annotations, name):
             "data": {"input_annotations_jsonl": str(annotations)}}}))
     check_passed(environment.run("auto_label", "generate", "-e", "./neighbour.yaml",
                                  cwd=job.folder))
-    return len(read_lines(results / "annotations.jsonl"))
+    return len(read_jsonl(results / "annotations.jsonl"))
 
 
 def test_the_neighbour_that_merges_by_image_id_loses_no_record(tao_d, job):
     (job.folder / "other").mkdir()
     shutil.copy(job.folder / "0.png", job.folder / "other")
-    lines = read_lines(job.folder / "in.jsonl")
+    lines = read_jsonl(job.folder / "in.jsonl")
     # The same image again, another caption; and an equal name in another folder.
     more = [{"image_path": "0.png", "caption": "Here is a red ball 7."},
             {"image_path": "other/0.png", "caption": "A red ball 8 lies there."}]

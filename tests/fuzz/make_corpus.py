@@ -5,7 +5,11 @@ An input that once broke something is added here, under a name that says what it
 """
 import pathlib
 import struct
-import zlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support.images import png, png_chunk  # noqa: E402
 
 CORPUS = pathlib.Path(__file__).parent / "corpus"
 
@@ -158,16 +162,6 @@ def jpeg(sof=0xC0, app=b""):
             b"\xff\xd9")
 
 
-def chunk(kind, payload):
-    return u32(len(payload)) + kind + payload + u32(zlib.crc32(kind + payload))
-
-
-def png(extra=b""):
-    header = u32(40) + u32(30) + bytes([8, 2, 0, 0, 0])
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra +
-            chunk(b"IDAT", zlib.compress(bytes(30 * 121))) + chunk(b"IEND", b""))
-
-
 def riff(*chunks):
     body = b"WEBP"
     for kind, payload in chunks:
@@ -206,14 +200,15 @@ def tiff(big):
 VP8 = b"\x30\x01\0\x9d\x01\x2a" + u16(40, False) + u16(30, False) + bytes(10)
 VP8L = b"\x2f" + u32(39 | 29 << 14, False) + bytes(10)
 FRAME = bytes(6) + (39).to_bytes(3, "little") + (29).to_bytes(3, "little") + bytes(4)
+BLACK = (0, 0, 0)
 IMAGE = {
     "baseline.jpg": jpeg(),
     "progressive.jpg": jpeg(0xC2),
     "arithmetic.jpg": jpeg(0xC9),
     "turned.jpg": jpeg(app=segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0") +
                        segment(0xE1, b"Exif\0\0" + exif(6, True))),
-    "plain.png": png(),
-    "turned.png": png(chunk(b"eXIf", exif(8, False))),
+    "plain.png": png(40, 30, BLACK),
+    "turned.png": png(40, 30, BLACK, extra=png_chunk(b"eXIf", exif(8, False))),
     "lossy.webp": riff((b"VP8 ", VP8)),
     "lossless.webp": riff((b"VP8L", VP8L)),
     "turned.webp": riff(vp8x(8), (b"VP8 ", VP8), (b"EXIF", exif(5, False))),

@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from conftest import ROOT
+from support.project import ROOT
 
 
 def test_short_benchmarks_run_through():

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import command, environment, overrides, run
+from support.program import command, environment, overrides, run
 
 
 def dry_run(spec, arguments, **extra_environment):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import environment, overrides, records, run, summary
+from support.program import environment, overrides, records, run, summary
 
 
 def fails(spec, arguments, *said, **extra):

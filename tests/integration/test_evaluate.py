@@ -4,7 +4,8 @@ import json
 import subprocess
 
 import pytest
-from conftest import PROGRAM, SHARED_DATA, needs_shared_data, overrides, run
+from support.program import overrides, run
+from support.project import PROGRAM, SHARED_DATA, needs_shared_data
 
 
 def evaluate(annotations, truth, *options):

@@ -9,7 +9,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import overrides, run, summary, wait_until
+from support.program import overrides, run, summary
+from support.project import wait_until
 
 HERE = Path(__file__).parent
 IN_FLIGHT = 40

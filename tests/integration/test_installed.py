@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from conftest import RELEASE, environment, overrides, summary
+from support.program import environment, overrides, summary
+from support.project import RELEASE
 
 MODULE = RELEASE / "lib/alig_image_change.so"
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 import yaml
-from conftest import PROGRAM, ROOT
+from support.project import PROGRAM, ROOT
 
 BLOCKS = "vlm|data|workflow|output|prompts|evaluation"
 FULL = re.compile(r"image_grounding\.((?:%s)\.[a-z_.]*[a-z_])" % BLOCKS)

@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SHARED_DATA, needs_shared_data, overrides, records, run, score, summary
+from support.program import overrides, records, run, score, summary
+from support.project import ROOT, SHARED_DATA, needs_shared_data
 
 
 @pytest.mark.parametrize("backend", ["openai", "gemini"])

@@ -6,7 +6,8 @@ import signal
 import subprocess
 
 import pytest
-from conftest import overrides, records, run, start, wait_until
+from support.program import overrides, records, run, start
+from support.project import wait_until
 
 WORKERS = 4
 OUTPUTS = ("annotations.jsonl", "step_0_expression_extraction/annotations.jsonl",

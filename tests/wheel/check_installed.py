@@ -18,27 +18,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import faulty_endpoint
-from faulty_endpoint import FaultyEndpoint, read_question
+from support.faulty_endpoint import FaultyEndpoint
 
 SIDE = 64  # smaller than every image: each is decoded, resampled and encoded again
 PROGRAM = str(Path(sys.executable).parent / "auto-label-image-grounding")
 # glibc's, and the unwinder that every distribution has with it.
 SYSTEM = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libdl.so", "librt.so", "libpthread.so",
           "libgcc_s.so")
-
-sent: list[bytes] = []
-
-
-def keep_image(request, body: bytes) -> None:
-    read_question(request, body)
-    for part in json.loads(body)["messages"][0]["content"]:
-        if part["type"] == "image_url":
-            sent.append(base64.b64decode(part["image_url"]["url"].partition(",")[2]))
-
-
-faulty_endpoint.read_question = keep_image
-
 
 def expect(condition: object, what: str) -> None:
     if not condition:
@@ -54,6 +40,13 @@ def size_of(image: bytes) -> tuple[int, int]:
         at += 2 + struct.unpack(">H", image[at + 2:at + 4])[0]
     height, width = struct.unpack(">HH", image[at + 5:at + 9])
     return width, height
+
+
+def sent_images(endpoint: FaultyEndpoint) -> list[bytes]:
+    parts = [part for request in endpoint.requests if request.document
+             for part in request.document["messages"][0]["content"]]
+    return [base64.b64decode(part["image_url"]["url"].partition(",")[2])
+            for part in parts if part["type"] == "image_url"]
 
 
 def check_installation() -> None:
@@ -90,17 +83,17 @@ def run_program(folder: Path, results: Path, url: str) -> subprocess.CompletedPr
                            *flat(settings(folder, results, url))], capture_output=True, text=True)
 
 
-def check_labels(folder: Path, results: Path, how: str) -> None:
+def check_labels(folder: Path, results: Path, endpoint: FaultyEndpoint, how: str) -> None:
     images = sorted((folder / "images").iterdir())
     records = [json.loads(line) for line in (results / "annotations.jsonl").read_text().splitlines()]
     expect(len(records) == len(images), f"{len(records)} records")
     for record in records:
         boxes = [i["bbox"] for e in record["expressions"] for i in e["instances"]]
         expect("error" not in record and boxes, f"{record}")
-    sizes = [size_of(image) for image in sent]
+    sizes = [size_of(image) for image in sent_images(endpoint)]
     expect(len(sizes) >= len(images) and all(max(size) == SIDE for size in sizes),
            f"sent images of {sizes}")
-    sent.clear()
+    endpoint.heal()
     print(f"check: {how}: {' '.join(p.suffix[1:] for p in images)}")
 
 
@@ -125,12 +118,12 @@ def main() -> None:
             print("check: https: refused without the authority in the system's store")
             return
         expect(done.returncode == 0, done.stderr)
-        check_labels(folder, results, f"{mode}, program")
+        check_labels(folder, results, endpoint, f"{mode}, program")
         # In this process, which holds Python's own OpenSSL too.
         import auto_label_image_grounding as alig
         shutil.rmtree(results)
         alig.run({"image_grounding": settings(folder, results, endpoint.url)}, results_dir=str(results))
-        check_labels(folder, results, f"{mode}, Python")
+        check_labels(folder, results, endpoint, f"{mode}, Python")
 
 
 if __name__ == "__main__":

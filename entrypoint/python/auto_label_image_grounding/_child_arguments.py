@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 
 def overrides_in(arguments: list[str]) -> list[str]:
@@ -16,6 +17,17 @@ def spec_path(arguments: list[str]) -> str | None:
     if "--config-path" not in given or "--config-name" not in given:
         return None
     return os.path.join(given["--config-path"], given["--config-name"])
+
+
+def spec_given(arguments: list[str]) -> dict[str, Any] | None:
+    """The spec as it is written; None if it cannot be read or is not a block."""
+    import yaml  # Hydra and the dispatcher need it too
+
+    try:
+        spec = yaml.safe_load(spec_text(arguments))
+    except yaml.YAMLError:
+        return None
+    return spec if isinstance(spec, dict) else None
 
 
 def spec_text(arguments: list[str]) -> str:

@@ -12,13 +12,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ._child_arguments import overrides_in, spec_text
+from ._child_arguments import overrides_in, spec_given, spec_text
 from ._common import MODE, TYPE, is_ours, mark, other_blocks
 
-_TYPE_IN_SPEC = re.compile(r"""autolabel_type["']?\s*:\s*["']?(\w*)""")
-_OUR_BLOCK = re.compile(rf"""^[^#\n]*\b{TYPE}["']?\s*:""", re.MULTILINE)
 _OUR_OVERRIDE = re.compile(r"[+~]*image.?gr", re.IGNORECASE)
-_OUR_SPEC = re.compile(rf"""autolabel_type["']?\s*:\s*["']?{TYPE}\b""")
 # Overrides that tell of a run of ours, also misspelt, or hold a misplaced key.
 _OF_OURS = re.compile(r"[^=]*(?:image.?gr|api.?k)|[+]*autolabel_type=\W*image.?gr", re.IGNORECASE)
 
@@ -37,25 +34,26 @@ def patch(module: Any) -> None:
 
 def _is_run_of_another_type(arguments: list[str]) -> bool:
     """Whether it is certain: the frame saves the merged config of such a run, without a block of ours."""
-    text = spec_text(arguments)
-    kind = _TYPE_IN_SPEC.search(text)
-    return (text != "" and (kind is None or kind[1] not in ("", TYPE))
-            and not _mentions_our_block(arguments)
-            and not any("autolabel_type" in override for override in overrides_in(arguments)))
+    spec = spec_given(arguments)
+    if spec is None or "defaults" in spec or _mentions_our_block(arguments):
+        return False
+    kind = str(spec.get("autolabel_type"))  # none: the dispatcher has a default
+    return kind != TYPE and "${" not in kind and not any(
+        "autolabel_type" in override for override in overrides_in(arguments))
 
 
 def _mentions_our_block(arguments: list[str]) -> bool:
-    return _OUR_BLOCK.search(spec_text(arguments)) is not None or any(
+    return TYPE in (spec_given(arguments) or {}) or any(
         map(_OUR_OVERRIDE.match, overrides_in(arguments)))
 
 
 def _guard_output_of(arguments: list[str]) -> None:
     """Hydra prints all overrides where it refuses one: before any run of ours could hide a key."""
     overrides = overrides_in(arguments)
-    theirs = other_blocks()
-    if _OUR_SPEC.search(spec_text(arguments)) or any(
-            _OF_OURS.match(text) and text.lstrip("+~").partition(".")[0] not in theirs
-            for text in overrides):
+    spec, theirs = spec_given(arguments), other_blocks()
+    ours = TYPE in spec_text(arguments) if spec is None else TYPE in (*spec, spec.get("autolabel_type"))
+    if ours or any(_OF_OURS.match(text) and text.lstrip("+~").partition(".")[0] not in theirs
+                   for text in overrides):
         from . import _secrets, _shown
 
         _shown.hide(_secrets.in_overrides(overrides) | _secrets.in_spec(arguments))

@@ -43,14 +43,14 @@ class StepSummary(TypedDict):
     failed: int  # records
     requests: int
     retries: int
-    failed_attempts: dict[str, int]  # kind of failure -> requests
+    failed_attempts: int  # requests
     tokens: TokenCounts
 
 
 class Summary(TypedDict):
     """summary.json: what a run has done."""
 
-    status: str  # "finished"; a run that ends otherwise raises
+    status: str  # "succeeded"; a run that ends otherwise raises
     message: str
     version: str
     backend: str

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ._child_arguments import spec_text
+from ._child_arguments import spec_given, spec_text
 from ._common import TYPE, other_blocks
 from ._schema import spec_keys
 
@@ -27,9 +27,8 @@ _PLAIN_WORD = re.compile(r"[a-z_]{1,15}")
 # Words that say it wherever a name has them, last words (written together) that do …
 _TELLING_ANYWHERE = re.compile("secret|passw(?:or)?d|passphrase|apikey")
 _TELLING = frozenset(
-    "apikey apikeys accesskey privatekey secretkey subscriptionkey accesstoken apitoken authtoken "
-    "bearertoken idtoken refreshtoken sessiontoken bearer secret secrets password passwd passphrase "
-    "credential credentials authorization cookie".split())
+    "accesskey privatekey subscriptionkey accesstoken apitoken authtoken bearertoken idtoken refreshtoken "
+    "sessiontoken bearer credential credentials authorization cookie".split())
 # … and last words that say it of what looks like a key.
 _SUGGESTING = frozenset("key token sig signature auth".split())
 _SUGGESTING_IN_URL = _SUGGESTING | {"code"}
@@ -274,15 +273,12 @@ def _value_of(argument: str) -> Any:
 
 def in_spec(arguments: list[str]) -> Hidden:
     """What the spec that Hydra is about to read holds of them, those of other types' blocks apart."""
-    text = spec_text(arguments)
-    try:
-        import yaml
-
-        spec = yaml.safe_load(text)
+    spec = spec_given(arguments)
+    if spec is None:  # Hydra may show the line that it cannot read
+        found = _assigned(spec_text(arguments))
+    else:
         found = _secrets_in({name: block for name, block in spec.items()
                              if name not in other_blocks()}, "")
-    except Exception:  # Hydra will show the line that it cannot read
-        found = _assigned(text)
     return alone(secret for secret in found if not _ENVIRONMENT.fullmatch(secret))
 
 

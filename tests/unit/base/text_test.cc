@@ -70,6 +70,11 @@ TEST(TextTest, ShortensAtCharacters) {
   EXPECT_EQ(shorten("ééé", 3), "é…");
 }
 
+TEST(TextTest, PercentEncodes) {
+  EXPECT_EQ(percent_encode("/a b/\xC3\xA4~.?", "/"), "/a%20b/%C3%A4~.%3F");
+  EXPECT_EQ(percent_encode("a+b/c", "", "0123456789abcdef"), "a%2bb%2fc");
+}
+
 TEST(TextTest, CountsInWords) {
   EXPECT_EQ(count_of(1, "record"), "1 record");
   EXPECT_EQ(count_of(0, "record"), "0 records");

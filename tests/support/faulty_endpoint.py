@@ -24,12 +24,13 @@ class Request:
     number: int  # among all requests, from 1
     path: str
     headers: dict  # names in lower case
-    step: str = ""  # "0" or "1"; "" for what is no question
+    step: str = ""  # "0" or "1"; "" for what is no question of ours
     asked: tuple = ()  # the caption, or the texts of the expressions
     attempt: int = 1  # how often the same question has arrived, this time included
     fault: str = ""  # what was served instead of an answer; "": an answer
     answered: bool = False  # a whole good answer was handed to the socket
     at: float = 0.0  # time.monotonic() of the endpoint's loop
+    document: dict = field(default_factory=dict, repr=False)  # its body
 
     @property
     def gemini(self):
@@ -76,16 +77,15 @@ def good_body(request):
 
 def read_question(request, body):
     """Fills in `step` and `asked` from the prompt of a request."""
-    document = json.loads(body)
+    request.document = document = json.loads(body)
     message = document["contents" if request.gemini else "messages"][0]
     parts = message["parts" if request.gemini else "content"]
     prompt = parts[-1]["text"]
     caption = re.search(r'^Caption: (".*")$', prompt, re.M)
     if caption:
         request.step, request.asked = "0", (json.loads(caption[1]),)
-    else:
-        listed = json.loads(re.search(r"^Expressions: (\[.*\])$", prompt, re.M)[1])
-        request.step, request.asked = "1", tuple(item["text"] for item in listed)
+    elif listed := re.search(r"^Expressions: (\[.*\])$", prompt, re.M):
+        request.step, request.asked = "1", tuple(item["text"] for item in json.loads(listed[1]))
 
 
 class Exchange:
@@ -108,7 +108,10 @@ class Exchange:
     async def answer(self):
         if self.endpoint.latency:
             await asyncio.sleep(self.endpoint.latency)
-        body = good_body(self.request)
+        if self.request.path.endswith("/models"):
+            body = json.dumps({"object": "list", "data": [{"id": "stand-in", "object": "model"}]}).encode()
+        else:
+            body = answer_body(self.request.gemini, self.endpoint.labels(self.request))
         # Before it is sent: the client may be killed as soon as it has the last byte.
         self.request.answered = True
         await self.respond(body=body)
@@ -132,10 +135,13 @@ class Fault:
 
 
 class FaultyEndpoint:
-    """`script(request)` returns a Fault, or None for a good answer. Thread-safe to read from."""
+    """`script(request)` returns a Fault, or None for a good answer, whose text is labels(request).
 
-    def __init__(self, script=lambda request: None, latency=0.0, ssl_context=None):
-        self.script, self.latency = script, latency
+    Thread-safe to read from.
+    """
+
+    def __init__(self, script=lambda request: None, latency=0.0, ssl_context=None, labels=labels_of):
+        self.script, self.latency, self.labels = script, latency, labels
         self.requests = []
         self._attempts = {}
         self._ssl = ssl_context
@@ -188,6 +194,12 @@ class FaultyEndpoint:
         self.stop()
 
     # --- On the loop ---
+
+    def on_loop(self, function):
+        """Calls it on the endpoint's thread, and waits for it."""
+        async def call():
+            function()
+        self._call(call())
 
     def _call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout=20)
