@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # What can be said of the sources without running them: C++ formatting (clang-format), includes that
 # point one way (tools/check_includes.py), Python style (ruff) and types (mypy), shell scripts
-# (shellcheck).
+# (shellcheck), then common mistakes in all C++ files (clang-tidy; minutes).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 packages=()
-command -v clang-format-14 >/dev/null || packages+=(clang-format-14)
-command -v shellcheck >/dev/null || packages+=(shellcheck)
+for program in clang-format-14 clang-tidy-14 shellcheck; do
+  command -v "$program" >/dev/null || packages+=("$program")
+done
 if [ ${#packages[@]} -gt 0 ]; then
   echo "lint: installing ${packages[*]}"
   apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
@@ -24,4 +25,14 @@ python3 tools/check_includes.py
 $venv/bin/ruff check --quiet .
 $venv/bin/mypy --no-error-summary
 git ls-files '*.sh' .ci/run | xargs shellcheck --severity=warning --external-sources
+
+bash tools/setup.sh --tests  # for its headers
+if ! cmake --preset release -B build/lint -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DALIG_BUILD_BENCHMARKS=ON \
+    -DALIG_BUILD_PYTHON=ON >build/lint-configure.log 2>&1; then
+  cat build/lint-configure.log >&2
+  exit 1
+fi
+# All but the fuzz targets, which only clang's own preset compiles.
+git ls-files '*.cc' ':!tests/fuzz' | xargs -n 4 -P "$(nproc)" clang-tidy-14 -p build/lint --quiet \
+  --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-ignored-optimization-argument 2> >(grep -v ' warnings\? generated\.$' >&2)
 echo "lint: clean"

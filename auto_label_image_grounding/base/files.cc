@@ -106,7 +106,7 @@ Status write_new_file_atomically(const fs::path& path, std::string_view bytes,
   // folders, whose locks the threads of a pool would fight for (measured: half the CPU time).
   const int fd = ::open(path.parent_path().c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0644);
   if (fd >= 0) {
-    const Status written = write_all(fd, bytes, path);
+    Status written = write_all(fd, bytes, path);
     const bool linked = written && give_name(fd, path);
     ::close(fd);
     if (!written || linked) return written;

@@ -100,7 +100,7 @@ std::vector<char32_t> lower_code_points(std::vector<char32_t> text) {
 
 std::string fold_for_comparison(std::string_view text) {
   if (is_ascii(text)) return ascii_lower(text);  // the same, at a fraction of the cost
-  const std::string clean = scrub_utf8(text);
+  std::string clean = scrub_utf8(text);
   utf8proc_uint8_t* folded = nullptr;
   const utf8proc_ssize_t length =
       utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(clean.data()),

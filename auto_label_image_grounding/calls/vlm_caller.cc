@@ -39,7 +39,7 @@ Slot::~Slot() { caller_->release(ticket_, outcome_); }
 
 VlmCaller::VlmCaller(Parts parts, CallerLimits limits, std::function<void(RunEnd)> end_run)
     : parts_(std::move(parts)),
-      limits_(std::move(limits)),
+      limits_(limits),
       end_run_(std::move(end_run)),
       limiter_(limits_.max_in_flight),
       request_bucket_(static_cast<double>(limits_.requests_per_minute), 1, parts_.clock.now()),

@@ -78,7 +78,8 @@ std::string_view take_suffix(std::string_view& id) {
 }  // namespace
 
 Result<Dataset> Dataset::open(const std::filesystem::path& path, InputKind kind,
-                              std::string image_root, const std::function<Status()>& may_go_on) {
+                              const std::string& image_root,
+                              const std::function<Status()>& may_go_on) {
   auto file = JsonlFile::open(path);
   if (!file) return tl::unexpected(file.error());
   auto again = JsonlFile::open(path);

@@ -34,7 +34,7 @@ class Dataset {
  public:
   // `may_go_on`, if given, is called every few thousand lines; its error ends the reading.
   static Result<Dataset> open(const std::filesystem::path& path, InputKind kind,
-                              std::string image_root,
+                              const std::string& image_root,
                               const std::function<Status()>& may_go_on = {});
 
   std::size_t size() const { return entries_.size(); }

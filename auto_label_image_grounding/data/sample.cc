@@ -108,10 +108,10 @@ std::optional<RecordError> error_of(const json& error) {
 Result<ExtractedSample> read_extracted_sample(std::string_view line) {
   auto record = Record::parse(line);
   if (!record) return tl::unexpected(record.error());
-  return read_extracted_record(std::move(*record));
+  return read_extracted_record(*record);
 }
 
-Result<ExtractedSample> read_extracted_record(Record record) {
+Result<ExtractedSample> read_extracted_record(const Record& record) {
   auto sample = read_input_sample(record.dump(), "");
   if (!sample) return tl::unexpected(sample.error());
   ExtractedSample out;

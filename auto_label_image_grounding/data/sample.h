@@ -31,7 +31,7 @@ struct ExtractedSample {
   std::optional<RecordError> error;  // from step 0: there is nothing to ground
 };
 Result<ExtractedSample> read_extracted_sample(std::string_view line);
-Result<ExtractedSample> read_extracted_record(Record record);
+Result<ExtractedSample> read_extracted_record(const Record& record);
 
 // Joins as Python's os.path.join: an absolute image_path is used as it is.
 std::string resolve_image_path(std::string_view image_root, std::string_view image_path);

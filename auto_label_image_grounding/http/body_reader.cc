@@ -63,7 +63,7 @@ BodyReader::Progress BodyReader::read_part(std::span<char> out) {
 
 BodyReader::Progress BodyReader::read_text(std::string_view text, std::span<char> out) {
   const std::string_view rest = text.substr(static_cast<std::size_t>(offset_));
-  const std::size_t count = std::min(rest.size(), out.size());
+  std::size_t count = std::min(rest.size(), out.size());
   std::copy_n(rest.data(), count, out.data());
   offset_ += count;
   return count;
@@ -74,7 +74,7 @@ BodyReader::Progress BodyReader::read_base64(std::span<char> out) {
   // EVP_EncodeBlock writes a NUL after its output, which needs room.
   const std::size_t groups = std::min((out.size() - 1) / 4, kRawBlock / 3);
   std::array<unsigned char, kRawBlock> raw;
-  const Progress count = read_raw(std::span(raw).first(std::max<std::size_t>(groups, 1) * 3));
+  Progress count = read_raw(std::span(raw).first(std::max<std::size_t>(groups, 1) * 3));
   if (!count) return count;
   if (*count == 0) return std::size_t{0};
   char* target = groups == 0 ? carry_.data() : out.data();

@@ -74,7 +74,7 @@ std::size_t cut_secret_length(std::string_view text, std::size_t at, std::string
 }
 
 // The length of the secret, whole or cut, that begins at `at`; else 0.
-std::size_t secret_length(const std::string& text, std::size_t at,
+std::size_t secret_length(std::string_view text, std::size_t at,
                           const std::vector<std::string>& forms) {
   for (const std::string& form : forms) {
     if (text.compare(at, form.size(), form) == 0) return form.size();
@@ -86,7 +86,7 @@ std::size_t secret_length(const std::string& text, std::size_t at,
 }
 
 // All secrets in one pass, so that no secret is looked for in the masks of another.
-std::string mask_secrets(const std::string& text, const std::vector<std::string>& forms) {
+std::string mask_secrets(std::string_view text, const std::vector<std::string>& forms) {
   std::string masked;
   std::size_t at = 0;
   while (at < text.size()) {
@@ -136,7 +136,7 @@ std::size_t credentials_length(std::string_view text, std::size_t at) {
   return end == authority.npos ? 0 : end;
 }
 
-std::string mask_patterns(const std::string& text) {
+std::string mask_patterns(std::string_view text) {
   const std::string lower = ascii_lower(text);
   std::string masked;
   std::size_t at = 0;
@@ -163,9 +163,9 @@ std::string mask_patterns(const std::string& text) {
 
 }  // namespace
 
-std::string redact(std::string text, const std::vector<std::string>& secrets) {
+std::string redact(std::string_view text, const std::vector<std::string>& secrets) {
   const std::vector<std::string> forms = forms_of(secrets);
-  return mask_patterns(forms.empty() ? text : mask_secrets(text, forms));
+  return forms.empty() ? mask_patterns(text) : mask_patterns(mask_secrets(text, forms));
 }
 
 }  // namespace alig

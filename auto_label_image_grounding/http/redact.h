@@ -11,6 +11,6 @@ namespace alig {
 // value in `key=…`, `api_key: …`, `token=…`, `Bearer …`, `Authorization: Basic …`, and words that
 // begin like the keys of known providers (`sk-…`, `AIza…`, `nvapi-…`, `hf_…`), and the user name
 // and password in a URL. Errs on the side of hiding too much. Pure; linear in the text.
-std::string redact(std::string text, const std::vector<std::string>& secrets);
+std::string redact(std::string_view text, const std::vector<std::string>& secrets);
 
 }  // namespace alig

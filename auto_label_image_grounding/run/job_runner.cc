@@ -219,7 +219,7 @@ void JobRunner::start_grounding(const Job& job) {
   }
 }
 
-void JobRunner::ground(const Job& job, Texts texts) {
+void JobRunner::ground(const Job& job, const Texts& texts) {
   with_accepted_image(
       job, Step::kGrounding, [this, job, texts] { ask_grounding(job, texts); },
       [this, job, texts](const RecordError& error) {
@@ -228,7 +228,7 @@ void JobRunner::ground(const Job& job, Texts texts) {
       });
 }
 
-void JobRunner::ask_grounding(const Job& job, Texts texts) {
+void JobRunner::ask_grounding(const Job& job, const Texts& texts) {
   const RunContext& context = parts_.context;
   const SentImage& image = *job->image;
   auto call = std::make_shared<Call>();

@@ -58,8 +58,8 @@ class JobRunner {
   void on_extracted(const Job& job);
 
   void start_grounding(const Job& job);
-  void ground(const Job& job, Texts texts);
-  void ask_grounding(const Job& job, Texts texts);
+  void ground(const Job& job, const Texts& texts);
+  void ask_grounding(const Job& job, const Texts& texts);
   void fail_texts(const Job& job, const Texts& texts, const RecordError& error);
   void on_grounded(const Job& job, const Texts& texts, const std::optional<CallFailure>& failure,
                    const std::shared_ptr<Slot>& slot);

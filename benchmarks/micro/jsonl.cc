@@ -26,7 +26,7 @@ std::string line_of(int i) {
 
 std::filesystem::path input_file() {
   static const std::filesystem::path kPath = [] {
-    const auto path = std::filesystem::temp_directory_path() / "alig-bench-input.jsonl";
+    auto path = std::filesystem::temp_directory_path() / "alig-bench-input.jsonl";
     std::ofstream out(path);
     for (int i = 0; i < kRecords; ++i) out << line_of(i) << "\n";
     return path;

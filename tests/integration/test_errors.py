@@ -1,9 +1,11 @@
 """Bad input: a clear message, exit status 1, nothing lost, no key printed."""
 
 import json
+import subprocess
 
 import pytest
 from support.program import environment, overrides, records, run, summary
+from support.project import PROGRAM
 
 
 def fails(spec, arguments, *said, **extra):
@@ -85,9 +87,6 @@ def test_corrupt_images_and_lines(spec, teacher, scenes, tmp_path):
 
 
 def test_help_and_version():
-    import subprocess
-
-    from conftest import PROGRAM
     for arguments in (["--help"], ["generate", "--help"], ["--version"]):
         done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, env=environment())
         assert done.returncode == 0 and done.stdout
@@ -95,19 +94,12 @@ def test_help_and_version():
 
 
 def test_default_specs_can_be_run(spec, teacher, scenes, tmp_path):
-    import subprocess
-
-    from conftest import PROGRAM
     subprocess.run([PROGRAM, "default_specs", f"results_dir={tmp_path / 'spec'}"], check=True)
     done = run(tmp_path / "spec" / "experiment.yaml", overrides(tmp_path / "o", scenes, teacher.url))
     assert done.returncode == 0, done.stderr
 
 
 def test_default_specs_keeps_an_edited_file(tmp_path):
-    import subprocess
-
-    from conftest import PROGRAM
-
     def write():
         return subprocess.run([PROGRAM, "default_specs", f"results_dir={tmp_path}"], check=True,
                               capture_output=True, text=True).stdout.splitlines()

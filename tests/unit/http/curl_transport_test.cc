@@ -292,7 +292,7 @@ TEST(CurlTransport, SendingFromACallback) {
   const auto transport = transport_with(1);
   std::promise<HttpOutcome> last;
   std::future<HttpOutcome> future = last.get_future();
-  transport->send(post(server.url()), [&](HttpOutcome) {
+  transport->send(post(server.url()), [&](const HttpOutcome&) {
     transport->send(post(server.url()),
                     [&](HttpOutcome outcome) { last.set_value(std::move(outcome)); });
   });
@@ -541,7 +541,7 @@ TEST(CurlTransport, CancelAllWithMailOnBothSidesOfIt) {
   // From a callback the I/O thread cannot fetch its mail in between: all of this is one delivery.
   std::promise<std::vector<std::future<HttpOutcome>>> made;
   auto futures = made.get_future();
-  transport->send(post(server.url()), [&](HttpOutcome) {
+  transport->send(post(server.url()), [&](const HttpOutcome&) {
     std::vector<std::future<HttpOutcome>> three;
     three.push_back(start(*transport, post(server.url())));
     three.push_back(start(*transport, post(server.url())));
@@ -582,7 +582,7 @@ TEST(CurlTransport, WhenItsThreadFailsNothingHangs) {
   std::vector<std::future<HttpOutcome>> pending;
   pending.push_back(start(*transport, post(server.url(), "slow")));
   transport->send(post(server.url(), "quick"),
-                  [](HttpOutcome) { throw std::runtime_error("a bug of the caller"); });
+                  [](const HttpOutcome&) { throw std::runtime_error("a bug of the caller"); });
   for (int i = 0; i < 5; ++i) pending.push_back(start(*transport, post(server.url(), "slow")));
   for (auto& future : pending) {
     const HttpOutcome outcome = finish(future);

@@ -158,7 +158,7 @@ std::string LoopbackServer::url(std::string_view path) const {
 }
 
 LoopbackServer::Script always(std::string body) {
-  return [body](Connection& connection, int) {
+  return [body = std::move(body)](Connection& connection, int) {
     while (connection.read_request()) connection.answer(200, body);
   };
 }

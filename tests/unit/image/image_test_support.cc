@@ -138,14 +138,14 @@ std::string vp8_header_image(const HeaderImage& p) {
   const std::string frame = std::string("\x10\0\0\x9D\x01\x2A", 6) +
                             u16(static_cast<std::uint32_t>(p.width), ByteOrder::kLittle) +
                             u16(static_cast<std::uint32_t>(p.height), ByteOrder::kLittle) + "data!";
-  const std::string simple = webp_file(riff_chunk("VP8 ", frame));
+  std::string simple = webp_file(riff_chunk("VP8 ", frame));
   if (p.orientation == 0) return simple;
   return webp_with_exif(simple, exif_block(p.orientation, p.order), p.width, p.height);
 }
 
 std::string vp8l_header_image(const HeaderImage& p) {
   const auto bits = static_cast<std::uint32_t>((p.width - 1) | (p.height - 1) << 14);
-  const std::string simple =
+  std::string simple =
       webp_file(riff_chunk("VP8L", "\x2F" + u32(bits, ByteOrder::kLittle) + "data!"));
   if (p.orientation == 0) return simple;
   const std::string exif = std::string("Exif\0\0", 6) + exif_block(p.orientation, p.order);
