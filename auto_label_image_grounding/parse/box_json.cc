@@ -10,8 +10,6 @@
 namespace alig::parse {
 namespace {
 
-constexpr std::size_t kBoxNumbers = 4;
-
 // A finite number, or its text.
 std::optional<double> number_of(const Json& json) {
   if (json.is_string()) return whole_number_text(json.get_ref<const std::string&>());

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kMaxLabelBytes = 300;
-constexpr std::size_t kBoxNumbers = 4;
 
 enum class Token {
   kOther,

@@ -9,8 +9,6 @@
 namespace alig::parse {
 namespace {
 
-constexpr std::size_t kBoxNumbers = 4;
-
 // "(1,2),(3,4)": two corners. Coordinate tokens in pairs are points.
 bool are_two_corners(const NumberGroups& numbers) {
   return !numbers.tokens && numbers.groups.size() == 2 &&

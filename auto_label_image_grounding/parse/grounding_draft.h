@@ -1,6 +1,7 @@
 // Shared by the readers of the different answer shapes: the answer being built.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <set>
@@ -12,6 +13,8 @@
 #include "auto_label_image_grounding/parse/number_text.h"
 
 namespace alig::parse {
+
+constexpr std::size_t kBoxNumbers = 4;
 
 struct GroundingDraft {
   std::vector<GroundingItem> items;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/parse/number_text.h"
 
 namespace alig::parse {
 namespace {
@@ -15,7 +16,6 @@ constexpr std::size_t kMaxKeyLookahead = 64;
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool is_quote(char c) { return c == '"' || c == '\''; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_';
 }

@@ -9,6 +9,8 @@
 
 namespace alig::parse {
 
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 struct NumberToken {
   std::size_t length = 0;  // bytes used
   double value = 0;        // not finite if out of a double's range

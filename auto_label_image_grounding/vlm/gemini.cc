@@ -17,7 +17,7 @@ using nlohmann::json;
 using Json = nlohmann::ordered_json;
 
 // The answer's text; parts with the model's thoughts are not part of it.
-std::string text_of(const json& candidate) {
+std::string text_of_candidate(const json& candidate) {
   std::string out;
   const json content = candidate.value("content", json::object());
   for (const json& part : member(content, "parts")) {
@@ -111,7 +111,7 @@ class GeminiBackend final : public VlmBackend {
       reply.detail = reason;
       return reply;
     }
-    reply.text = text_of(candidates[0]);
+    reply.text = text_of_candidate(candidates[0]);
     reply.detail = text_at(candidates[0], "finishReason");
     if (reply.detail == "MAX_TOKENS") reply.finish = Finish::kTokenLimit;
     if (is_refusal(reply.detail)) reply.finish = Finish::kRefused;

@@ -19,7 +19,7 @@ using nlohmann::json;
 using Json = nlohmann::ordered_json;
 
 // message.content: a string, or a list of parts of which the text ones count.
-std::string text_of(const json& content) {
+std::string text_of_content(const json& content) {
   if (content.is_string()) return content.get<std::string>();
   std::string out;
   if (!content.is_array()) return out;
@@ -148,7 +148,7 @@ class OpenAiBackend final : public VlmBackend {
       return tl::unexpected(incomplete_answer(body, "the answer has no choices"));
     }
     const json& message = member(choices[0], "message");
-    reply.text = text_of(member(message, "content"));
+    reply.text = text_of_content(member(message, "content"));
     reply.detail = text_at(choices[0], "finish_reason");
     if (reply.detail == "length") reply.finish = Finish::kTokenLimit;
     if (reply.detail == "content_filter") reply.finish = Finish::kRefused;

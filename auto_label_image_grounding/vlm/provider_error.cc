@@ -11,7 +11,7 @@
 namespace alig {
 namespace {
 
-using Json = nlohmann::json;
+using nlohmann::json;
 
 constexpr std::size_t kMaxBodyBytes = 256 * 1024;  // a real error is a few KB
 constexpr std::size_t kMaxTextBytes = 16 * 1024;   // examined if there is no structure
@@ -44,29 +44,29 @@ std::string parseable(std::string_view body) {
 }
 
 // Text of a member, numbers as text; empty where it is absent or something else.
-std::string field_of(const Json& object, const char* key) {
-  const Json& value = member(object, key);
+std::string field_of(const json& object, const char* key) {
+  const json& value = member(object, key);
   return value.is_number() ? json_text(value) : one_line(text_at(object, key), kMaxFieldBytes);
 }
 
-std::string message_of(const Json& object, const char* key) {
+std::string message_of(const json& object, const char* key) {
   return one_line(text_at(object, key), kMaxMessageBytes);
 }
 
-void read_violations(const Json& detail, ProviderError& error) {
+void read_violations(const json& detail, ProviderError& error) {
   const auto violations = detail.find("violations");
   if (violations == detail.end() || !violations->is_array()) return;
-  for (const Json& violation : *violations) {
+  for (const json& violation : *violations) {
     if (!violation.is_object() || error.quota_ids.size() >= kMaxDetails) continue;
     if (std::string id = field_of(violation, "quotaId"); !id.empty()) error.quota_ids.push_back(id);
   }
 }
 
 // Google's error details: a list of typed objects.
-void read_details(const Json& object, ProviderError& error) {
+void read_details(const json& object, ProviderError& error) {
   const auto details = object.find("details");
   if (details == object.end() || !details->is_array()) return;
-  for (const Json& detail : *details) {
+  for (const json& detail : *details) {
     if (!detail.is_object() || error.reasons.size() >= kMaxDetails) continue;
     if (std::string reason = field_of(detail, "reason"); !reason.empty()) {
       error.reasons.push_back(reason);
@@ -77,7 +77,7 @@ void read_details(const Json& object, ProviderError& error) {
 }
 
 // FastAPI: "detail" is a text, or a list of {"loc", "msg"}.
-std::string detail_of(const Json& object) {
+std::string detail_of(const json& object) {
   const auto detail = object.find("detail");
   if (detail == object.end()) return "";
   if (detail->is_array() && !detail->empty() && detail->front().is_object()) {
@@ -86,7 +86,7 @@ std::string detail_of(const Json& object) {
   return detail->is_object() ? message_of(*detail, "message") : message_of(object, "detail");
 }
 
-void read_object(const Json& object, ProviderError& error) {
+void read_object(const json& object, ProviderError& error) {
   error.code = field_of(object, "code");
   error.type = field_of(object, "type");
   error.param = field_of(object, "param");
@@ -100,7 +100,7 @@ void read_object(const Json& object, ProviderError& error) {
 }
 
 // Whether something was understood.
-bool read_document(const Json& document, ProviderError& error) {
+bool read_document(const json& document, ProviderError& error) {
   if (document.is_array() && !document.empty()) return read_document(document.front(), error);
   if (!document.is_object()) return false;
   const auto inner = document.find("error");
@@ -151,7 +151,7 @@ std::string text_message(std::string_view body) {
 ProviderError parse_provider_error(std::string_view body) {
   ProviderError error;
   if (body.size() <= kMaxBodyBytes && !nests_deeper_than(body, kMaxDepth)) {
-    const Json document = parse_json(parseable(body));
+    const json document = parse_json(parseable(body));
     if (!document.is_discarded() && read_document(document, error)) {
       if (error.message.empty()) error.message = error.code.empty() ? error.status : error.code;
       return error;
