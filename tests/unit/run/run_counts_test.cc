@@ -27,7 +27,7 @@ class Filler {
   template <typename Counts>
   requires requires(Counts& counts) { Counts::fields_of(counts); }
   void fill(Counts& counts) {
-    std::apply([this](auto&... fields) { (fill(fields), ...); }, Counts::fields_of(counts));
+    std::apply([this](auto&... fields) { (this->fill(fields), ...); }, Counts::fields_of(counts));
   }
 
  private:

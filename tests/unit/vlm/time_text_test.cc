@@ -11,7 +11,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using WallTime = std::chrono::system_clock::time_point;
-using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
 // The example of RFC 9110.
