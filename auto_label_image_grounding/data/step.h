@@ -15,20 +15,21 @@ enum class Step : std::uint8_t { kExtraction, kGrounding };
 struct StepTraits {
   Step step;
   const char* name;           // as in workflow.steps, in errors and in summary.json
+  const char* noun;           // as in the dry run's report
   const char* folder;         // in results_dir
   const char* pipeline_step;  // as in a record's pipeline_steps
   // The step whose result it works on; none: the record itself.
   std::optional<Step> needs;
-  // Whether the result describes the image itself. Otherwise it describes the caption, and only the
-  // size recorded with it is the image's.
+  // Whether the result describes the image itself, and one request asks for all records of an
+  // image. Otherwise it describes the caption, and only the size recorded with it is the image's.
   bool describes_image;
 };
 
 inline constexpr std::array kStepTraits = {
-    StepTraits{Step::kExtraction, "0", "step_0_expression_extraction",
+    StepTraits{Step::kExtraction, "0", "extraction", "step_0_expression_extraction",
                "step0_expression_extraction", std::nullopt, false},
-    StepTraits{Step::kGrounding, "1", "step_1_grounding", "step1_grounding", Step::kExtraction,
-               true},
+    StepTraits{Step::kGrounding, "1", "grounding", "step_1_grounding", "step1_grounding",
+               Step::kExtraction, true},
 };
 inline constexpr std::size_t kStepCount = kStepTraits.size();
 

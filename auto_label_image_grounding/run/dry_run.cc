@@ -44,17 +44,22 @@ void count_finished(const RecordFacts& record, const Need& need, bool readable, 
   }
 }
 
+std::size_t prompt_size(const RunPrompts& prompts, Step step, const RecordJob& record) {
+  switch (step) {
+    case Step::kExtraction:
+      return fill_extraction_prompt(prompts.extraction, record.sample.caption).size();
+    case Step::kGrounding:
+      return prompts.grounding.text.size();
+  }
+  return 0;
+}
+
 void add_need(const RunContext& context, const RecordJob& record, ImageNeed& need) {
-  const RunPrompts& prompts = context.plan.prompts;
   for (const Step step : requests_ahead(facts_of(record, context), context.rules())) {
-    // A step about the image asks for all of its records at once.
-    const bool asked = traits_of(step).describes_image && need.requests[step] > 0;
-    if (asked) continue;
+    const bool asked_already = traits_of(step).describes_image && need.requests[step] > 0;
+    if (asked_already) continue;
     ++need.requests[step];
-    need.prompt_characters += static_cast<double>(
-        step == Step::kExtraction
-            ? fill_extraction_prompt(prompts.extraction, record.sample.caption).size()
-            : prompts.grounding.text.size());
+    need.prompt_characters += static_cast<double>(prompt_size(context.plan.prompts, step, record));
   }
 }
 
@@ -282,6 +287,11 @@ std::string to_text(const DryRun& dry) {
 }
 
 std::string to_json_text(const DryRun& dry) {
+  const auto by_noun = [](const PerStep<std::int64_t>& counts) {
+    nlohmann::ordered_json out;
+    for (const Step step : StepSet::all()) out[traits_of(step).noun] = counts[step];
+    return out;
+  };
   const nlohmann::ordered_json out = {
       {"records", dry.records},
       {"bad_lines", dry.bad_lines},
@@ -289,12 +299,8 @@ std::string to_json_text(const DryRun& dry) {
       {"unreadable_images", dry.unreadable_images},
       {"affected_records", dry.affected_records},
       {"earlier_failures", dry.earlier_failures},
-      {"requests",
-       {{"extraction", dry.requests[Step::kExtraction]},
-        {"grounding", dry.requests[Step::kGrounding]}}},
-      {"finished",
-       {{"extraction", dry.finished[Step::kExtraction]},
-        {"grounding", dry.finished[Step::kGrounding]}}},
+      {"requests", by_noun(dry.requests)},
+      {"finished", by_noun(dry.finished)},
       {"tokens",
        {{"image", std::round(dry.image_tokens)}, {"prompt", std::round(dry.prompt_tokens)}}},
       {"complaints", dry.complaints},

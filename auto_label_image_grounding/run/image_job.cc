@@ -205,7 +205,8 @@ std::vector<std::size_t> take_answers(const RunContext& context, ImageJob& job) 
   std::vector<std::size_t> complete;
   for (std::size_t i = 0; i < job.records.size(); ++i) {
     RecordJob& record = job.records[i];
-    if (is_finished(facts_of(record, context), context.rules())) continue;
+    const StepSet ahead = requests_ahead(facts_of(record, context), context.rules());
+    if (!ahead.contains(Step::kGrounding)) continue;
     const auto failed =
         std::find_if(record.texts.begin(), record.texts.end(),
                      [&](const auto& text) { return job.failed.contains(grouping_key(text)); });

@@ -55,12 +55,17 @@ Need next_need(const RecordFacts& record, const ImageState& image, const RecordR
 
 StepSet requests_ahead(const RecordFacts& record, const RecordRules& rules) {
   StepSet out;
+  StepSet empty;  // their results will be, or are known to be
   if (record.failed) return out;
   for (const Step step : rules.steps) {
+    const auto& needed = traits_of(step).needs;
     const StepFacts& facts = record.steps[step];
-    // An empty result leaves nothing to the steps after it.
-    if (out.empty() && !facts.has_result && facts.nothing_to_ask) break;
-    if (!out.empty() || !facts.has_result) out.insert(step);
+    const bool nothing_to_ask = facts.nothing_to_ask || (needed && empty.contains(*needed));
+    if (needed && out.contains(*needed)) {
+      out.insert(step);
+    } else if (!facts.has_result) {
+      (nothing_to_ask ? empty : out).insert(step);
+    }
   }
   return out;
 }

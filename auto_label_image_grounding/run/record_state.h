@@ -62,8 +62,8 @@ Need next_need(const RecordFacts& record, const ImageState& image, const RecordR
 // The first step whose result is to be looked up, whatever the image, if any.
 std::optional<Step> next_look_up(const RecordFacts& record, const RecordRules& rules);
 
-// The steps that the model must be asked for, as far as known: includes all steps after the first
-// of them.
+// The steps that the model must be asked for, as far as known: includes all steps that need one of
+// them.
 StepSet requests_ahead(const RecordFacts& record, const RecordRules& rules);
 
 // Whether there is a result of every step.

@@ -66,9 +66,8 @@ Result<EarlierFailures> open_earlier_failures(const Spec& spec, const ResultsDir
 }  // namespace
 
 std::filesystem::path input_path(const Spec& spec, const ResultsDir& dir) {
-  return spec.workflow.steps.contains(Step::kExtraction)
-             ? std::filesystem::path(spec.data.input_jsonl)
-             : dir.step_annotations(Step::kExtraction);
+  const auto& needed = traits_of(*spec.workflow.steps.begin()).needs;
+  return needed ? dir.step_annotations(*needed) : std::filesystem::path(spec.data.input_jsonl);
 }
 
 Status check_inputs(const Spec& spec, const ResultsDir& dir) {

@@ -208,7 +208,7 @@ std::vector<SpecKey> make_keys() {
       {"vlm.max_image_side",
        kInt,
        0,
-       "Images are downscaled to this many pixels on the long side; 0 = sent as they are",
+       "Images are downscaled to this many pixels on the long side; 0 = no such limit",
        ALIG_FIELD(int, vlm.max_image_side),
        {},
        0,

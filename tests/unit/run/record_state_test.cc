@@ -66,6 +66,8 @@ const Case kCases[] = {
     {"step 1 alone, no expressions", unknown(), nothing(), kThere, kSecond, false, "settle 1", {}},
     {"step 1 alone, done", unknown(), done(), kThere, kSecond, false, "none", {}},
 
+    {"boxes whose expressions are gone", open(), done(), kThere, kBoth, false, "drop 1", kBoth},
+
     {"another image, step 0", done(kOther), fresh(), kThere, kFirst, false, "resize 0", {}},
     {"another image, both: boxes first",
      done(kOther),
