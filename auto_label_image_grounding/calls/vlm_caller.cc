@@ -358,8 +358,6 @@ std::string VlmCaller::endpoint_advice(FailureKind kind) const {
     case FailureKind::kTimeout:
       return fmt::format(". Check that the server is not stuck, or give it more time ({}, {})",
                          key::kOpenAiTimeout, key::kGeminiTimeout);
-    case FailureKind::kTransport:
-      return ". Check base_url, and that the server is running";
     default:
       return parts_.backend.advice_on(kind);
   }

@@ -174,9 +174,8 @@ Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
     HttpOutcome outcome = send_and_wait(transport, std::move(*probe));
     if (!outcome && answers.empty()) {
       return fail(ErrorKind::kEndpoint,
-                  redact(fmt::format("{} does not answer: {}. Check base_url, and that the server "
-                                     "is running",
-                                     place, outcome.error().message),
+                  redact(fmt::format("{} does not answer: {}{}", place, outcome.error().message,
+                                     backend.advice_on(FailureKind::kTransport)),
                          secrets));
     }
     if (!outcome) break;  // what is known so far must do

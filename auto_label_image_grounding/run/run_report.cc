@@ -33,9 +33,9 @@ Json step_json(const RunCounts& counts, Step step) {
 }
 
 Json labels_json(const RunCounts& counts) {
-  Json out = counts.labels.named();
-  out["answers_truncated"] = counts.calls.answers_truncated;
-  return out;
+  auto named = counts.labels.named();
+  named["answers_truncated"] = counts.calls.answers_truncated;
+  return named;
 }
 
 // What the boxes of this run's answers say about the convention.

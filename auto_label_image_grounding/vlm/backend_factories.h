@@ -59,6 +59,9 @@ std::int64_t token_count(const nlohmann::json& object, const char* key);
 std::string refusal_of_probe(const HttpResponse& response, const std::string& base_url,
                              const std::string& key_advice);
 
+// What to do about an endpoint that does not answer.
+std::string advice_on_silence(const char* base_url_key);
+
 double clamp_temperature(double temperature);
 
 }  // namespace alig

@@ -56,6 +56,10 @@ std::string refusal_of_probe(const HttpResponse& response, const std::string& ba
                      about_key ? key_advice : "");
 }
 
+std::string advice_on_silence(const char* base_url_key) {
+  return fmt::format(". Check {}, and that the server is running", base_url_key);
+}
+
 double clamp_temperature(double temperature) { return std::clamp(temperature, 0.0, 2.0); }
 
 }  // namespace alig

@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include "auto_label_image_grounding/base/key_names.h"
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/http/redact.h"
 #include "auto_label_image_grounding/vlm/provider_error.h"
@@ -263,8 +264,9 @@ std::string redirect_target(const HttpResponse& response) {
 
 std::string describe(const HttpResponse& response, const ProviderError& error) {
   if (response.status >= 300 && response.status < 400) {
-    return fmt::format("HTTP {}: the endpoint redirects to {}; set base_url to the final address",
-                       response.status, redirect_target(response));
+    return fmt::format(
+        "HTTP {}: the endpoint redirects to {}; set {} (for Gemini {}) to the final address",
+        response.status, redirect_target(response), key::kOpenAiBaseUrl, key::kGeminiBaseUrl);
   }
   if (error.message.empty()) return fmt::format("HTTP {} without a message", response.status);
   return fmt::format("HTTP {}: {}", response.status, redact(error.message, {}));

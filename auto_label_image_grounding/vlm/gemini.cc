@@ -73,6 +73,7 @@ class GeminiBackend final : public VlmBackend {
           ". Check the API key (environment variable GOOGLE_API_KEY or GEMINI_API_KEY, or {})",
           key::kGeminiApiKey);
     }
+    if (kind == FailureKind::kTransport) return advice_on_silence(key::kGeminiBaseUrl);
     if (kind != FailureKind::kModel) return "";
     return fmt::format(". Check {} ({}) and {}", key::kGeminiModel, spec_.model,
                        key::kGeminiBaseUrl);

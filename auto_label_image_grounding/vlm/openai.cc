@@ -132,6 +132,7 @@ class OpenAiBackend final : public VlmBackend {
       return fmt::format(". Check the API key (environment variable OPENAI_API_KEY, or {})",
                          key::kOpenAiApiKey);
     }
+    if (kind == FailureKind::kTransport) return advice_on_silence(key::kOpenAiBaseUrl);
     if (kind != FailureKind::kModel) return "";
     return fmt::format(". Check {} ({}) and {}{}", key::kOpenAiModelName, spec_.model_name,
                        key::kOpenAiBaseUrl,

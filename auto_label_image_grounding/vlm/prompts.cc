@@ -21,7 +21,7 @@ constexpr const char* kExtractionPrompt =
 Caption: {caption}
 
 1. Clean the caption: mend spelling, spacing and punctuation, and remove what does not describe the image (file names, links, hash tags, advertising). Keep its language, its words and their order. Do not add anything.
-2. List the referring expressions of the cleaned caption: every phrase that names something visible in this image that could be outlined by a box (people, animals, things, parts of them). Copy each phrase exactly as it stands in the cleaned caption, with the words that tell it from others ("the man in a red hat", not "man"). Leave out what is not visible, abstract notions, and words for the image itself. The same thing named twice by different phrases is listed twice.
+2. List the referring expressions of the cleaned caption: every phrase that names something visible in this image that could be outlined by a box (people, animals, things, parts of them). Copy each phrase exactly as it stands in the cleaned caption, with the words that tell it from others ("the man in a red hat", not "man"). Leave out what is not visible, abstract notions, and words for the picture itself. The same thing named twice by different phrases is listed twice.
 3. For each expression give "char_span", the positions [start, end) of its characters in the cleaned caption, counted from 0, and "noun_chunk", its head noun.
 
 Answer with JSON alone, in this form:

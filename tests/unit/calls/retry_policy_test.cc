@@ -398,10 +398,11 @@ TEST(RetryPolicy, RedirectsNameOnlyTheHost) {
       {"http:///v1", "elsewhere"},
   };
   for (const Case& c : cases) {
-    EXPECT_EQ(
-        failure_of(response(308, "", {{"location", c.location}})).message,
-        fmt::format("HTTP 308: the endpoint redirects to {}; set base_url to the final address",
-                    c.named))
+    EXPECT_EQ(failure_of(response(308, "", {{"location", c.location}})).message,
+              fmt::format(
+                  "HTTP 308: the endpoint redirects to {}; set image_grounding.vlm.openai.base_url "
+                  "(for Gemini image_grounding.vlm.gemini.base_url) to the final address",
+                  c.named))
         << c.location;
   }
 }
