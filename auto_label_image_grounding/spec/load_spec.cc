@@ -49,13 +49,16 @@ bool is_block(const std::string& path) {
 
 std::string last_part(const std::string& path) { return path.substr(path.rfind('.') + 1); }
 
-// The key that was probably meant: close in spelling, or the right word in the wrong block.
+// The key that was probably meant: close in spelling, or the right word, or nearly, in the wrong
+// block.
 std::string closest_key(const std::string& path) {
   std::string best;
   std::size_t best_distance = path.size() / 3 + 2;
   for (const SpecKey& key : spec_keys()) {
+    const std::string word = last_part(path);
+    const std::size_t in_word = edit_distance(word, last_part(key.path));
     std::size_t distance = edit_distance(path, key.path);
-    if (last_part(path) == last_part(key.path)) distance = std::min<std::size_t>(distance, 1);
+    if (in_word <= word.size() / 4) distance = std::min(distance, in_word + 1);
     if (distance >= best_distance) continue;
     best_distance = distance;
     best = key.path;

@@ -151,6 +151,8 @@ TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
                  "did you mean image_grounding.workflow.max_workers"}},
            Case{"image_grounding:\n  workflow:\n    temperature: 3",
                 {"temperature", "did you mean"}},
+           Case{"image_grounding: {vlm: {temprature: 1}}",
+                {"did you mean image_grounding.vlm.gemini.temperature"}},
            Case{"image_grounding:\n  workflow:\n    max_workers: many",
                 {"spec.yaml:3", "max_workers", "whole number", "many"}},
            Case{"image_grounding:\n  workflow:\n    max_workers: 1.5", {"whole number"}},
