@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/data/phrase.h"
 #include "auto_label_image_grounding/parse/grounding_answer.h"
 #include "auto_label_image_grounding/steps/phrase_grounding.h"
 #include "auto_label_image_grounding/steps/render.h"

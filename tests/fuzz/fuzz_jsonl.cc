@@ -8,6 +8,7 @@
 #include "auto_label_image_grounding/data/jsonl.h"
 #include "auto_label_image_grounding/data/record.h"
 #include "auto_label_image_grounding/data/sample.h"
+#include "auto_label_image_grounding/data/sample_name.h"
 #include "tests/fuzz/fuzz_support.h"
 
 namespace alig::fuzz {
