@@ -45,8 +45,8 @@ std::string render_expression(const Expression& expression, IdCounter& ids) {
           ? fmt::format("[{}, {}]", expression.char_span->begin, expression.char_span->end)
           : "null";
   return fmt::format(
-      R"({{"text": {}, "instances": [], "expression_id": {}, "char_span": {}, "noun_chunk": {}}})",
-      json_string(expression.text), json_string(expression_id(ids.next_expression++)), span,
+      R"({{"text": {}, "instances": [], "expression_id": "{}", "char_span": {}, "noun_chunk": {}}})",
+      json_string(expression.text), expression_id(ids.next_expression++), span,
       json_string(expression.noun_chunk));
 }
 
