@@ -28,20 +28,20 @@ int fail_with(const Error& error) {
 
 void print_outcome(const RunReport& report, const std::string& results_dir) {
   const RunCounts& counts = report.counts;
+  const StepCallCounts calls = counts.calls.total();
   const std::string bad_lines =
       counts.bad_lines == 0
           ? ""
           : fmt::format(", {} without a record", count_of(counts.bad_lines, "line"));
   std::fputs(
-      fmt::format(
-          "{}: {} done, {} failed{}; {}, {}; {} ({}), {} tokens in, {} out; {:.1f} s\n"
-          "results: {}/annotations.jsonl\n",
-          count_of(counts.input_records, "record"), counts.records.done, counts.records.failed,
-          bad_lines, count_of(counts.records.expressions, "expression"),
-          count_of(counts.records.boxes, "box"), count_of(counts.calls.total().requests, "request"),
-          count_of(counts.calls.total().retries, "retry"), counts.calls.total().tokens.input,
-          counts.calls.total().tokens.output + counts.calls.total().tokens.thinking, report.seconds,
-          results_dir)
+      fmt::format("{}: {} done, {} failed{}; {}, {}; {} ({}), {} tokens in, {} out; {:.1f} s\n"
+                  "results: {}/annotations.jsonl\n",
+                  count_of(counts.input_records, "record"), counts.records.done,
+                  counts.records.failed, bad_lines,
+                  count_of(counts.records.expressions, "expression"),
+                  count_of(counts.records.boxes, "box"), count_of(calls.requests, "request"),
+                  count_of(calls.retries, "retry"), calls.tokens.input,
+                  calls.tokens.output + calls.tokens.thinking, report.seconds, results_dir)
           .c_str(),
       stdout);
 }
