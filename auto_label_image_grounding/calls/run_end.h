@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "auto_label_image_grounding/base/clock.h"
 #include "auto_label_image_grounding/base/status.h"

@@ -26,8 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;  // objects are equal whatever the order of their keys
 
-constexpr const char* kExtractionStep = "step0_expression_extraction";
-
 // Null if it is not a JSON object.
 json read_object(std::string_view text) {
   constexpr std::size_t kDeepest = 64;  // levels
@@ -43,7 +41,8 @@ bool has_a_python_number(std::string_view text) {
 
 bool is_of_extraction(const json& record) {
   const json steps = record.value("pipeline_steps", json());
-  return steps.is_array() && std::find(steps.begin(), steps.end(), kExtractionStep) != steps.end();
+  return steps.is_array() && std::find(steps.begin(), steps.end(),
+                                       traits_of(Step::kExtraction).pipeline_step) != steps.end();
 }
 
 bool is_stock(const json& checkpoint) { return !checkpoint.contains("fingerprint"); }
