@@ -66,6 +66,12 @@ py::dict to_dict(const Progress& progress) {
   return out;
 }
 
+// As Python's own functions show a path with bytes that are not UTF-8: none is lost.
+py::str to_python(const std::string& text) {
+  return py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape"));
+}
+
 // What Python code may do during a run: take messages, see progress, raise. The first exception
 // (KeyboardInterrupt of a signal, or a callback's own) stops the run and is raised at its end.
 class PythonSide {
@@ -103,7 +109,7 @@ class PythonSide {
     }
   }
   void flush() {
-    for (const auto& [level, message] : logger_.take()) on_log_(level, message);
+    for (const auto& [level, message] : logger_.take()) on_log_(level, to_python(message));
   }
   Interrupt look_at_python() {
     const py::gil_scoped_acquire gil;
@@ -128,7 +134,7 @@ class PythonSide {
   if (error.kind == ErrorKind::kNotFound) type = PyExc_FileNotFoundError;
   if (error.kind == ErrorKind::kIo) type = PyExc_OSError;
   if (error.kind == ErrorKind::kInterrupted) type = PyExc_KeyboardInterrupt;
-  PyErr_SetString(type, error.message.c_str());
+  PyErr_SetObject(type, to_python(error.message).ptr());
   throw py::error_already_set();
 }
 
@@ -193,10 +199,10 @@ std::string evaluate_as_json(const std::string& annotations, const std::string& 
   return to_json_text(*evaluation);
 }
 
-std::pair<std::string, std::string> write_default_spec_or_raise(const std::string& folder) {
+std::pair<py::str, py::str> write_default_spec_or_raise(const std::string& folder) {
   const auto written = write_default_spec(folder, folder);
   if (!written) raise(written.error());
-  return {written->path.string(), written->kept.string()};
+  return {to_python(written->path.string()), to_python(written->kept.string())};
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from environments import GPUS
-from runs import RECORDS
+from runs import KEY, RECORDS
 from support.project import ROOT, read_jsonl
 from teacher import BOX
 from typeguard import check_type
@@ -150,6 +150,38 @@ print(json.dumps([dry, summary, seen, found, failures]))
     assert found["boxes"]["truth"] == RECORDS and found["boxes"]["matched"] == RECORDS - 1
     assert [worst["truth_line"] for worst in found["worst"]] == [1]
     assert failures == ["FileNotFoundError", "ValueError"]
+
+
+SURROGATES = """
+import json, os, sys
+import auto_label_image_grounding as alig
+spec, odd = json.loads(sys.argv[1]), os.fsdecode(b"caf\\xe9")
+block = spec["image_grounding"]
+block["vlm"]["openai"]["api_key"] = sys.argv[2]
+os.mkdir(odd)
+os.link(block["data"]["input_jsonl"], odd + "/in.jsonl")
+block["data"]["input_jsonl"] = odd + "/in.jsonl"
+print(alig.run(spec, results_dir=odd)["records"]["done"], os.path.exists(odd + "/annotations.jsonl"),
+      alig.default_specs(odd) == odd + "/experiment.yaml")
+block["data"]["input_jsonl"] = odd + "/none.jsonl"
+for call in (lambda: alig.run(spec, results_dir=odd), lambda: alig.evaluate(odd + "/none.jsonl", odd),
+             lambda: alig.dry_run({"image_grounding": block | {"a\\ud800": 1}})):
+    try:
+        call()
+    except Exception as error:
+        print(type(error).__name__, ascii(str(error)))
+"""
+
+
+def test_names_that_are_not_utf8_are_paths_like_any_other(base, job):
+    """pybind11 shows all arguments of a call that it refuses: the spec, with its API key."""
+    done = base.run("python", "-c", SURROGATES, json.dumps(job.spec()), KEY, cwd=job.folder)
+    assert done.returncode == 0 and KEY not in done.stdout + done.stderr, done.stderr
+    labelled, *failures = done.stdout.splitlines()
+    assert labelled == f"{RECORDS} True True"
+    assert [failure.partition(" ")[0] for failure in failures] == [
+        "FileNotFoundError", "FileNotFoundError", "ValueError"]
+    assert all("caf\\udce9/none.jsonl" in failure for failure in failures[:2]), failures
 
 
 def test_omegaconf_progress_and_log(base, job):

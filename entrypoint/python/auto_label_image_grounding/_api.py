@@ -72,6 +72,13 @@ def _to_text(spec: Spec) -> tuple[str, str | None]:
         raise TypeError(f"spec holds a value that YAML cannot hold: {error}") from None
 
 
+def _to_bytes(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError("spec: a text in it is not Unicode: it holds half of a surrogate pair") from None
+
+
 def run(
     spec: Spec,
     results_dir: str | os.PathLike[str] | None = None,
@@ -133,7 +140,7 @@ def evaluate(annotations: str | os.PathLike[str], truth: str | os.PathLike[str],
         ValueError: a line cannot be read, or the truth is impossible; names file and line.
         FileNotFoundError, OSError: a file is missing or cannot be read.
     """
-    text = load_native().evaluate(os.fspath(annotations), os.fspath(truth), worst)
+    text = load_native().evaluate(os.fsencode(annotations), os.fsencode(truth), worst)
     return cast(Evaluation, json.loads(text))
 
 
@@ -153,13 +160,17 @@ def run_unwatched(
 
 
 def _with_spec(spec: Spec, results_dir: str | os.PathLike[str] | None,
-               call: Callable[[Any, str, str | None], str]) -> str:
-    """call(native module, spec as YAML, results_dir), whose errors name the spec's file."""
+               call: Callable[[Any, bytes, bytes | None], str]) -> str:
+    """call(native module, spec as YAML, results_dir), whose errors name the spec's file.
+
+    As bytes: for text that is no UTF-8 (file names may hold such bytes) pybind11 would raise an error
+    that shows all arguments, API key included.
+    """
     native = load_native()
     text, path = _to_text(spec)
-    where = None if results_dir is None else os.fspath(results_dir)
+    where = None if results_dir is None else os.fsencode(results_dir)
     try:
-        return call(native, text, where)
+        return call(native, _to_bytes(text), where)
     except ValueError as error:
         if path and str(error).startswith("spec:"):  # the file's name instead of "spec:LINE:"
             raise ValueError(path + str(error)[len("spec"):]) from None
@@ -174,7 +185,7 @@ def default_specs(results_dir: str | os.PathLike[str]) -> str:
     Raises:
         OSError: the file cannot be written.
     """
-    path, kept = load_native().write_default_spec(os.fspath(results_dir))
+    path, kept = load_native().write_default_spec(os.fsencode(results_dir))
     if kept:
         LOGGER.warning("moved the existing %s to %s", path, kept)
     return str(path)

@@ -10,15 +10,15 @@ from collections.abc import Callable
 version: str
 
 def run(
-    spec_yaml: str,
-    results_dir: str | None,
+    spec_yaml: bytes,
+    results_dir: bytes | None,
     on_log: Callable[[int, str], None],
     on_progress: Callable[[dict[str, int]], None] | None,
 ) -> str: ...
 def dry_run(
-    spec_yaml: str,
-    results_dir: str | None,
+    spec_yaml: bytes,
+    results_dir: bytes | None,
     on_log: Callable[[int, str], None],
 ) -> str: ...
-def evaluate(annotations: str, truth: str, worst: int) -> str: ...
-def write_default_spec(results_dir: str) -> tuple[str, str]: ...
+def evaluate(annotations: bytes, truth: bytes, worst: int) -> str: ...
+def write_default_spec(results_dir: bytes) -> tuple[str, str]: ...
