@@ -14,9 +14,12 @@
 namespace alig {
 namespace {
 
-Result<PromptTemplate> prompt_for(const std::string& path, const PromptTemplate& built_in,
+Result<PromptTemplate> prompt_for(const char* key, const std::string& path,
+                                  const PromptTemplate& built_in,
                                   const std::vector<std::string_view>& placeholders) {
-  return path.empty() ? built_in : load_prompt(path, placeholders);
+  if (path.empty()) return built_in;
+  auto loaded = load_prompt(path, placeholders);
+  return loaded ? loaded : fail_at(key, loaded.error());
 }
 
 // An error over the input, with what to do.
@@ -32,11 +35,11 @@ Error explain(const Error& error, const Spec& spec, const ResultsDir& dir) {
 }
 
 Result<RunPrompts> load_prompts(const PromptsSpec& spec) {
-  auto extraction = prompt_for(spec.expression_extraction, built_in_extraction_prompt(),
-                               extraction_placeholders());
+  auto extraction = prompt_for(key::kExtractionPrompt, spec.expression_extraction,
+                               built_in_extraction_prompt(), extraction_placeholders());
   if (!extraction) return tl::unexpected(extraction.error());
-  auto grounding =
-      prompt_for(spec.phrase_grounding, built_in_grounding_prompt(), grounding_placeholders());
+  auto grounding = prompt_for(key::kGroundingPrompt, spec.phrase_grounding,
+                              built_in_grounding_prompt(), grounding_placeholders());
   if (!grounding) return tl::unexpected(grounding.error());
   return RunPrompts{std::move(*extraction), std::move(*grounding)};
 }

@@ -54,14 +54,21 @@ std::string last_part(const std::string& path) { return path.substr(path.rfind('
 std::string closest_key(const std::string& path) {
   std::string best;
   std::size_t best_distance = path.size() / 3 + 2;
-  for (const SpecKey& key : spec_keys()) {
+  const auto consider = [&](const std::string& known) {
     const std::string word = last_part(path);
-    const std::size_t in_word = edit_distance(word, last_part(key.path));
-    std::size_t distance = edit_distance(path, key.path);
+    const std::size_t in_word = edit_distance(word, last_part(known));
+    std::size_t distance = edit_distance(path, known);
     if (in_word <= word.size() / 4) distance = std::min(distance, in_word + 1);
-    if (distance >= best_distance) continue;
+    if (distance >= best_distance) return;
     best_distance = distance;
-    best = key.path;
+    best = known;
+  };
+  for (const SpecKey& key : spec_keys()) {
+    consider(key.path);
+    for (std::size_t end = key.path.find('.'); end != key.path.npos;
+         end = key.path.find('.', end + 1)) {
+      consider(key.path.substr(0, end));  // a block
+    }
   }
   return best;
 }

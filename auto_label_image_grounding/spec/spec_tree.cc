@@ -301,7 +301,8 @@ Status apply_override(SpecTree& tree, const std::string& override_text) {
   if (equals == std::string::npos) return complain("an override is written key=value");
   std::string key = override_text.substr(0, equals);
   for (int i = 0; i < 2 && key.rfind('+', 0) == 0; ++i) key.erase(0, 1);
-  if (key.empty() || key.front() == '.' || key.back() == '.') return complain("the key is empty");
+  if (("." + key + ".").find("..") != std::string::npos)
+    return complain("a part of the key is empty");
   auto value = OverrideValue(std::string_view(override_text).substr(equals + 1)).read();
   if (!value) return complain(value.error().message);
 
@@ -310,7 +311,9 @@ Status apply_override(SpecTree& tree, const std::string& override_text) {
     const std::size_t end = std::min(key.find('.', begin), key.size());
     if (at->is_null()) *at = SpecJson::object();
     if (!at->is_object()) return complain(key.substr(0, begin - 1) + " is a value, not a block");
-    at = &(*at)[key.substr(begin, end - begin)];
+    const std::string name = key.substr(begin, end - begin);
+    if (!at->contains(name)) tree.origins[key.substr(0, end)] = origin;
+    at = &(*at)[name];
     begin = end + 1;
   }
   *at = std::move(*value);

@@ -151,6 +151,9 @@ TEST(LoadSpecTest, ComplaintsNameTheKeyThePlaceAndTheCure) {
                  "did you mean image_grounding.workflow.max_workers"}},
            Case{"image_grounding:\n  workflow:\n    temperature: 3",
                 {"temperature", "did you mean"}},
+           Case{"image_grounding: {vml: {backend: gemini}}", {"did you mean image_grounding.vlm?"}},
+           Case{"image_grounding: {vlm: {opnai: {}}}",
+                {"did you mean image_grounding.vlm.openai?"}},
            Case{"image_grounding: {vlm: {temprature: 1}}",
                 {"did you mean image_grounding.vlm.gemini.temperature"}},
            Case{"image_grounding:\n  workflow:\n    max_workers: many",
@@ -406,6 +409,14 @@ TEST(LoadSpecTest, AKeyThatNoHeaderCanHoldIsRefusedByItsOrigin) {
       complaint(Backend::kGemini, "zebra\t1", ""),
       AllOf(HasSubstr("image_grounding.vlm.gemini.api_key holds"), Not(HasSubstr("zebra"))));
   EXPECT_EQ(complaint(Backend::kOpenAi, "good", "OPENAI_API_KEY"), "") << "the spec's comes first";
+}
+
+TEST(LoadSpecTest, AnOverrideIsBlamedForTheBlocksThatItMakes) {
+  for (const char* key : {"image_grounding.vlm.opnai.base_url", "+image_grounding.foo.bar",
+                          "image_grounding.workflow.steps.0", "image_grounding..vlm", "a."}) {
+    EXPECT_THAT(complaint("image_grounding: {vlm: {backend: openai}}", {std::string(key) + "=1"}),
+                ::testing::StartsWith(std::string("override ") + key + ": "));
+  }
 }
 
 TEST(LoadSpecTest, AMisspeltTopLevelKeyIsNamedWithTheOneThatIsMeant) {
