@@ -9,6 +9,7 @@ namespace alig {
 struct CaLocations {
   std::string file{};       // PEM bundle; empty: none, or curl's default
   std::string directory{};  // hashed directory; empty: none if `file` is set, else curl's default
+  std::string origin{};     // for messages: "SSL_CERT_FILE=/ca.pem", "the built-in bundle …"
 };
 
 // What the search depends on, replaceable in tests.

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <span>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "auto_label_image_grounding/base/text.h"
+#include "auto_label_image_grounding/http/curl_proxy.h"
 #include "auto_label_image_grounding/http/redact.h"
 
 static_assert(LIBCURL_VERSION_NUM >= 0x075700, "libcurl 7.87 or later is required");
@@ -75,9 +77,70 @@ TransportFault too_large(std::uint64_t limit) {
   return {Kind::kTooLarge, fmt::format("the answer is larger than {} bytes", limit)};
 }
 
+// Nothing where the endpoint is asked directly; whether NO_PROXY names it is not looked at.
+std::optional<NamedProxy> proxy_of(const Transfer& transfer) {
+  if (transfer.url.loopback) return std::nullopt;
+  return find_proxy(transfer.url.https, [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  });
+}
+
+std::optional<TransportFault> find_proxy_fault(const Transfer& transfer, CURLcode code) {
+  const auto proxy = proxy_of(transfer);
+  if (!proxy) return std::nullopt;
+  long connect_status = 0;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_HTTP_CONNECTCODE, &connect_status);
+  auto fault = fault_of_proxy(*proxy, {code, connect_status, transfer.error_text.data()});
+  if (fault) fault->message = redact(scrub_utf8(fault->message), {});
+  return fault;
+}
+
+// Its port gives it away, unless it is the endpoint's too.
+void name_proxy_in_use(const Transfer& transfer, TransportFault& fault) {
+  const auto proxy = proxy_of(transfer);
+  long peer_port = 0;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_PRIMARY_PORT, &peer_port);
+  if (!proxy || proxy->port != std::to_string(peer_port)) return;
+  if (proxy->port != transfer.url.port) name_proxy(*proxy, fault);
+}
+
+std::string advice_on_trust(const Transfer& transfer) {
+  return fmt::format(
+      ". Check the certificate; trusted is what {} holds. For a private CA set SSL_CERT_FILE or "
+      "CURL_CA_BUNDLE",
+      transfer.ca_origin);
+}
+
+// Whether the server gave the request back, or never saw it, as far as one can tell: it did not
+// answer with a byte, on a connection that it had accepted requests on before, and soon. Such
+// connections end because the server has had enough requests on them (HTTP/2: GOAWAY), or had
+// closed them already when this one was sent. A later end may cut off a model at work.
+bool is_unprocessed(const Transfer& transfer) {
+  return transfer.begun_at && !transfer.opened_connection && transfer.header_bytes == 0 &&
+         std::chrono::steady_clock::now() - *transfer.begun_at <= transfer.unprocessed_within;
+}
+
+bool is_all_sent(const Transfer& transfer) {
+  curl_off_t sent = 0;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_SIZE_UPLOAD_T, &sent);
+  return static_cast<std::uint64_t>(sent) >= body_size(transfer.pending.request().body);
+}
+
+// Whether the code is about the end of the connection, or of a stream that had not been sent yet.
+// (libcurl 7.88 loses some answers to requests that share a connection and are still being sent,
+// such as nginx's 413: it then says CURLE_HTTP2_STREAM.)
+bool is_end(const Transfer& transfer, CURLcode code) {
+  constexpr CURLcode kEnds[] = {CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING,
+                                CURLE_PARTIAL_FILE, CURLE_HTTP2};
+  if (code == CURLE_HTTP2_STREAM) return !is_all_sent(transfer);
+  return std::find(std::begin(kEnds), std::end(kEnds), code) != std::end(kEnds);
+}
+
 TransportFault fault_of_transfer(const Transfer& transfer, CURLcode code) {
   if (transfer.fault) return *transfer.fault;
   if (code == CURLE_FILESIZE_EXCEEDED) return too_large(transfer.max_response_bytes);
+  if (auto fault = find_proxy_fault(transfer, code)) return *fault;
   const char* detail = transfer.error_text.data();
   const std::string message = *detail != '\0' ? detail : curl_easy_strerror(code);
   Kind kind = kind_of_code(code);
@@ -86,7 +149,11 @@ TransportFault fault_of_transfer(const Transfer& transfer, CURLcode code) {
   if (kind == Kind::kTimeout && sent_after == 0) kind = Kind::kConnect;
   // curl uses one code for a non-HTTP URL and for a non-HTTP answer ("HTTP/0.9").
   if (code == CURLE_UNSUPPORTED_PROTOCOL && sent_after != 0) kind = Kind::kReset;
-  return {kind, redact(scrub_utf8(message), {})};
+  if (is_end(transfer, code) && is_unprocessed(transfer)) kind = Kind::kUnprocessed;
+  TransportFault fault{kind, redact(scrub_utf8(message), {}),
+                       kind == Kind::kTls ? advice_on_trust(transfer) : ""};
+  if (kind == Kind::kReset && !transfer.url.https) name_proxy_in_use(transfer, fault);
+  return fault;
 }
 
 // --- Callbacks: C calls them, so nothing may be thrown through ---
@@ -115,11 +182,13 @@ std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* use
   return good ? filled : CURL_READFUNC_ABORT;
 }
 
-// curl itself repeats a request if a kept-alive connection returned no byte. The endpoint may have
-// done the work: the code that counts requests must decide.
+// curl itself repeats a request whose stream was refused, or which a connection in use before
+// returned no byte for. It does not tell the two apart: the first was certainly not worked on, the
+// second may have been. So the code that counts requests must decide.
 void refuse_to_repeat(Transfer& transfer) {
   guarded(transfer, [&] {
-    transfer.fault = {Kind::kReset, "a connection that was kept alive ended without an answer"};
+    transfer.fault = {is_unprocessed(transfer) ? Kind::kUnprocessed : Kind::kReset,
+                      "the connection ended without an answer"};
     return false;
   });
 }
@@ -127,9 +196,15 @@ void refuse_to_repeat(Transfer& transfer) {
 // Once there is a connection, each time before the request is sent on it.
 int on_begin(void* user, char*, char*, int, int) {
   auto& transfer = *static_cast<Transfer*>(user);
-  if (!std::exchange(transfer.begun, true)) return CURL_PREREQFUNC_OK;
-  refuse_to_repeat(transfer);
-  return CURL_PREREQFUNC_ABORT;
+  if (transfer.begun_at) {
+    refuse_to_repeat(transfer);
+    return CURL_PREREQFUNC_ABORT;
+  }
+  long opened = 0;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_NUM_CONNECTS, &opened);
+  transfer.opened_connection = opened != 0;
+  transfer.begun_at = std::chrono::steady_clock::now();
+  return CURL_PREREQFUNC_OK;
 }
 
 // Back to the beginning of a body that was read in part: before or after curl connects again,
@@ -217,11 +292,11 @@ HeaderList make_header_list(const HttpHeaders& headers) {
   return list;
 }
 
-std::string url_part(const std::string& url, CURLUPart part) {
+std::string url_part(const std::string& url, CURLUPart part, unsigned flags = 0) {
   const std::unique_ptr<CURLU, UrlDeleter> parsed(curl_url());
   char* text = nullptr;
   if (parsed == nullptr || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK ||
-      curl_url_get(parsed.get(), part, &text, 0) != CURLUE_OK) {
+      curl_url_get(parsed.get(), part, &text, flags) != CURLUE_OK) {
     return "";
   }
   std::string out = ascii_lower(text);
@@ -267,7 +342,7 @@ void set_answer(CURL* easy, Transfer& transfer) {
   set(easy, CURLOPT_ERRORBUFFER, transfer.error_text.data());
 }
 
-void set_connection(CURL* easy, const UrlFacts& url) {
+void set_connection(CURL* easy, const UrlFacts& url, bool share) {
   set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy, CURLOPT_TCP_NODELAY, 1L);
   set(easy, CURLOPT_TCP_KEEPALIVE, 1L);  // a model may think longer than a NAT remembers
@@ -278,7 +353,7 @@ void set_connection(CURL* easy, const UrlFacts& url) {
   // A libcurl without HTTP/2 refuses this; HTTP/1.1 is what it does then.
   (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
   // Wait for a connection under way to tell whether it can be shared, instead of opening hundreds.
-  if (url.https) set(easy, CURLOPT_PIPEWAIT, 1L);
+  if (url.https && share) set(easy, CURLOPT_PIPEWAIT, 1L);
   if (url.loopback) set(easy, CURLOPT_PROXY, "");
 }
 
@@ -312,22 +387,26 @@ void set_timeouts(CURL* easy, std::chrono::milliseconds whole, std::chrono::mill
 }  // namespace
 
 UrlFacts facts_of(const std::string& url) {
-  return {url_part(url, CURLUPART_SCHEME) == "https", is_loopback(url_part(url, CURLUPART_HOST))};
+  return {url_part(url, CURLUPART_SCHEME) == "https", is_loopback(url_part(url, CURLUPART_HOST)),
+          url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT)};
 }
 
-void CurlTransfer::configure(CurlEasy handle, const CurlSettings& settings, const UrlFacts& url,
-                             NameLookup& shared_lookup) {
+void CurlTransfer::configure(CurlEasy handle, const CurlSettings& settings,
+                             const UrlFacts& url_facts, NameLookup& shared_lookup) {
   const HttpRequest& request = pending.request();
   easy = std::move(handle);
+  url = url_facts;
+  ca_origin = settings.ca.origin;
   lookup = &shared_lookup;
   headers = make_header_list(request.headers);
   max_response_bytes = settings.max_response_bytes;
+  unprocessed_within = settings.unprocessed_within;
   set(easy.get(), CURLOPT_URL, request.url.c_str());
   set(easy.get(), CURLOPT_HTTPHEADER, headers.get());
   set_body(easy.get(), *this, settings.max_upload_buffer_bytes);
   set_begin(easy.get(), *this);
   set_answer(easy.get(), *this);
-  set_connection(easy.get(), url);
+  set_connection(easy.get(), url, settings.share_connections);
   set_timeouts(easy.get(), request.timeout, settings.connect_timeout);
   set_settings(easy.get(), settings);
   set_lookup(easy.get(), *this, settings.names);
@@ -344,6 +423,9 @@ HttpOutcome CurlTransfer::take_outcome(CURLcode code) {
   long status = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
   response.status = static_cast<int>(status);
+  constexpr int kWantsPassword = 407;
+  const auto proxy = status == kWantsPassword ? proxy_of(*this) : std::nullopt;
+  if (proxy) return tl::unexpected(fault_of_proxy_status(*proxy, status));
   return std::move(response);
 }
 

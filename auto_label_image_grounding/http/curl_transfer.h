@@ -34,14 +34,17 @@ struct CurlSettings {
   std::uint64_t max_response_bytes = 0;
   std::string user_agent{};
   std::chrono::milliseconds connect_timeout{0};
+  std::chrono::milliseconds unprocessed_within{0};
   long max_upload_buffer_bytes = 32 * 1024;  // curl's own, for each request in flight
   CaLocations ca{};
   CURLSH* names = nullptr;  // the cache of resolved host names
+  bool share_connections = true;
 };
 
 struct UrlFacts {
   bool https = false;
   bool loopback = false;
+  std::string port{};
 };
 UrlFacts facts_of(const std::string& url);
 
@@ -62,8 +65,8 @@ struct CurlTransfer {
   CurlTransfer& operator=(const CurlTransfer&) = delete;
 
   // Sets up the fresh (or reset) handle. Throws std::runtime_error if curl refuses an option.
-  // `url`: facts of pending.request().url. `shared_lookup` must outlive the transfer.
-  void configure(CurlEasy handle, const CurlSettings& settings, const UrlFacts& url,
+  // `url_facts`: those of pending.request().url. `shared_lookup` must outlive the transfer.
+  void configure(CurlEasy handle, const CurlSettings& settings, const UrlFacts& url_facts,
                  NameLookup& shared_lookup);
   // After curl has ended with `code`. Moves the response out.
   HttpOutcome take_outcome(CURLcode code);
@@ -76,11 +79,16 @@ struct CurlTransfer {
   HttpResponse response;
   std::size_t header_bytes = 0;
   std::uint64_t max_response_bytes = 0;
+  std::chrono::milliseconds unprocessed_within{0};
+  UrlFacts url;
+  std::string ca_origin;
   std::optional<TransportFault> fault;  // found by a callback; curl's own code says only "aborted"
   std::array<char, CURL_ERROR_SIZE> error_text{};
   NameLookup* lookup = nullptr;
-  bool begun = false;      // all or part of it was sent
-  bool held_back = false;  // aborted because of another's lookup, to be started again
+  // When curl had a connection for it: from then on it may have been sent, or a part of it.
+  std::optional<std::chrono::steady_clock::time_point> begun_at;
+  bool opened_connection = false;  // the one that it began on
+  bool held_back = false;          // aborted because of another's lookup, to be started again
 };
 
 }  // namespace alig

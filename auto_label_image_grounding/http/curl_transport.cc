@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "auto_label_image_grounding/http/ca_bundle.h"
+#include "auto_label_image_grounding/http/connection_sharing.h"
 #include "auto_label_image_grounding/http/curl_transfer.h"
 #include "auto_label_image_grounding/http/io_thread.h"
 #include "auto_label_image_grounding/http/pending_requests.h"
@@ -93,8 +94,14 @@ class Engine {
  public:
   Engine(const CurlTransportOptions& options, RequestInbox& inbox)
       : max_active_(static_cast<std::size_t>(std::max(options.max_connections, 1))),
-        settings_{options.max_response_bytes,       options.user_agent, options.connect_timeout,
-                  upload_buffer_bytes(max_active_), find_ca(),          names_.get()},
+        settings_{options.max_response_bytes,
+                  options.user_agent,
+                  options.connect_timeout,
+                  options.unprocessed_within,
+                  upload_buffer_bytes(max_active_),
+                  find_ca(),
+                  names_.get(),
+                  sharing_.allowed()},
         inbox_(inbox),
         lanes_((max_active_ + kStreamsPerConnection - 1) / kStreamsPerConnection) {
     for (Lane& lane : lanes_) {
@@ -236,11 +243,25 @@ class Engine {
     TransferPtr transfer = take_active(easy);
     HttpOutcome outcome = transfer->take_outcome(code);
     const bool looked_up = transfer->has_looked_up();
+    if (transfer->url.https) learn_to_share(outcome);
     if (outcome) recycle(std::move(transfer->easy));
     if (transfer->held_back && !outcome) return hold_back(std::move(transfer->pending));
     if (owns_lookup && !outcome && !looked_up) share_fault(outcome.error(), *transfer);
     if (owns_lookup) end_lookup();
     transfer->pending.finish(std::move(outcome));
+  }
+
+  // (http:// is HTTP/1.1, where nothing is shared.)
+  void learn_to_share(const HttpOutcome& outcome) {
+    if (outcome) sharing_.on_answer();
+    if (!outcome && outcome.error().kind == Kind::kUnprocessed) sharing_.on_unprocessed();
+    if (sharing_.allowed() == settings_.share_connections) return;
+    settings_.share_connections = sharing_.allowed();
+    for (const Lane& lane : lanes_) {
+      curl_multi_setopt(
+          lane.multi.get(), CURLMOPT_PIPELINING,
+          static_cast<long>(sharing_.allowed() ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING));
+    }
   }
 
   void hold_back(PendingRequest request) {
@@ -261,7 +282,7 @@ class Engine {
     std::deque<PendingRequest> held = std::exchange(held_back_, {});
     for (PendingRequest& request : held) {
       if (request.request().url == owner.pending.request().url) {
-        request.fail(fault.kind, fault.message);
+        request.finish(tl::unexpected(fault));
       } else {
         held_back_.push_back(std::move(request));
       }
@@ -315,7 +336,8 @@ class Engine {
 
   const std::size_t max_active_;
   const Share names_ = make_names();  // all lanes'
-  const CurlSettings settings_;
+  ConnectionSharing sharing_;
+  CurlSettings settings_;
   RequestInbox& inbox_;
   std::vector<Lane> lanes_;
   SocketWatch watch_;

@@ -59,6 +59,8 @@ const char* name_of(TransportFault::Kind kind) {
       return "dns";
     case TransportFault::Kind::kTimeout:
       return "timeout";
+    case TransportFault::Kind::kUnprocessed:
+      return "unprocessed";
     case TransportFault::Kind::kReset:
       return "reset";
     case TransportFault::Kind::kTls:
@@ -67,6 +69,8 @@ const char* name_of(TransportFault::Kind kind) {
       return "too_large";
     case TransportFault::Kind::kLocalFile:
       return "local_file";
+    case TransportFault::Kind::kProxy:
+      return "proxy";
     case TransportFault::Kind::kInvalidRequest:
       return "invalid_request";
     case TransportFault::Kind::kCancelled:

@@ -61,15 +61,18 @@ struct TransportFault {
     kDns,             // the host name has no address
     kTimeout,         // connected, but no complete answer in time
     kReset,           // the connection broke before the answer was complete
+    kUnprocessed,     // a connection in use before ended without a sign of work on the request
     kTls,             // the certificate cannot be trusted, or the CA bundle cannot be read
     kTooLarge,        // the answer is larger than the transport's limit
     kLocalFile,       // an image vanished, changed size, or cannot be read
+    kProxy,           // the proxy denies the request (403, 407 …), or its URL is none
     kInvalidRequest,  // cannot be sent at all: malformed URL, header with a line break
     kCancelled,
     kOther,
   };
   Kind kind = Kind::kOther;
   std::string message{};  // for the user; contains no header values
+  std::string advice{};   // what to do, to be appended (". Check …"), where the transport knows
 };
 
 const char* name_of(TransportFault::Kind kind);

@@ -49,5 +49,26 @@ TEST(CaBundle, IsFoundInThisOrder) {
   }
 }
 
+TEST(CaBundle, SaysWhereItIsFrom) {
+  const auto origin = [](const Environment& environment, const Files& files) {
+    CaSearch search;
+    search.environment = [&](const char* name) {
+      const auto entry = environment.find(name);
+      return entry == environment.end() ? std::string() : entry->second;
+    };
+    search.file_exists = [&](const std::string& path) { return files.count(path) > 0; };
+    search.built_in_file = "/built/in";
+    search.built_in_directory = "/built/folder";
+    return find_ca_locations(search).origin;
+  };
+  EXPECT_EQ(origin({{"CURL_CA_BUNDLE", "/a"}, {"SSL_CERT_FILE", "/b"}}, {}), "CURL_CA_BUNDLE=/a");
+  EXPECT_EQ(origin({{"SSL_CERT_FILE", "/b"}}, {}), "SSL_CERT_FILE=/b");
+  EXPECT_EQ(origin({{"SSL_CERT_DIR", "/d"}}, {}), "SSL_CERT_DIR=/d");
+  EXPECT_EQ(origin({}, {"/built/in"}), "the built-in bundle /built/in");
+  EXPECT_EQ(origin({}, {"/built/folder"}), "the built-in folder /built/folder");
+  EXPECT_EQ(origin({}, {"/etc/ssl/cert.pem"}), "the system's bundle /etc/ssl/cert.pem");
+  EXPECT_EQ(origin({}, {}), "the built-in default");
+}
+
 }  // namespace
 }  // namespace alig

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <stdexcept>
 #include <vector>
@@ -125,8 +126,8 @@ TEST(CurlTransport, SendsNoRequestAgainByItself) {
   request.body = {"<", Base64File{folder.write("p", image), image.size()}, ">"};
   const HttpOutcome outcome = send_and_wait(*transport, request);
   ASSERT_FALSE(outcome);
-  EXPECT_EQ(outcome.error().kind, TransportFault::Kind::kReset);
-  EXPECT_EQ(outcome.error().message, "a connection that was kept alive ended without an answer");
+  EXPECT_EQ(outcome.error().kind, TransportFault::Kind::kUnprocessed);
+  EXPECT_EQ(outcome.error().message, "the connection ended without an answer");
   EXPECT_EQ(requests, 2);
   const HttpOutcome again = send_and_wait(*transport, request);
   ASSERT_TRUE(again) << again.error().message;
@@ -148,10 +149,65 @@ TEST(CurlTransport, SendsNoRequestWithoutABodyAgainByItself) {
     HttpRequest request = post(server.url(), "");
     request.method = method;
     EXPECT_EQ(kind_of(send_and_wait(*transport, request)), "HTTP 200") << method;
-    EXPECT_EQ(kind_of(send_and_wait(*transport, request)), "reset") << method;
+    EXPECT_EQ(kind_of(send_and_wait(*transport, request)), "unprocessed") << method;
     EXPECT_EQ(requests, 2) << method;
     EXPECT_EQ(kind_of(send_and_wait(*transport, request)), "HTTP 200") << method;
     EXPECT_EQ(requests, 3) << method;
+  }
+}
+
+// Answers the first request on each connection; what it does with the second is `end`.
+LoopbackServer::Script once_and(std::function<void(Connection&)> end) {
+  return [end = std::move(end)](Connection& connection, int) {
+    if (!connection.read_request()) return;
+    connection.answer(200, "first");
+    if (connection.read_request()) end(connection);
+  };
+}
+
+TEST(CurlTransport, OnlyAnEndWithoutASignOfWorkIsUnprocessed) {
+  const auto close = [](Connection&) {};
+  const auto reset = [](Connection& connection) { connection.reset(); };
+  const auto begin = [](Connection& connection) {
+    connection.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+  };
+  struct Case {
+    const char* what;
+    LoopbackServer::Script script;
+    std::chrono::milliseconds within;
+    const char* expected;
+  };
+  const Case cases[] = {{"closed", once_and(close), 20s, "unprocessed"},
+                        {"reset", once_and(reset), 20s, "unprocessed"},
+                        {"an answer began", once_and(begin), 20s, "reset"},
+                        {"late", once_and(close), 0ms, "reset"}};
+  for (const Case& c : cases) {
+    LoopbackServer server(c.script);
+    CurlTransportOptions options;
+    options.unprocessed_within = c.within;
+    const auto transport = make_curl_transport(options);
+    EXPECT_EQ(kind_of(send_and_wait(*transport, post(server.url()))), "HTTP 200") << c.what;
+    EXPECT_EQ(kind_of(send_and_wait(*transport, post(server.url()))), c.expected) << c.what;
+  }
+}
+
+TEST(CurlTransport, TheEndOfAFreshConnectionIsAReset) {
+  LoopbackServer server([](Connection& connection, int) { connection.read_request(); });
+  const auto transport = transport_with(2);
+  EXPECT_EQ(kind_of(send_and_wait(*transport, post(server.url()))), "reset");
+}
+
+// As nginx does where it does not linger: the answer must be read although sending fails.
+TEST(CurlTransport, AnAnswerBeforeTheRequestWasSentCounts) {
+  LoopbackServer server([](Connection& connection, int) {
+    connection.read_some();
+    connection.answer(413, "too large", "Connection: close\r\n");
+  });
+  const auto transport = transport_with(2);
+  std::string large;
+  large.resize(20'000'000, 'x');
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(kind_of(send_and_wait(*transport, post(server.url(), large))), "HTTP 413") << i;
   }
 }
 

@@ -5,13 +5,19 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "auto_label_image_grounding/http/curl_transport.h"
+#include "curl_transport_support.h"
 #include "loopback_server.h"
 #include "test_support.h"
 
@@ -20,9 +26,13 @@ namespace {
 
 using testing::always;
 using testing::Connection;
+using testing::finish;
+using testing::kind_of;
 using testing::LoopbackServer;
 using testing::post;
+using testing::ScopedVariable;
 using testing::send_and_wait;
+using testing::start;
 
 template <auto kFree>
 struct Freer {
@@ -56,22 +66,6 @@ Certificate self_signed(EVP_PKEY* key, const std::string& ip) {
   X509_sign(certificate, key, EVP_sha256());
   return made;
 }
-
-// Sets a variable (null: unsets it) until the end of a scope.
-class ScopedVariable {
- public:
-  ScopedVariable(const char* name, const char* value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    value == nullptr ? unsetenv(name) : setenv(name, value, 1);
-  }
-  ~ScopedVariable() { before_ ? setenv(name_, before_->c_str(), 1) : unsetenv(name_); }
-  ScopedVariable(const ScopedVariable&) = delete;
-  ScopedVariable& operator=(const ScopedVariable&) = delete;
-
- private:
-  const char* name_;
-  std::optional<std::string> before_;
-};
 
 class CurlTransportTls : public ::testing::Test {
  protected:
@@ -156,6 +150,124 @@ TEST_F(CurlTransportTls, AMissingBundleIsAnErrorThatNamesIt) {
   EXPECT_STREQ(name_of(outcome.error().kind), "tls");
   EXPECT_NE(outcome.error().message.find("/no/such/bundle.pem"), std::string::npos)
       << outcome.error().message;
+}
+
+// --- HTTP/2, as far as the tests need it (RFC 9113) ---
+
+enum FrameType : unsigned char { kData = 0, kHeaders = 1, kSettings = 4, kGoAway = 7 };
+constexpr unsigned char kEndStream = 1;
+constexpr unsigned char kEndHeaders = 4;
+
+std::string four_bytes(std::uint32_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift & 255U);
+  return bytes;
+}
+
+std::string frame(FrameType type, unsigned char flags, std::uint32_t stream,
+                  const std::string& payload = "") {
+  return four_bytes(static_cast<std::uint32_t>(payload.size())).substr(1) +
+         static_cast<char>(type) + static_cast<char>(flags) + four_bytes(stream) + payload;
+}
+
+// Takes `limit` requests on a connection, says so when `patience` have come, answers those that it
+// took and closes the connection.
+class Http2Connection {
+ public:
+  Http2Connection(Connection& connection, std::size_t limit, std::size_t patience)
+      : connection_(connection), limit_(limit), patience_(patience) {}
+
+  void serve() {
+    constexpr std::size_t kPreface = 24;
+    constexpr std::size_t kHead = 9;
+    if (!fill(kPreface)) return;
+    buffer_.erase(0, kPreface);
+    connection_.write(frame(kSettings, 0, 0));
+    while (answered_ < limit_ && fill(kHead)) {
+      const std::size_t length = number(0, 3);
+      const auto type = static_cast<unsigned char>(buffer_[3]);
+      const auto flags = static_cast<unsigned char>(buffer_[4]);
+      const auto stream = static_cast<std::uint32_t>(number(5, 4));
+      if (!fill(kHead + length)) return;
+      buffer_.erase(0, kHead + length);
+      if (type == kData && (flags & kEndStream) != 0) take(stream);
+    }
+  }
+
+ private:
+  bool fill(std::size_t size) {
+    while (buffer_.size() < size) {
+      const std::string more = connection_.read_some();
+      if (more.empty()) return false;
+      buffer_ += more;
+    }
+    return true;
+  }
+  std::size_t number(std::size_t at, std::size_t size) const {
+    std::size_t value = 0;
+    for (std::size_t i = at; i < at + size; ++i) {
+      value = value << 8 | static_cast<unsigned char>(buffer_[i]);
+    }
+    return value;
+  }
+  void take(std::uint32_t stream) {
+    streams_.push_back(stream);
+    if (streams_.size() < patience_) return;
+    std::sort(streams_.begin(), streams_.end());
+    if (streams_.size() >= limit_) {
+      connection_.write(frame(kGoAway, 0, 0, four_bytes(streams_[limit_ - 1]) + four_bytes(0)));
+    }
+    for (; answered_ < std::min(limit_, streams_.size()); ++answered_) answer(streams_[answered_]);
+  }
+  void answer(std::uint32_t stream) {
+    constexpr char kStatus200 = '\x88';  // in HPACK's static table
+    connection_.write(frame(kHeaders, kEndHeaders, stream, std::string(1, kStatus200)) +
+                      frame(kData, kEndStream, stream, "ok"));
+  }
+
+  Connection& connection_;
+  const std::size_t limit_;
+  const std::size_t patience_;
+  std::string buffer_;
+  std::vector<std::uint32_t> streams_;
+  std::size_t answered_ = 0;
+};
+
+int choose_http2(SSL*, const unsigned char** chosen, unsigned char* size, const unsigned char*,
+                 unsigned, void*) {
+  *chosen = reinterpret_cast<const unsigned char*>("h2");
+  *size = 2;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+// As nginx does with keepalive_requests 3: the other requests that share the connection are lost.
+TEST_F(CurlTransportTls, StreamsBeyondAGoAwayAreUnprocessedAndSharedNoMore) {
+  serve_certificate_for("127.0.0.1");
+  SSL_CTX_set_alpn_select_cb(context_.get(), &choose_http2, nullptr);
+  const ScopedVariable trusted("SSL_CERT_FILE", bundle().c_str());
+  constexpr std::size_t kAtOnce = 16;
+  const auto serve = [](Connection& connection, int number) {
+    Http2Connection(connection, 3, number == 1 ? kAtOnce : 1).serve();
+  };
+  LoopbackServer server(serve, context_.get());
+  CurlTransportOptions options;
+  options.max_connections = kAtOnce;
+  options.unprocessed_within = std::chrono::seconds(20);
+  const auto transport = make_curl_transport(options);
+  const auto ask_at_once = [&](std::size_t count) {
+    std::map<std::string, std::size_t> kinds;
+    std::vector<std::future<HttpOutcome>> pending;
+    for (std::size_t i = 0; i < count; ++i)
+      pending.push_back(start(*transport, post(server.url())));
+    for (auto& future : pending) ++kinds[kind_of(finish(future))];
+    return kinds;
+  };
+  using Kinds = std::map<std::string, std::size_t>;
+  EXPECT_EQ(ask_at_once(kAtOnce), (Kinds{{"HTTP 200", 3}, {"unprocessed", 13}}));
+  // (curl has opened connections to send the others again, before it finds out that it may not.)
+  const int before = server.connections();
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(ask_at_once(13), (Kinds{{"HTTP 200", 13}})) << i;
+  EXPECT_LE(server.connections() - before, 2 * 13) << "each takes three, one after the other";
 }
 
 TEST_F(CurlTransportTls, AHandshakeThatNeverEndsIsAConnectFault) {
