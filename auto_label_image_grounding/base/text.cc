@@ -180,6 +180,11 @@ std::string percent_encode(std::string_view text, std::string_view plain_too,
   return out;
 }
 
+std::string without_full_stop(std::string text) {
+  while (!text.empty() && text.back() == '.') text.pop_back();
+  return text;
+}
+
 std::string shorten(std::string_view text, std::size_t max_bytes) {
   if (text.size() <= max_bytes) return std::string(text);
   std::size_t end = max_bytes;

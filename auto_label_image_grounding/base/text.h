@@ -48,6 +48,9 @@ std::string ascii_lower(std::string_view text);
 std::string percent_encode(std::string_view text, std::string_view plain_too = "",
                            const char* hex_digits = "0123456789ABCDEF");
 
+// A sentence that others can follow within its own.
+std::string without_full_stop(std::string text);
+
 // At most max_bytes, cut at a code-point boundary, with "…" appended if something was cut.
 std::string shorten(std::string_view text, std::size_t max_bytes);
 

@@ -103,6 +103,57 @@ std::string unknown_top_level_key(const std::string& key) {
                        : fmt::format("unknown key {} (did you mean {}?)", key, meant);
 }
 
+// Headers that belong to the connection or to the body, lower case.
+bool is_reserved_header(const std::string& name) {
+  static const std::set<std::string> kNames = {"host",
+                                               "content-length",
+                                               "content-type",
+                                               "content-encoding",
+                                               "transfer-encoding",
+                                               "connection",
+                                               "keep-alive",
+                                               "upgrade",
+                                               "te",
+                                               "trailer",
+                                               "expect",
+                                               "accept-encoding",
+                                               "proxy-authorization",
+                                               "proxy-connection"};
+  return kNames.contains(ascii_lower(name));
+}
+
+// RFC 9110: a token.
+bool is_header_name(std::string_view name) {
+  const auto is_token = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  };
+  return !name.empty() && std::all_of(name.begin(), name.end(), is_token);
+}
+
+bool holds_control_character(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7F;
+  });
+}
+
+// What is wrong with a header; "" if nothing is. `key`: that of all extra headers.
+std::string flaw_of_header(const std::string& key, const std::string& name,
+                           const std::string& value) {
+  // Not shown: it may be the value.
+  if (!is_header_name(name)) {
+    return key + " holds a name that no header can have: letters, digits and \"-\"";
+  }
+  if (is_reserved_header(name)) {
+    return fmt::format("{}.{} cannot be set: the program sets it for each request", key, name);
+  }
+  if (holds_control_character(value)) {
+    return fmt::format("{}.{} holds a line break or another control character", key, name);
+  }
+  return "";
+}
+
 class SpecLoader {
  public:
   explicit SpecLoader(const SpecTree& tree) : tree_(tree) {
@@ -112,6 +163,8 @@ class SpecLoader {
   Result<Spec> load() {
     Status status = load_top_level();
     if (status) status = load_block(tree_.root.value(kBlock, SpecJson::object()), "");
+    GeminiSpec& gemini = spec_.vlm.gemini;
+    if (gemini.vertex && gemini.base_url == kGeminiPlace) gemini.base_url = kVertexPlace;
     if (status) status = check_whole();
     if (!status) return tl::unexpected(status.error());
     return std::move(spec_);
@@ -204,27 +257,48 @@ class SpecLoader {
   template <typename At>
   Status check_endpoint(At at) const {
     const bool openai = spec_.vlm.backend == Backend::kOpenAi;
-    const std::string& url = openai ? spec_.vlm.openai.base_url : spec_.vlm.gemini.base_url;
     const std::string& model = openai ? spec_.vlm.openai.model_name : spec_.vlm.gemini.model;
     const std::string url_key = at(openai ? "vlm.openai.base_url" : "vlm.gemini.base_url");
     const std::string model_key = at(openai ? "vlm.openai.model_name" : "vlm.gemini.model");
-    if (url.empty()) {
-      return fail(ErrorKind::kInvalidArgument, url_key + " must be set, e.g. http://host:8000/v1");
-    }
-    if (!starts_with_ignoring_case(url, "http://") && !starts_with_ignoring_case(url, "https://")) {
-      // Text that is not a URL may contain a password or a key anywhere.
-      const bool harmless = url.find_first_of("@?") == url.npos;
-      return fail(ErrorKind::kInvalidArgument,
-                  fmt::format("{} must begin with http:// or https://{}", url_key,
-                              harmless ? fmt::format(", not {}", shorten(url, 60)) : ""));
-    }
+    const std::vector<std::string> urls =
+        openai ? spec_.vlm.openai.base_urls : std::vector{spec_.vlm.gemini.base_url};
+    if (auto status = check_urls(urls, url_key); !status) return status;
     if (model.empty()) return fail(ErrorKind::kInvalidArgument, model_key + " must be set");
     if (spec_.vlm.openai.extra_body->contains("messages")) {
       return fail(
           ErrorKind::kInvalidArgument,
           at("vlm.openai.extra_body") + " must not hold \"messages\": those are the pipeline's");
     }
+    for (const auto& [name, value] : spec_.vlm.openai.extra_headers) {
+      const std::string flaw = flaw_of_header(at("vlm.openai.extra_headers"), name, value);
+      if (!flaw.empty()) return fail(ErrorKind::kInvalidArgument, flaw);
+    }
     return {};
+  }
+
+  static Status check_urls(const std::vector<std::string>& urls, const std::string& key) {
+    std::set<std::string> seen;
+    for (const std::string& url : urls) {
+      if (auto status = check_url(url, key); !status) return status;
+      if (!seen.insert(url).second) {
+        return fail(ErrorKind::kInvalidArgument, key + " must not name an endpoint twice");
+      }
+    }
+    return urls.empty() ? check_url("", key) : Status();
+  }
+
+  static Status check_url(const std::string& url, const std::string& key) {
+    if (url.empty()) {
+      return fail(ErrorKind::kInvalidArgument, key + " must be set, e.g. http://host:8000/v1");
+    }
+    if (starts_with_ignoring_case(url, "http://") || starts_with_ignoring_case(url, "https://")) {
+      return {};
+    }
+    // Text that is not a URL may contain a password or a key anywhere.
+    const bool harmless = url.find_first_of("@?") == url.npos;
+    return fail(ErrorKind::kInvalidArgument,
+                fmt::format("{} must begin with http:// or https://{}", key,
+                            harmless ? fmt::format(", not {}", shorten(url, 60)) : ""));
   }
 
   static tl::unexpected<Error> not_available(const std::string& key, const char* value) {
@@ -278,11 +352,7 @@ NamedKey find_api_key(const std::string& from_spec, const char* spec_key,
 
 // What a header cannot hold; mostly two keys, or a whole file, in one variable.
 Status check_api_key(const NamedKey& found) {
-  const bool odd = std::any_of(found.key.begin(), found.key.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7F;
-  });
-  if (!odd) return {};
+  if (!holds_control_character(found.key)) return {};
   return fail(ErrorKind::kInvalidArgument,
               fmt::format("the API key in {} holds a line break or another control character: it "
                           "must be the key alone, on one line",

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -29,14 +30,17 @@ struct GeminiSpec {
   double temperature = 0;
   int max_output_tokens = 0;
   double timeout = 0;  // seconds
+  bool vertex = false;
 };
 
 struct OpenAiSpec {
-  std::string api_key, base_url, model_name;
+  std::string api_key, model_name;
+  std::vector<std::string> base_urls;  // of replicas; at least one
   double temperature = 0;
   int max_tokens = 0;
-  double timeout = 0;                                        // seconds
-  std::shared_ptr<const nlohmann::ordered_json> extra_body;  // an object; null: nothing
+  double timeout = 0;                                              // seconds
+  std::shared_ptr<const nlohmann::ordered_json> extra_body;        // an object; null: nothing
+  std::vector<std::pair<std::string, std::string>> extra_headers;  // values are secrets
   ImageTransport image_transport = ImageTransport::kInline;
 };
 
@@ -48,6 +52,8 @@ struct VlmSpec {
   StructuredOutput structured_output = StructuredOutput::kAuto;
   int max_retries = 0;
   double rate_limit_patience = 0;  // seconds
+  double startup_patience = 0;     // seconds
+  double outage_patience = 0;      // seconds
   std::int64_t requests_per_minute = 0;
   std::int64_t tokens_per_minute = 0;
   int max_image_side = 0;  // pixels

@@ -42,6 +42,29 @@ void store_base_url(std::string& target, std::string url, std::string_view suffi
   target = std::move(url);
 }
 
+void store_base_urls(std::vector<std::string>& target, const SpecJson& value) {
+  target.clear();
+  for (const SpecJson& url : value.is_array() ? value : SpecJson::array({value})) {
+    store_base_url(target.emplace_back(), url.get<std::string>(), "/chat/completions");
+  }
+}
+
+// A name as people paste it: with blanks, slashes or the resource that it is the last part of.
+// "tunedModels/x" stays: there the resource is another one.
+std::string plain_gemini_model(std::string_view name) {
+  constexpr std::string_view kAround = "/ \t\r\n";
+  const auto strip = [&] {
+    name.remove_prefix(std::min(name.find_first_not_of(kAround), name.size()));
+    name = name.substr(0, name.find_last_not_of(kAround) + 1);
+  };
+  strip();
+  for (const std::string_view resource : {"publishers/google/", "models/"}) {
+    if (name.starts_with(resource)) name.remove_prefix(resource.size());
+  }
+  strip();
+  return std::string(name);
+}
+
 SpecKey secret(SpecKey key) {
   key.secret = true;
   return key;
@@ -75,7 +98,9 @@ std::vector<SpecKey> make_keys() {
            "Empty: the environment variable GOOGLE_API_KEY, then GEMINI_API_KEY (better than here)",
            ALIG_FIELD(std::string, vlm.gemini.api_key)}),
       {"vlm.gemini.model", kString, "gemini-3.1-flash-lite-preview", "The model's name",
-       ALIG_FIELD(std::string, vlm.gemini.model)},
+       [](Spec& s, const SpecJson& v) {
+         s.vlm.gemini.model = plain_gemini_model(v.get<std::string>());
+       }},
       {"vlm.gemini.media_resolution", kString, "MEDIA_RESOLUTION_HIGH",
        "How many tokens Gemini spends on an image; sent with every request",
        ALIG_FIELD(std::string, vlm.gemini.media_resolution), resolutions},
@@ -103,20 +128,24 @@ std::vector<SpecKey> make_keys() {
        {},
        0.001,
        86400},
-      {"vlm.gemini.base_url", kString, "https://generativelanguage.googleapis.com",
+      {"vlm.gemini.base_url", kString, kGeminiPlace,
        "Another one for a proxy, a gateway or a test server",
        [](Spec& s, const SpecJson& v) {
-         store_base_url(s.vlm.gemini.base_url, v.get<std::string>(), "/v1beta");
+         std::string& place = s.vlm.gemini.base_url;
+         store_base_url(place, v.get<std::string>(), "/v1beta1");
+         store_base_url(place, place, "/v1beta");
        }},
+      {"vlm.gemini.vertex", kBool, false,
+       "The key is one of Vertex AI's express mode: other paths, and another default of base_url",
+       ALIG_FIELD(bool, vlm.gemini.vertex)},
       secret(
           {"vlm.openai.api_key", kString, "",
            "Empty: the environment variable OPENAI_API_KEY (better than here); self-hosted servers "
            "often need none",
            ALIG_FIELD(std::string, vlm.openai.api_key)}),
-      {"vlm.openai.base_url", kString, "", "E.g. http://host:8000/v1",
-       [](Spec& s, const SpecJson& v) {
-         store_base_url(s.vlm.openai.base_url, v.get<std::string>(), "/chat/completions");
-       }},
+      {"vlm.openai.base_url", kStringOrList, "",
+       "E.g. http://host:8000/v1; a list for replicas of one model, which share the requests",
+       [](Spec& s, const SpecJson& v) { store_base_urls(s.vlm.openai.base_urls, v); }},
       {"vlm.openai.model_name", kString, "", "The model's name as the endpoint lists it",
        ALIG_FIELD(std::string, vlm.openai.model_name)},
       {"vlm.openai.temperature",
@@ -148,6 +177,14 @@ std::vector<SpecKey> make_keys() {
        [](Spec& s, const SpecJson& v) {
          s.vlm.openai.extra_body = std::make_shared<const SpecJson>(v);
        }},
+      secret({"vlm.openai.extra_headers", kTexts, SpecJson::object(),
+              "Sent with every request; values are kept as secret as the API key",
+              [](Spec& s, const SpecJson& v) {
+                s.vlm.openai.extra_headers.clear();
+                for (const auto& [name, value] : v.items()) {
+                  s.vlm.openai.extra_headers.emplace_back(name, value.get<std::string>());
+                }
+              }}),
       {"vlm.openai.image_transport",
        kString,
        "inline",
@@ -186,6 +223,23 @@ std::vector<SpecKey> make_keys() {
        900.0,
        "Seconds without any progress of the run after which rate-limited requests fail",
        ALIG_FIELD(double, vlm.rate_limit_patience),
+       {},
+       0,
+       1e6},
+      {"vlm.startup_patience",
+       kFloat,
+       120.0,
+       "Seconds to wait for an endpoint that does not answer yet (it is starting, or loads its "
+       "model)",
+       ALIG_FIELD(double, vlm.startup_patience),
+       {},
+       0,
+       1e6},
+      {"vlm.outage_patience",
+       kFloat,
+       900.0,
+       "Seconds to wait for an endpoint that no longer answers, before the run ends (resumable)",
+       ALIG_FIELD(double, vlm.outage_patience),
        {},
        0,
        1e6},
@@ -332,7 +386,8 @@ std::size_t end_of_secret_name(std::string_view text) {
 }
 
 const char* name_of(KeyType type) {
-  constexpr const char* kNames[] = {"str", "int", "float", "bool", "list", "dict"};
+  constexpr const char* kNames[] = {"str",  "int",  "float", "bool",
+                                    "list", "dict", "dict",  "str_or_list"};
   return kNames[static_cast<int>(type)];
 }
 

@@ -15,7 +15,12 @@ namespace alig {
 
 using SpecJson = nlohmann::ordered_json;
 
-enum class KeyType { kString, kInt, kFloat, kBool, kList, kDict };
+// vlm.gemini.base_url where nothing else is given, without and with vlm.gemini.vertex.
+inline constexpr const char* kGeminiPlace = "https://generativelanguage.googleapis.com";
+inline constexpr const char* kVertexPlace = "https://aiplatform.googleapis.com";
+
+// kTexts: name -> text.
+enum class KeyType { kString, kInt, kFloat, kBool, kList, kDict, kTexts, kStringOrList };
 
 struct SpecKey {
   std::string path;  // below image_grounding
@@ -34,6 +39,7 @@ struct SpecKey {
 const std::vector<SpecKey>& spec_keys();
 const SpecKey* find_key(std::string_view path);
 
-const char* name_of(KeyType type);  // "str", "int", "float", "bool", "list", "dict"
+// "str", "int", "float", "bool", "list", "dict", "str_or_list"
+const char* name_of(KeyType type);
 
 }  // namespace alig

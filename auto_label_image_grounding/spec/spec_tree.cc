@@ -160,7 +160,7 @@ class OverrideValue {
     if (is_quote(peek())) return quoted();
     if (peek() == '[') return list(depth);
     if (peek() == '{') return dict(depth);
-    return bare(",]}:");
+    return bare(",]}");  // URLs hold a colon
   }
 
   Result<SpecJson> quoted() {

@@ -42,9 +42,14 @@ std::optional<SpecJson> convert(const SpecJson& value, KeyType type) {
     case KeyType::kList:
       if (value.is_array()) return value;
       return std::nullopt;
+    case KeyType::kStringOrList:
+      if (value.is_array()) return value;
+      return convert(value, KeyType::kString);
     case KeyType::kDict:
       if (value.is_object()) return value;
       return value.is_null() ? std::optional(SpecJson::object()) : std::nullopt;
+    case KeyType::kTexts:
+      return convert(value, KeyType::kDict);
   }
   return std::nullopt;
 }
@@ -60,6 +65,22 @@ Result<SpecJson> words_of(const SpecJson& list) {
     } else {
       return fail(ErrorKind::kInvalidArgument, "an element is not a word");
     }
+  }
+  return out;
+}
+
+// Not quoted, a secret of digits would have lost its leading zeros.
+Result<SpecJson> texts_of(const SpecJson& mapping) {
+  SpecJson out = SpecJson::object();
+  for (const auto& [name, value] : mapping.items()) {
+    if (!value.is_string()) {
+      return fail(ErrorKind::kInvalidArgument,
+                  fmt::format("must hold texts, and \"{}\" is none: put its value in quotes",
+                              shorten(name, 60)));
+    }
+    auto text = interpolate(value.get<std::string>());
+    if (!text) return tl::unexpected(text.error());
+    out[name] = std::move(*text);
   }
   return out;
 }
@@ -116,17 +137,17 @@ Status store_value(Spec& spec, const SpecKey& key, SpecJson value) {
   }
   const auto converted = convert(value, key.type);
   if (!converted) {
-    constexpr const char* kWanted[] = {"text",          "a whole number", "a number",
-                                       "true or false", "a list",         "a mapping"};
+    constexpr const char* kWanted[] = {"text",   "a whole number", "a number",  "true or false",
+                                       "a list", "a mapping",      "a mapping", "text or a list"};
     return fail(ErrorKind::kInvalidArgument,
                 fmt::format("must be {}, not {}", kWanted[static_cast<int>(key.type)],
                             shown_value_of(key, value)));
   }
   SpecJson good = *converted;
-  if (key.type == KeyType::kList) {
-    auto words = words_of(good);
-    if (!words) return tl::unexpected(words.error());
-    good = std::move(*words);
+  if (good.is_array() || key.type == KeyType::kTexts) {
+    auto elements = good.is_array() ? words_of(good) : texts_of(good);
+    if (!elements) return tl::unexpected(elements.error());
+    good = std::move(*elements);
   }
   good = option_of_switch(key, good);
   Status status = check_options(key, good);

@@ -17,6 +17,7 @@
 #include "auto_label_image_grounding/image/image_info.h"
 #include "auto_label_image_grounding/spec/spec.h"
 #include "auto_label_image_grounding/vlm/failure.h"
+#include "auto_label_image_grounding/vlm/request_form.h"
 
 namespace alig {
 
@@ -26,6 +27,9 @@ struct VlmImage {
   BodyPart bytes;                       // Base64File or Base64Bytes
   std::optional<std::string> file_url;  // "file:///…" if the unchanged file may be named instead
   double tokens = 0;                    // estimated
+  std::uint64_t encoded_bytes = 0;      // before base64
+  // The MIME type in which the image was refused; "" unless it was converted for that reason.
+  std::string converted_from;
 };
 
 struct VlmQuery {
@@ -33,17 +37,10 @@ struct VlmQuery {
   std::string prompt;
   const nlohmann::ordered_json* schema = nullptr;  // static storage
   const char* schema_name = "";
-  // Added to the configured temperature, so that a request without a usable answer is not repeated
-  // unchanged.
-  double raise_temperature = 0;
-};
-
-// What the endpoint turned out not to accept; learned once, kept for the run.
-struct EndpointQuirks {
-  bool structured_output = true;              // false: the schema is refused, ask without
-  bool max_completion_tokens = false;         // true: the OpenAI key for reasoning models
-  std::set<std::string> refused_image_types;  // MIME types that must be transcoded
-  bool operator==(const EndpointQuirks&) const = default;
+  // How often it was asked already without a usable answer. Such a question is not repeated
+  // unchanged: the prompt gets another sentence, and the temperature is raised where the endpoint
+  // takes one. It is not raised from 1, the only value that some endpoints take.
+  int times_asked_in_vain = 0;
 };
 
 struct TokenUsage {
@@ -64,6 +61,7 @@ struct VlmReply {
   std::string text;
   Finish finish = Finish::kComplete;
   std::string detail;  // the endpoint's reason if not kComplete
+  std::string model;   // that answered, as the endpoint calls it; "" if it does not say
   TokenUsage usage;
 };
 
@@ -75,35 +73,39 @@ struct ImageRules {
   bool by_file_url = false;  // an unchanged file is named, not sent
 };
 
+// What probes found out about an endpoint, as texts for the user.
+struct ProbeReport {
+  std::string text;
+  std::string warning = {};  // what may make a run fail; "" if nothing
+};
+
 class VlmBackend {
  public:
   virtual ~VlmBackend() = default;
   virtual const std::string& model() const = 0;
+  // The address, as the spec gives it; may hold a user name and a password.
+  virtual const std::string& base_url() const = 0;
   virtual ImageRules image_rules() const = 0;
-  virtual HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const = 0;
+  // The parts of such a request that may be left out, those that are refused most often last. What
+  // the user forces is not among them.
+  virtual std::vector<OptionalPart> optional_parts(const VlmQuery& query) const = 0;
+  // Parts that are not optional are sent in their first form.
+  virtual HttpRequest make_request(const VlmQuery& query, const RequestForm& form) const = 0;
   // For answers with status 2xx. kData if the body does not conform to the API.
   virtual Result<VlmReply> read_reply(std::string_view body) const = 0;
   // A free request that shows whether endpoint, key and model are valid, given the answers to
   // earlier ones; nothing if no further one helps. There is always a first one.
   virtual std::optional<HttpRequest> next_probe(const std::vector<HttpResponse>& answers) const = 0;
-  // What the answers mean, as text for the user. kEndpoint if a run would fail, with what to do.
-  virtual Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const = 0;
+  // What the answers mean. kEndpoint if a run would fail, with what to do.
+  virtual Result<ProbeReport> judge_probes(const std::vector<HttpResponse>& answers) const = 0;
   // What to do about a failure that ends a run; "" if there is no advice.
   virtual std::string advice_on(FailureKind kind) const = 0;
   // The largest answer in tokens that a request allows.
   virtual int max_output_tokens() const = 0;
 };
 
-// `spec` must be validated and have its keys resolved.
-std::unique_ptr<VlmBackend> make_backend(const VlmSpec& spec);
-
-// For a 400, 415 or 422 that complains about a part of the request that can be changed: `quirks`
-// with what was learned, or nothing. `image_type` is the MIME type of the request's image, ""
-// without one. Sending again with the new quirks is not a retry: the first request was never
-// processed.
-std::optional<EndpointQuirks> quirks_after_refusal(const HttpResponse& response,
-                                                   const EndpointQuirks& quirks,
-                                                   StructuredOutput setting,
-                                                   std::string_view image_type);
+// One for each endpoint of the spec, at least one: replicas of one model, alike but for their
+// address. `spec` must be validated and have its keys resolved.
+std::vector<std::unique_ptr<VlmBackend>> make_backends(const VlmSpec& spec);
 
 }  // namespace alig

@@ -15,11 +15,14 @@
 namespace alig {
 
 std::unique_ptr<VlmBackend> make_gemini_backend(const VlmSpec& spec);
-std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec);
+std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec, std::string base_url);
 
 // Encoded bytes of an image before base64 (which adds a third), below the smaller of the inline
 // limits: 20 MB for a whole Gemini request.
 constexpr std::uint64_t kMaxInlineBytes = 14'000'000;
+
+// What is kept of a model's name in an answer, in bytes.
+constexpr std::size_t kMaxModelName = 200;
 
 // `object` as text without the last brace, so that a member with a streamed image can follow.
 std::string open_object(const nlohmann::ordered_json& object);
@@ -30,17 +33,16 @@ class OpenedSettings {
  public:
   // `make` returns the settings as an object; they depend on nothing but the arguments.
   template <typename Make>
-  std::string of(const VlmQuery& query, const EndpointQuirks& quirks, Make make) {
-    const Key key{query.schema, query.raise_temperature, query.image.has_value(),
-                  quirks.structured_output, quirks.max_completion_tokens};
+  std::string of(const VlmQuery& query, const RequestForm& form, Make make) {
+    const Key key{query.schema, query.times_asked_in_vain, query.image.has_value(), form};
     const std::lock_guard lock(mutex_);
     std::string& text = texts_[key];
-    if (text.empty()) text = open_object(make(query, quirks));
+    if (text.empty()) text = open_object(make(query, form));
     return text;
   }
 
  private:
-  using Key = std::tuple<const void*, double, bool, bool, bool>;
+  using Key = std::tuple<const void*, int, bool, RequestForm>;
   std::mutex mutex_;
   std::map<Key, std::string> texts_;
 };
@@ -62,6 +64,10 @@ std::string refusal_of_probe(const HttpResponse& response, const std::string& ba
 // What to do about an endpoint that does not answer.
 std::string advice_on_silence(const char* base_url_key);
 
-double clamp_temperature(double temperature);
+// The temperature of a request, at least 0 and at most 2: see VlmQuery::times_asked_in_vain.
+double temperature_for(const VlmQuery& query, double configured);
+
+// The prompt of a request: see VlmQuery::times_asked_in_vain.
+std::string prompt_for(const VlmQuery& query);
 
 }  // namespace alig

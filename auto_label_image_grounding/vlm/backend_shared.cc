@@ -60,6 +60,21 @@ std::string advice_on_silence(const char* base_url_key) {
   return fmt::format(". Check {}, and that the server is running", base_url_key);
 }
 
-double clamp_temperature(double temperature) { return std::clamp(temperature, 0.0, 2.0); }
+double temperature_for(const VlmQuery& query, double configured) {
+  constexpr double kStep = 0.1;
+  constexpr double kOnlyOneOfSomeEndpoints = 1;
+  const double raised = configured == kOnlyOneOfSomeEndpoints
+                            ? configured
+                            : configured + kStep * query.times_asked_in_vain;
+  return std::clamp(raised, 0.0, 2.0);
+}
+
+std::string prompt_for(const VlmQuery& query) {
+  if (query.times_asked_in_vain == 0) return query.prompt;
+  return fmt::format(
+      "{}\n\nAn earlier answer could not be read (try {}). Answer with the complete JSON and "
+      "nothing else.",
+      query.prompt, query.times_asked_in_vain + 1);
+}
 
 }  // namespace alig

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <string_view>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -10,7 +11,7 @@
 #include "auto_label_image_grounding/base/text.h"
 #include "auto_label_image_grounding/http/redact.h"
 #include "auto_label_image_grounding/vlm/provider_error.h"
-#include "auto_label_image_grounding/vlm/time_text.h"
+#include "auto_label_image_grounding/vlm/wait_hint.h"
 
 namespace alig {
 namespace {
@@ -32,6 +33,7 @@ constexpr KindRow kKinds[] = {
     {FailureKind::kRateLimited, "rate_limited", true, true, false},
     {FailureKind::kServer, "server_error", true, false, false},
     {FailureKind::kClient, "client_error", false, false, false},
+    {FailureKind::kProxy, "proxy", false, false, true},
     {FailureKind::kAuth, "auth", false, false, true},
     {FailureKind::kModel, "model", false, false, true},
     {FailureKind::kQuota, "quota", false, false, true},
@@ -57,11 +59,13 @@ struct StatusRow {
 
 // The first row that fits. A status without a row is kClient.
 constexpr StatusRow kStatuses[] = {
+    {202, 202, FailureKind::kServer},  // not done yet: a model that is being loaded
     {200, 299, FailureKind::kNone},
     {401, 401, FailureKind::kAuth},
     {402, 402, FailureKind::kQuota},
     {403, 403, FailureKind::kAuth},
     {404, 404, FailureKind::kModel},
+    {407, 407, FailureKind::kAuth},
     {408, 408, FailureKind::kTimeout},
     {409, 409, FailureKind::kServer},
     {425, 425, FailureKind::kServer},
@@ -90,9 +94,11 @@ constexpr FaultRow kFaults[] = {
     {TransportFault::Kind::kDns, FailureKind::kTransport},
     {TransportFault::Kind::kTimeout, FailureKind::kTimeout},
     {TransportFault::Kind::kReset, FailureKind::kTransport},
+    {TransportFault::Kind::kUnprocessed, FailureKind::kTransport},
     {TransportFault::Kind::kTls, FailureKind::kTls},
     {TransportFault::Kind::kTooLarge, FailureKind::kUnusableAnswer},
     {TransportFault::Kind::kLocalFile, FailureKind::kLocalFile},
+    {TransportFault::Kind::kProxy, FailureKind::kProxy},
     {TransportFault::Kind::kInvalidRequest, FailureKind::kClient},
     {TransportFault::Kind::kCancelled, FailureKind::kCancelled},
     {TransportFault::Kind::kOther, FailureKind::kTransport},
@@ -105,12 +111,15 @@ FailureKind kind_of_fault(TransportFault::Kind fault) {
   return FailureKind::kTransport;
 }
 
-// --- What the body of a 4xx names ---
+// --- What the body of an error names ---
 
 // Machine-readable names, compared without case with code, type, status and details[].reason.
+// Sources: the error pages of OpenAI, Google and Moonshot; LiteLLM's ProxyErrorTypes
+// (litellm/proxy/_types.py).
 struct NameRow {
   std::string_view name;
   FailureKind kind;
+  bool may_pass = false;  // so that in a 5xx it does not end the run
 };
 constexpr NameRow kNames[] = {
     {"invalid_api_key", FailureKind::kAuth},
@@ -120,11 +129,20 @@ constexpr NameRow kNames[] = {
     {"api_key_service_blocked", FailureKind::kAuth},
     {"api_key_http_referrer_blocked", FailureKind::kAuth},
     {"api_key_ip_address_blocked", FailureKind::kAuth},
-    {"service_disabled", FailureKind::kAuth},
+    {"service_disabled", FailureKind::kAuth, true},
     {"consumer_suspended", FailureKind::kAuth},
     {"consumer_invalid", FailureKind::kAuth},
-    {"model_not_found", FailureKind::kModel},
-    {"deploymentnotfound", FailureKind::kModel},
+    {"expired_key", FailureKind::kAuth},
+    {"token_not_found_in_db", FailureKind::kAuth},
+    // LiteLLM cannot look the key up; without a database, that is its answer to any wrong key.
+    {"no_db_connection", FailureKind::kAuth, true},
+    {"model_not_found", FailureKind::kModel, true},
+    {"deploymentnotfound", FailureKind::kModel, true},
+    {"key_model_access_denied", FailureKind::kModel},
+    {"team_model_access_denied", FailureKind::kModel},
+    {"user_model_access_denied", FailureKind::kModel},
+    {"org_model_access_denied", FailureKind::kModel},
+    {"budget_exceeded", FailureKind::kQuota},
     {"insufficient_quota", FailureKind::kQuota},
     {"exceeded_current_quota_error", FailureKind::kQuota},
     {"insufficient_balance", FailureKind::kQuota},
@@ -133,8 +151,9 @@ constexpr NameRow kNames[] = {
     {"billing_disabled", FailureKind::kQuota},
 };
 
-// Messages, for servers that have no names. A message must begin with `begin`, so that a caption
-// which a server repeats in its complaint cannot end a run. Never used for 429: Gemini writes
+// Messages, for servers that have no names. A message must begin with `begin`, after what gateways
+// put before it, so that a caption which a server repeats in its complaint cannot end a run. Never
+// used for 429: Gemini writes
 // "check your plan and billing details" on limits that pass within a minute.
 struct PhraseRow {
   std::string_view begin;
@@ -163,20 +182,35 @@ constexpr PhraseRow kPhrases[] = {
     {"gemini api free tier is not available", "", FailureKind::kQuota},
 };
 
-std::optional<FailureKind> kind_of_name(std::string_view name) {
+const NameRow* row_of_name(std::string_view name) {
   const std::string lower = ascii_lower(name);
   for (const NameRow& row : kNames) {
-    if (lower == row.name) return row.kind;
+    if (lower == row.name) return &row;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+// How much of the front of a message, in lower case, is a gateway's: "/chat/completions: ", "400:
+// ", "litellm.notfounderror: ", "openaiexception - ", "{'error': '". No words: those may be quoted.
+std::size_t gateway_prefix_length(std::string_view lower) {
+  for (const std::string_view quoted : {"{'error': '", "{'error': \"", "{\"error\": \""}) {
+    if (lower.starts_with(quoted)) return quoted.size();
+  }
+  const std::string_view word = lower.substr(0, lower.find(' '));
+  const std::string_view rest = lower.substr(word.size());
+  if (rest.empty()) return 0;
+  if (word.ends_with("exception") && rest.starts_with(" - ")) return word.size() + 3;
+  const bool status = word.size() == 4 && word.find_first_not_of("0123456789") == 3;
+  const bool gateways = word.starts_with('/') || word.starts_with("litellm.") || status;
+  return gateways && word.ends_with(':') ? word.size() + 1 : 0;
 }
 
 std::optional<FailureKind> kind_of_phrase(const std::string& message) {
   const std::string lower = ascii_lower(message);
+  std::string_view own = lower;
+  while (const std::size_t prefix = gateway_prefix_length(own)) own.remove_prefix(prefix);
   for (const PhraseRow& row : kPhrases) {
-    if (lower.rfind(row.begin, 0) == 0 && lower.find(row.also) != std::string::npos) {
-      return row.kind;
-    }
+    if (own.starts_with(row.begin) && own.find(row.also) != own.npos) return row.kind;
   }
   return std::nullopt;
 }
@@ -185,20 +219,25 @@ bool is_daily_quota(const std::string& quota_id) {
   return ascii_lower(quota_id).find("perday") != std::string::npos;
 }
 
+std::optional<FailureKind> kind_of_names(int status, const ProviderError& error) {
+  std::vector<std::string_view> names = {error.code, error.type, error.status};
+  names.insert(names.end(), error.reasons.begin(), error.reasons.end());
+  for (const std::string_view name : names) {
+    const NameRow* row = row_of_name(name);
+    if (row != nullptr && (status < 500 || !row->may_pass)) return row->kind;
+  }
+  return std::nullopt;
+}
+
 std::optional<FailureKind> named_kind(int status, const ProviderError& error) {
-  if (status < 400 || status > 499) return std::nullopt;
-  for (const std::string* name : {&error.code, &error.type, &error.status}) {
-    if (const auto kind = kind_of_name(*name)) return kind;
-  }
-  for (const std::string& reason : error.reasons) {
-    if (const auto kind = kind_of_name(reason)) return kind;
-  }
+  if (status < 400 || status > 599) return std::nullopt;
+  if (const auto kind = kind_of_names(status, error)) return kind;
   if (status == 429) {
     const auto& ids = error.quota_ids;
     const bool daily = std::any_of(ids.begin(), ids.end(), is_daily_quota);
     return daily ? std::optional(FailureKind::kQuota) : std::nullopt;
   }
-  return status <= 404 ? kind_of_phrase(error.message) : std::nullopt;
+  return status < 500 ? kind_of_phrase(error.message) : std::nullopt;
 }
 
 // Azure OpenAI refuses a prompt with a 400:
@@ -211,20 +250,6 @@ bool is_declined(int status, const ProviderError& error) {
 // OpenAI answers 429 also to one request that alone exceeds the limit per minute: waiting is vain.
 bool is_too_large_for_any_minute(const ProviderError& error) {
   return starts_with_ignoring_case(error.message, "request too large");
-}
-
-// --- How long the server wants us to wait ---
-
-std::optional<Duration> wait_hint(const HttpResponse& response, const ProviderError& error,
-                                  std::chrono::system_clock::time_point wall_now) {
-  if (const std::string* text = response.header("retry-after-ms")) {
-    if (const auto wait = parse_milliseconds(*text)) return wait;
-  }
-  if (const std::string* text = response.header("retry-after")) {
-    if (const auto wait = parse_retry_after(*text, wall_now)) return wait;
-  }
-  if (error.retry_delay) return error.retry_delay;
-  return response.status == 429 ? time_to_reset(response) : std::nullopt;
 }
 
 std::optional<bool> should_retry(const HttpResponse& response) {
@@ -262,14 +287,21 @@ std::string redirect_target(const HttpResponse& response) {
   return shorten(scrub_utf8(origin), 200);
 }
 
+bool is_redirect(int status) { return status >= 300 && status < 400; }
+
 std::string describe(const HttpResponse& response, const ProviderError& error) {
-  if (response.status >= 300 && response.status < 400) {
+  if (is_redirect(response.status)) {
     return fmt::format(
         "HTTP {}: the endpoint redirects to {}; set {} (for Gemini {}) to the final address",
         response.status, redirect_target(response), key::kOpenAiBaseUrl, key::kGeminiBaseUrl);
   }
-  if (error.message.empty()) return fmt::format("HTTP {} without a message", response.status);
-  return fmt::format("HTTP {}: {}", response.status, redact(error.message, {}));
+  std::string text = error.message.empty()
+                         ? fmt::format("HTTP {} without a message", response.status)
+                         : fmt::format("HTTP {}: {}", response.status, redact(error.message, {}));
+  constexpr int kTooLarge = 413;
+  if (response.status == kTooLarge)
+    text += fmt::format(" ({} makes images smaller)", key::kMaxImageSide);
+  return text;
 }
 
 Failure classify_response(const HttpResponse& response,
@@ -282,11 +314,13 @@ Failure classify_response(const HttpResponse& response,
   failure.message = describe(response, error);
   failure.wait_hint = wait_hint(response, error, wall_now);
   failure.should_retry = should_retry(response);
-  if (is_declined(response.status, error)) {
+  if (is_redirect(response.status)) {
+    failure.ends_run = true;  // every request is redirected
+  } else if (is_declined(response.status, error)) {
     failure.kind = FailureKind::kRefused;
   } else if (const auto kind = named_kind(response.status, error)) {
     failure.kind = *kind;
-    failure.named_by_provider = true;
+    failure.ends_run = true;
   } else if (response.status == 429 && is_too_large_for_any_minute(error)) {
     failure.kind = FailureKind::kClient;
   }
@@ -301,21 +335,18 @@ bool is_retryable(FailureKind kind) { return row_of(kind).retryable; }
 
 bool is_suspicious(FailureKind kind) { return row_of(kind).suspicious; }
 
+bool may_be_outage(const Failure& failure) {
+  return failure.kind == FailureKind::kTransport || failure.kind == FailureKind::kTimeout ||
+         failure.kind == FailureKind::kServer;
+}
+
+bool is_unprocessed(const Failure& failure) {
+  return failure.fault == TransportFault::Kind::kUnprocessed;
+}
+
 bool means_overload(const Failure& failure) {
   return row_of(failure.kind).slow_down || failure.http_status == 503 ||
          failure.http_status == 529;  // "site is overloaded"
-}
-
-std::optional<Duration> time_to_reset(const HttpResponse& response) {
-  std::optional<Duration> longest;
-  for (const char* what : {"requests", "tokens"}) {
-    const std::string* left = response.header(fmt::format("x-ratelimit-remaining-{}", what));
-    const std::string* reset = response.header(fmt::format("x-ratelimit-reset-{}", what));
-    if (left == nullptr || reset == nullptr || trim(*left) != "0") continue;
-    if (const auto wait = parse_duration(*reset))
-      longest = std::max(longest.value_or(*wait), *wait);
-  }
-  return longest;
 }
 
 Failure classify(const HttpOutcome& outcome, std::chrono::system_clock::time_point wall_now) {
@@ -323,6 +354,9 @@ Failure classify(const HttpOutcome& outcome, std::chrono::system_clock::time_poi
   Failure failure;
   failure.kind = kind_of_fault(outcome.error().kind);
   failure.message = redact(outcome.error().message, {});
+  failure.fault = outcome.error().kind;
+  failure.advice = redact(outcome.error().advice, {});
+  failure.ends_run = failure.kind == FailureKind::kProxy;
   return failure;
 }
 

@@ -19,6 +19,7 @@ enum class FailureKind {
   kRateLimited,     // 429                                                retryable, not counted
   kServer,          // 409, 425, 5xx                                      retryable
   kClient,          // any other status: this request will never be accepted
+  kProxy,           // the proxy before the endpoint denies the request
   kAuth,            // 401, 403, or a key that the body calls invalid
   kModel,           // 404, or a model that the body calls unknown
   kQuota,           // 402, or a billing matter or exhausted quota that the body names
@@ -44,17 +45,21 @@ struct Failure {
   std::string message{};
   std::optional<Duration> wait_hint{};  // as asked by the server; at most kLongestWaitHint
   std::optional<bool> should_retry{};   // the header x-should-retry
-  bool named_by_provider = false;       // the body itself names a reason that ends the run
+  // The answer itself shows that the run is pointless: a reason that its body names, a redirect, a
+  // proxy's refusal.
+  bool ends_run = false;
+  std::string advice{};                         // what to do, in place of the advice for its kind
+  std::optional<TransportFault::Kind> fault{};  // where there was no response
 };
 
 // For outcomes that are not a 2xx (those give kNone). `wall_now` is for HTTP-dates.
 Failure classify(const HttpOutcome& outcome, std::chrono::system_clock::time_point wall_now);
 
-// How long the quota is exhausted according to an answer's x-ratelimit headers: the longest
-// x-ratelimit-reset-* whose x-ratelimit-remaining-* is 0. Also for successful answers.
-std::optional<Duration> time_to_reset(const HttpResponse& response);
-
 // Whether the endpoint is overloaded.
 bool means_overload(const Failure& failure);
+// Whether an endpoint that is out would cause it as well.
+bool may_be_outage(const Failure& failure);
+// Whether the server cannot have worked on the request, or need not have.
+bool is_unprocessed(const Failure& failure);
 
 }  // namespace alig

@@ -1,6 +1,12 @@
 // Gemini's REST API: https://ai.google.dev/api/generate-content
+//
+// Vertex AI's express mode differs in its paths alone (as google-genai 3.6 sends it); its key goes
+// into the same header:
+// https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/vertex-ai-express-mode-api-reference
+#include <array>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include <fmt/core.h>
 
@@ -40,30 +46,65 @@ bool is_refusal(const std::string& finish_reason) {
   return kRefusals.contains(finish_reason);
 }
 
+// responseSchema knows a part of OpenAPI's schemas: https://ai.google.dev/api/caching#Schema
+Json open_api_schema(Json schema) {
+  if (schema.is_object()) schema.erase("additionalProperties");
+  for (Json& inner : schema) {
+    if (inner.is_structured()) inner = open_api_schema(std::move(inner));
+  }
+  return schema;
+}
+
 class GeminiBackend final : public VlmBackend {
  public:
   explicit GeminiBackend(const VlmSpec& spec)
-      : spec_(spec.gemini), structured_(spec.structured_output != StructuredOutput::kOff) {}
+      : spec_(spec.gemini), structured_output_(spec.structured_output) {}
 
   const std::string& model() const override { return spec_.model; }
+  const std::string& base_url() const override { return spec_.base_url; }
   // https://ai.google.dev/gemini-api/docs/image-understanding (and HEIC, which we do not read).
   ImageRules image_rules() const override {
     return {{ImageFormat::kJpeg, ImageFormat::kPng, ImageFormat::kWebp}, kMaxInlineBytes, false};
   }
   int max_output_tokens() const override { return spec_.max_output_tokens; }
 
-  HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const override {
+  // Older gateways know responseSchema alone, models that are not Gemini (Gemma) neither:
+  // https://ai.google.dev/api/generate-content#generationconfig
+  std::vector<OptionalPart> optional_parts(const VlmQuery& query) const override {
+    std::vector<OptionalPart> out;
+    out.push_back({RequestPart::kTemperature, {"temperature"}, key::kGeminiTemperature});
+    out.push_back({RequestPart::kTokenLimit, {"maxOutputTokens"}, key::kGeminiMaxOutputTokens});
+    if (query.image) {
+      out.push_back(
+          {RequestPart::kMediaResolution, {"mediaResolution"}, key::kGeminiMediaResolution});
+    }
+    if (query.schema != nullptr && structured_output_ == StructuredOutput::kAuto) {
+      out.push_back({RequestPart::kSchema,
+                     {"responseJsonSchema", "responseSchema"},
+                     key::kStructuredOutput,
+                     query.schema_name});
+    }
+    return out;
+  }
+
+  HttpRequest make_request(const VlmQuery& query, const RequestForm& form) const override {
     HttpRequest request = request_to_model(":generateContent");
     request.headers.emplace_back("Content-Type", "application/json");
-    request.body = body_of(query, quirks);
+    request.body = body_of(query, form);
     return request;
   }
 
-  // https://ai.google.dev/api/models#method:-models.get
+  // https://ai.google.dev/api/models#method:-models.get; express mode lacks it, and counts tokens
+  // instead, for nothing as well.
   std::optional<HttpRequest> next_probe(const std::vector<HttpResponse>& answers) const override {
     if (!answers.empty()) return std::nullopt;
-    HttpRequest request = request_to_model("");
-    request.method = "GET";
+    HttpRequest request = request_to_model(spec_.vertex ? ":countTokens" : "");
+    if (!spec_.vertex) {
+      request.method = "GET";
+      return request;
+    }
+    request.headers.emplace_back("Content-Type", "application/json");
+    request.body.emplace_back(R"({"contents":[{"role":"user","parts":[{"text":"a"}]}]})");
     return request;
   }
 
@@ -79,8 +120,14 @@ class GeminiBackend final : public VlmBackend {
                        key::kGeminiBaseUrl);
   }
 
-  Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const override {
+  Result<ProbeReport> judge_probes(const std::vector<HttpResponse>& answers) const override {
     const HttpResponse& response = answers.front();
+    if (response.status == 404 && spec_.vertex) {
+      return ProbeReport{fmt::format(
+          "{} does not count tokens (status 404): whether it has the model {}, the first request "
+          "will show",
+          spec_.base_url, spec_.model)};
+    }
     if (response.status == 404) {
       return fail(ErrorKind::kEndpoint,
                   fmt::format("{} has no model \"{}\": check {}", spec_.base_url, spec_.model,
@@ -90,14 +137,15 @@ class GeminiBackend final : public VlmBackend {
         !refused.empty()) {
       return fail(ErrorKind::kEndpoint, std::move(refused));
     }
-    return fmt::format("{} answers, takes the key and has the model {}", spec_.base_url,
-                       spec_.model);
+    return ProbeReport{
+        fmt::format("{} answers, takes the key and has the model {}", spec_.base_url, spec_.model)};
   }
 
   Result<VlmReply> read_reply(std::string_view body) const override {
     auto parsed = parse_response(body);
     if (!parsed) return tl::unexpected(parsed.error());
     VlmReply reply;
+    reply.model = shorten(text_at(*parsed, "modelVersion"), kMaxModelName);
     const json& usage = member(*parsed, "usageMetadata");
     reply.usage = {
         token_count(usage, "promptTokenCount"), token_count(usage, "candidatesTokenCount"),
@@ -122,31 +170,44 @@ class GeminiBackend final : public VlmBackend {
  private:
   HttpRequest request_to_model(const char* method) const {
     HttpRequest request;
-    request.url = spec_.base_url + "/v1beta/models/" + spec_.model + method;
+    const bool tuned = spec_.model.starts_with("tunedModels/");
+    const char* collection = spec_.vertex ? "/v1beta1/publishers/google/models/"
+                             : tuned      ? "/v1beta/"
+                                          : "/v1beta/models/";
+    request.url = spec_.base_url + collection + percent_encode(spec_.model, "/:@") + method;
     // In a header, never in the URL: URLs end up in logs.
     request.headers = {{"x-goog-api-key", spec_.api_key}};
     request.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
     return request;
   }
 
-  Json settings_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
-    Json generation = {
-        {"temperature", clamp_temperature(spec_.temperature + query.raise_temperature)},
-        {"maxOutputTokens", spec_.max_output_tokens}};
-    if (query.image) generation["mediaResolution"] = spec_.media_resolution;
-    if (structured_ && quirks.structured_output && query.schema != nullptr) {
+  Json settings_of(const VlmQuery& query, const RequestForm& form) const {
+    Json generation = Json::object();
+    if (form[RequestPart::kTemperature] == 0) {
+      generation["temperature"] = temperature_for(query, spec_.temperature);
+    }
+    if (form[RequestPart::kTokenLimit] == 0) {
+      generation["maxOutputTokens"] = spec_.max_output_tokens;
+    }
+    if (query.image && form[RequestPart::kMediaResolution] == 0) {
+      generation["mediaResolution"] = spec_.media_resolution;
+    }
+    constexpr std::array kSchemas = {"responseJsonSchema", "responseSchema"};
+    const std::size_t schema = form[RequestPart::kSchema];
+    if (structured_output_ != StructuredOutput::kOff && query.schema != nullptr &&
+        schema < kSchemas.size()) {
       generation["responseMimeType"] = "application/json";
-      generation["responseJsonSchema"] = *query.schema;
+      generation[kSchemas[schema]] = schema == 0 ? *query.schema : open_api_schema(*query.schema);
     }
     Json settings = Json::object();
     settings["generationConfig"] = std::move(generation);
     return settings;
   }
 
-  RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
+  RequestBody body_of(const VlmQuery& query, const RequestForm& form) const {
     // The image first, then the text: prefix caches on the server then serve both steps.
     RequestBody body;
-    std::string head = settings_.of(query, quirks, [this](auto&... of) {
+    std::string head = settings_.of(query, form, [this](auto&... of) {
       return settings_of(of...);
     }) + R"(,"contents":[{"role":"user","parts":[)";
     if (query.image) {
@@ -155,12 +216,12 @@ class GeminiBackend final : public VlmBackend {
       body.push_back(query.image->bytes);
       head = R"("}},)";
     }
-    body.emplace_back(head + R"({"text":)" + json_string(query.prompt) + "}]}]}");
+    body.emplace_back(head + R"({"text":)" + json_string(prompt_for(query)) + "}]}]}");
     return body;
   }
 
   GeminiSpec spec_;
-  bool structured_;
+  StructuredOutput structured_output_;
   mutable OpenedSettings settings_;
 };
 

@@ -61,12 +61,21 @@ std::string some_of(const std::vector<std::string>& names) {
                      names.size() > kShown ? ", …" : "");
 }
 
+// "gpt-5" of "azure/gpt-5", "llava" of "llava:7b": without the provider before it and the tag.
+std::string_view without_provider_and_tag(std::string_view model) {
+  model.remove_prefix(model.rfind('/') + 1);  // npos + 1 is 0
+  return model.substr(0, model.find(':'));
+}
+
 class OpenAiBackend final : public VlmBackend {
  public:
-  explicit OpenAiBackend(const VlmSpec& spec)
-      : spec_(spec.openai), structured_(spec.structured_output != StructuredOutput::kOff) {}
+  OpenAiBackend(const VlmSpec& spec, std::string base_url)
+      : spec_(spec.openai),
+        base_url_(std::move(base_url)),
+        structured_output_(spec.structured_output) {}
 
   const std::string& model() const override { return spec_.model_name; }
+  const std::string& base_url() const override { return base_url_; }
   ImageRules image_rules() const override {
     const bool by_file_url = spec_.image_transport == ImageTransport::kFileUrl;
     return {{ImageFormat::kJpeg, ImageFormat::kPng, ImageFormat::kWebp, ImageFormat::kGif},
@@ -75,10 +84,30 @@ class OpenAiBackend final : public VlmBackend {
   }
   int max_output_tokens() const override { return spec_.max_tokens; }
 
-  HttpRequest make_request(const VlmQuery& query, const EndpointQuirks& quirks) const override {
+  // Reasoning models take max_completion_tokens alone:
+  // https://platform.openai.com/docs/api-reference/chat/create
+  std::vector<OptionalPart> optional_parts(const VlmQuery& query) const override {
+    std::vector<OptionalPart> out;
+    const auto add = [&](OptionalPart part, std::initializer_list<const char*> fields) {
+      if (!is_forced(fields)) out.push_back(std::move(part));
+    };
+    add({RequestPart::kTokenLimit, {"max_tokens", "max_completion_tokens"}, key::kOpenAiMaxTokens},
+        {"max_tokens", "max_completion_tokens"});
+    add({RequestPart::kTemperature, {"temperature"}, key::kOpenAiTemperature}, {"temperature"});
+    if (query.schema != nullptr && structured_output_ == StructuredOutput::kAuto) {
+      add({RequestPart::kSchema,
+           {"response_format json_schema", "response_format json_object"},
+           key::kStructuredOutput,
+           query.schema_name},
+          {"response_format"});
+    }
+    return out;
+  }
+
+  HttpRequest make_request(const VlmQuery& query, const RequestForm& form) const override {
     HttpRequest request = request_to("/chat/completions");
     request.headers.emplace_back("Content-Type", "application/json");
-    request.body = body_of(query, quirks);
+    request.body = body_of(query, form);
     return request;
   }
 
@@ -95,9 +124,9 @@ class OpenAiBackend final : public VlmBackend {
     return request;
   }
 
-  Result<std::string> judge_probes(const std::vector<HttpResponse>& answers) const override {
+  Result<ProbeReport> judge_probes(const std::vector<HttpResponse>& answers) const override {
     const HttpResponse& response = answers.front();
-    const std::string& place = spec_.base_url;
+    const std::string& place = base_url_;
     if (answers.size() > 2 && !listed_models(answers[2].body).empty()) {
       return fail(ErrorKind::kEndpoint,
                   fmt::format("{0} has no models, but {0}/v1 has: set {1}={0}/v1", place,
@@ -106,31 +135,30 @@ class OpenAiBackend final : public VlmBackend {
     // Gateways may offer only chat; e.g. a 405 shows that its route exists.
     const bool chat_is_there = answers.size() == 2 && answers[1].status != 404;
     if (response.status == 405 || chat_is_there) {
-      return place + " answers; it does not list its models";
+      return ProbeReport{place + " answers; it does not list its models"};
     }
     if (response.status == 404) {
-      return place +
-             "/models is not there (status 404): whether chat/completions is, the first "
-             "request will show";
+      return ProbeReport{place +
+                         "/models is not there (status 404): whether chat/completions is, the "
+                         "first request will show"};
     }
     if (auto refused = refusal_of_probe(response, place, advice_on(FailureKind::kAuth));
         !refused.empty()) {
       return fail(ErrorKind::kEndpoint, std::move(refused));
     }
     const std::vector<std::string> models = listed_models(response.body);
-    if (models.empty()) return place + " answers; it does not list its models";
+    if (models.empty()) return ProbeReport{place + " answers; it does not list its models"};
     if (std::find(models.begin(), models.end(), spec_.model_name) == models.end()) {
-      return fail(ErrorKind::kEndpoint,
-                  fmt::format("{} has no model \"{}\"; it lists {}: check {}", place,
-                              spec_.model_name, some_of(models), key::kOpenAiModelName));
+      return ProbeReport{place + " answers", warning_of_unlisted(models)};
     }
-    return fmt::format("{} answers and has the model {}", place, spec_.model_name);
+    return ProbeReport{fmt::format("{} answers and has the model {}", place, spec_.model_name)};
   }
 
   std::string advice_on(FailureKind kind) const override {
     if (kind == FailureKind::kAuth) {
-      return fmt::format(". Check the API key (environment variable OPENAI_API_KEY, or {})",
-                         key::kOpenAiApiKey);
+      return fmt::format(
+          ". Check the API key (environment variable OPENAI_API_KEY, or {}){}", key::kOpenAiApiKey,
+          spec_.extra_headers.empty() ? "" : fmt::format(" and {}", key::kOpenAiExtraHeaders));
     }
     if (kind == FailureKind::kTransport) return advice_on_silence(key::kOpenAiBaseUrl);
     if (kind != FailureKind::kModel) return "";
@@ -143,6 +171,7 @@ class OpenAiBackend final : public VlmBackend {
     auto parsed = parse_response(body);
     if (!parsed) return tl::unexpected(parsed.error());
     VlmReply reply;
+    reply.model = shorten(text_at(*parsed, "model"), kMaxModelName);
     reply.usage = usage_of(member(*parsed, "usage"));
     const json& choices = member(*parsed, "choices");
     if (!choices.is_array() || choices.empty() || !choices[0].is_object()) {
@@ -161,41 +190,77 @@ class OpenAiBackend final : public VlmBackend {
   }
 
  private:
+  // Not an error: endpoints take aliases, tags, deployments and wildcards that they do not list.
+  std::string warning_of_unlisted(const std::vector<std::string>& models) const {
+    const std::string_view name = without_provider_and_tag(spec_.model_name);
+    const auto near = std::ranges::find_if(
+        models, [&](const std::string& model) { return without_provider_and_tag(model) == name; });
+    return fmt::format(
+        "{} does not list the model \"{}\"; it lists {}{}. If requests are refused, check {}",
+        base_url_, spec_.model_name, some_of(models),
+        near == models.end()
+            ? ""
+            : fmt::format(", and \"{}\" differs in its provider prefix or tag alone", *near),
+        key::kOpenAiModelName);
+  }
+
   // Whether the base_url ends as they usually do: /v1, /v1beta, /v4, …
   bool has_version() const {
-    const std::string last = spec_.base_url.substr(spec_.base_url.rfind('/') + 1);
+    const std::string last = base_url_.substr(base_url_.rfind('/') + 1);
     return last.size() > 1 && last[0] == 'v' && last[1] >= '0' && last[1] <= '9';
   }
 
   HttpRequest request_to(const char* path) const {
     HttpRequest request;
-    request.url = spec_.base_url + path;
-    if (!spec_.api_key.empty()) {
+    request.url = base_url_ + path;
+    request.headers = spec_.extra_headers;
+    const bool authorized = std::ranges::any_of(request.headers, [](const auto& header) {
+      return ascii_lower(header.first) == "authorization";
+    });
+    if (!spec_.api_key.empty() && !authorized) {
       request.headers.emplace_back("Authorization", "Bearer " + spec_.api_key);
     }
     request.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(spec_.timeout * 1000));
     return request;
   }
 
-  Json settings_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
-    Json settings = {
-        {"model", spec_.model_name},
-        {"temperature", clamp_temperature(spec_.temperature + query.raise_temperature)},
-        {quirks.max_completion_tokens ? "max_completion_tokens" : "max_tokens", spec_.max_tokens}};
-    if (structured_ && quirks.structured_output && query.schema != nullptr) {
-      settings["response_format"] = {
-          {"type", "json_schema"},
-          {"json_schema",
-           {{"name", query.schema_name}, {"schema", *query.schema}, {"strict", true}}}};
+  // Whether extra_body says what one of these is to be: that is never negotiated.
+  bool is_forced(std::initializer_list<const char*> fields) const {
+    return spec_.extra_body && std::any_of(fields.begin(), fields.end(), [&](const char* field) {
+             return spec_.extra_body->contains(field);
+           });
+  }
+
+  Json settings_of(const VlmQuery& query, const RequestForm& form) const {
+    Json settings = {{"model", spec_.model_name}};
+    if (form[RequestPart::kTemperature] == 0) {
+      settings["temperature"] = temperature_for(query, spec_.temperature);
+    }
+    constexpr std::array kTokenLimits = {"max_tokens", "max_completion_tokens"};
+    if (const std::size_t limit = form[RequestPart::kTokenLimit]; limit < kTokenLimits.size()) {
+      settings[kTokenLimits[limit]] = spec_.max_tokens;
+    }
+    if (structured_output_ != StructuredOutput::kOff && query.schema != nullptr) {
+      add_schema(settings, query, form[RequestPart::kSchema]);
     }
     if (spec_.extra_body) settings.merge_patch(*spec_.extra_body);
     return settings;
   }
 
-  RequestBody body_of(const VlmQuery& query, const EndpointQuirks& quirks) const {
+  static void add_schema(Json& settings, const VlmQuery& query, std::size_t form) {
+    if (form == 0) {
+      settings["response_format"] = {
+          {"type", "json_schema"},
+          {"json_schema",
+           {{"name", query.schema_name}, {"schema", *query.schema}, {"strict", true}}}};
+    }
+    if (form == 1) settings["response_format"] = {{"type", "json_object"}};
+  }
+
+  RequestBody body_of(const VlmQuery& query, const RequestForm& form) const {
     // The image first, then the text: prefix caches on the server then serve both steps.
     RequestBody body;
-    std::string head = settings_.of(query, quirks, [this](auto&... of) {
+    std::string head = settings_.of(query, form, [this](auto&... of) {
       return settings_of(of...);
     }) + R"(,"messages":[{"role":"user","content":[)";
     if (query.image) {
@@ -209,19 +274,21 @@ class OpenAiBackend final : public VlmBackend {
         head = R"("}},)";
       }
     }
-    body.emplace_back(head + R"({"type":"text","text":)" + json_string(query.prompt) + "}]}]}");
+    body.emplace_back(head + R"({"type":"text","text":)" + json_string(prompt_for(query)) +
+                      "}]}]}");
     return body;
   }
 
   OpenAiSpec spec_;
-  bool structured_;
+  std::string base_url_;
+  StructuredOutput structured_output_;
   mutable OpenedSettings settings_;
 };
 
 }  // namespace
 
-std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec) {
-  return std::make_unique<OpenAiBackend>(spec);
+std::unique_ptr<VlmBackend> make_openai_backend(const VlmSpec& spec, std::string base_url) {
+  return std::make_unique<OpenAiBackend>(spec, std::move(base_url));
 }
 
 }  // namespace alig

@@ -76,6 +76,34 @@ void read_details(const json& object, ProviderError& error) {
   }
 }
 
+struct DelayRow {
+  const char* key;
+  std::optional<Duration> (*parse)(std::string_view);
+};
+
+std::optional<Duration> parse_seconds(std::string_view text) {
+  return parse_duration(std::string(text) + "s");
+}
+
+constexpr DelayRow kDelays[] = {{"retry_after_ms", parse_milliseconds},
+                                {"retry_after", parse_seconds},
+                                {"retry_after_seconds", parse_seconds}};
+
+// A wait as a number, in the error or beside it, and the headers of a server behind this one.
+void read_delays(const json& object, ProviderError& error) {
+  for (const DelayRow& row : kDelays) {
+    if (!error.retry_delay) error.retry_delay = row.parse(field_of(object, row.key));
+  }
+  const json& headers = member(object, "headers");
+  if (!headers.is_object()) return;
+  for (const auto& [name, value] : headers.items()) {
+    if (error.headers.size() >= kMaxDetails || name.size() > kMaxFieldBytes) continue;
+    if (auto text = field_of(headers, name.c_str()); !text.empty()) {
+      error.headers.emplace_back(ascii_lower(name), std::move(text));
+    }
+  }
+}
+
 // FastAPI: "detail" is a text, or a list of {"loc", "msg"}.
 std::string detail_of(const json& object) {
   const auto detail = object.find("detail");
@@ -97,19 +125,26 @@ void read_object(const json& object, ProviderError& error) {
     if (error.message.empty()) error.message = message_of(object, key);
   }
   read_details(object, error);
+  read_delays(object, error);
+  read_delays(member(object, "metadata"), error);
 }
 
 // Whether something was understood.
 bool read_document(const json& document, ProviderError& error) {
   if (document.is_array() && !document.empty()) return read_document(document.front(), error);
   if (!document.is_object()) return false;
-  const auto inner = document.find("error");
-  if (inner != document.end() && inner->is_object()) {
-    read_object(*inner, error);
-  } else {
-    read_object(document, error);
-    if (error.message.empty()) error.message = message_of(document, "error");
+  for (const char* key : {"error", "detail", "errors"}) {
+    const json& inner = member(document, key);
+    const bool holds_it =
+        inner.is_object() || (inner.is_array() && key == std::string_view("errors"));
+    if (!holds_it || !read_document(inner, error)) continue;
+    if (error.code.empty()) error.code = field_of(document, "code");
+    if (error.type.empty()) error.type = field_of(document, "type");
+    read_delays(document, error);
+    return true;
   }
+  read_object(document, error);
+  if (error.message.empty()) error.message = message_of(document, "error");
   return !error.message.empty() || !error.code.empty() || !error.status.empty();
 }
 

@@ -20,6 +20,12 @@ std::optional<Duration> parse_retry_after(std::string_view text,
 // Value of `retry-after-ms`: milliseconds, fractions tolerated. Limits as above.
 std::optional<Duration> parse_milliseconds(std::string_view text);
 
+// When a rate limit is reset, as a wait from `wall_now`: seconds, a duration (below), Unix time in
+// seconds or milliseconds (told by its size), an RFC 3339 time ("2026-01-31T12:00:00.5Z") or an
+// HTTP-date. Limits as above; nothing for what has passed: a clock is wrong then.
+std::optional<Duration> parse_reset(std::string_view text,
+                                    std::chrono::system_clock::time_point wall_now);
+
 // "12ms", "45.8379s", "1m30s", "1h0m5.5s", "2d": every number has its unit, units do not repeat.
 // Limits as above.
 std::optional<Duration> parse_duration(std::string_view text);

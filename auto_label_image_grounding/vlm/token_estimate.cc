@@ -11,6 +11,12 @@ double estimate_image_tokens(const ModelFamily& family, const ImageSize& sent) {
   return std::clamp(pixels / family.pixels_per_token, kMin, kMax);
 }
 
+double estimate_tokens(const VlmQuery& query) {
+  constexpr double kAnswer = 300;
+  return estimate_text_tokens(static_cast<double>(query.prompt.size())) + kAnswer +
+         (query.image ? query.image->tokens : 0);
+}
+
 double estimate_text_tokens(double characters) {
   constexpr double kCharactersPerToken = 4;
   return characters / kCharactersPerToken;

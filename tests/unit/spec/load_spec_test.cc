@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <map>
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -67,6 +68,75 @@ TEST(LoadSpecTest, DefaultsAreTheContracts) {
   EXPECT_EQ(spec.output.report_limit, 1000);
 }
 
+TEST(LoadSpecTest, GeminiModelsArePlainNames) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"gemini-x", "gemini-x"},
+      {"models/gemini-x", "gemini-x"},
+      {" /models/gemini-x/ ", "gemini-x"},
+      {"publishers/google/models/gemini-x", "gemini-x"},
+      {"tunedModels/x", "tunedModels/x"},
+  };
+  for (const auto& [given, plain] : kCases) {
+    const Spec spec = good("", {fmt::format("image_grounding.vlm.gemini.model='{}'", given)});
+    EXPECT_EQ(spec.vlm.gemini.model, plain) << given;
+  }
+  EXPECT_THAT(complaint("", {"image_grounding.vlm.gemini.model=' / '"}),
+              HasSubstr("image_grounding.vlm.gemini.model must be set"));
+}
+
+TEST(LoadSpecTest, ExpressModeHasItsOwnPlaceAndMustBeAskedFor) {
+  const auto place = [](const std::vector<std::string>& overrides) {
+    return good("", overrides).vlm.gemini.base_url;
+  };
+  const std::string vertex = "image_grounding.vlm.gemini.vertex=true";
+  EXPECT_EQ(place({vertex}), "https://aiplatform.googleapis.com");
+  EXPECT_EQ(place({vertex, "image_grounding.vlm.gemini.base_url=http://here/v1beta1/"}),
+            "http://here");
+  ::setenv("GOOGLE_GENAI_USE_VERTEXAI", "true", 1);
+  EXPECT_EQ(place({}), "https://generativelanguage.googleapis.com")
+      << "a variable alone sends no key elsewhere";
+  ::unsetenv("GOOGLE_GENAI_USE_VERTEXAI");
+}
+
+TEST(LoadSpecTest, ExtraHeaders) {
+  const auto headers = [](const std::string& yaml, const std::vector<std::string>& overrides) {
+    return good(yaml, overrides).vlm.openai.extra_headers;
+  };
+  const std::string key = "image_grounding.vlm.openai.extra_headers";
+  using testing::Pair;
+  ::setenv("ALIG_TEST_HEADER", "zebra", 1);
+  EXPECT_THAT(headers("", {}), ElementsAre());
+  EXPECT_THAT(headers("image_grounding: {vlm: {openai: {extra_headers: {api-key: abc}}}}",
+                      {key + ".X-Other='1'"}),
+              ElementsAre(Pair("api-key", "abc"), Pair("X-Other", "1")));
+  EXPECT_THAT(
+      headers("", {key + "={api-key: abc, Authorization: 'Bearer ${oc.env:ALIG_TEST_HEADER}'}"}),
+      ElementsAre(Pair("api-key", "abc"), Pair("Authorization", "Bearer zebra")));
+  EXPECT_THAT(headers("image_grounding: {vlm: {openai: {extra_headers: }}}", {}), ElementsAre());
+}
+
+TEST(LoadSpecTest, BadExtraHeadersAreNamedAndTheirValuesAreNot) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"{Host: zebra}", "extra_headers.Host cannot be set"},
+      {"{content-length: zebra}", "extra_headers.content-length cannot be set"},
+      {"{Content-Type: zebra}", "extra_headers.Content-Type cannot be set"},
+      {"{Transfer-Encoding: zebra}", "extra_headers.Transfer-Encoding cannot be set"},
+      {"{X-A: \"zebra\\nX-B: c\"}", "extra_headers.X-A holds a line break"},
+      {"{\"zebra: c\": d}", "extra_headers holds a name that no header can have"},
+      {"{\"\": zebra}", "extra_headers holds a name that no header can have"},
+      {"{X-A: 0123}", "\"X-A\" is none: put its value in quotes"},
+      {"{X-A: [zebra]}", "\"X-A\" is none"},
+      {"zebra", "image_grounding.vlm.openai.extra_headers must be a mapping, not ***"},
+      {"{X-A: \"${zebra}\"}", "interpolation"},
+  };
+  for (const auto& [headers, said] : kCases) {
+    const std::string message = complaint(
+        fmt::format("image_grounding: {{vlm: {{openai: {{extra_headers: {}}}}}}}", headers));
+    EXPECT_THAT(message, AllOf(HasSubstr("image_grounding.vlm.openai.extra_headers"),
+                               HasSubstr(said), Not(HasSubstr("zebra"))));
+  }
+}
+
 TEST(LoadSpecTest, TheDefaultFileHoldsTheDefaults) {
   const Spec from_file = good(default_spec_yaml("elsewhere"));
   const Spec spec = good("");
@@ -93,7 +163,8 @@ TEST(LoadSpecTest, TheSchemaSaysWhatIsIgnoredAndWhatIsSecret) {
       EXPECT_EQ(key.at("default"), 0.5);
     }
   }
-  EXPECT_THAT(secret, ElementsAre("vlm.gemini.api_key", "vlm.openai.api_key"));
+  EXPECT_THAT(secret,
+              ElementsAre("vlm.gemini.api_key", "vlm.openai.api_key", "vlm.openai.extra_headers"));
   EXPECT_THAT(ignored,
               ElementsAre("workflow.long_video_threshold_sec", "workflow.long_video_sample_fps",
                           "workflow.long_video_max_frames"));
@@ -134,7 +205,7 @@ image_grounding:
              long_video_max_frames: 60, force_reprocess: yes}
 )",
                          {"module_name=auto_label", "autolabel_type=image_grounding"});
-  EXPECT_EQ(spec.vlm.openai.base_url, "http://h:1/v1");
+  EXPECT_EQ(spec.vlm.openai.base_urls, std::vector<std::string>{"http://h:1/v1"});
   EXPECT_EQ((*spec.vlm.openai.extra_body)["chat_template_kwargs"]["enable_thinking"], false);
   EXPECT_EQ(spec.workflow.max_workers, 64);
   EXPECT_TRUE(spec.workflow.force_reprocess);

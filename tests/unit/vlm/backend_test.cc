@@ -11,6 +11,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -33,12 +34,16 @@ VlmSpec openai_spec() {
   spec.backend = Backend::kOpenAi;
   spec.openai.api_key = "the-key";
   spec.openai.model_name = "m";
-  spec.openai.base_url = "http://example.test/v1";
+  spec.openai.base_urls = {"http://example.test/v1"};
   spec.openai.temperature = 0.25;
   spec.openai.max_tokens = 99;
   spec.openai.timeout = 60;
   spec.structured_output = StructuredOutput::kAuto;
   return spec;
+}
+
+std::unique_ptr<VlmBackend> make_backend(const VlmSpec& spec) {
+  return std::move(make_backends(spec).front());
 }
 
 VlmQuery query() {
@@ -89,12 +94,56 @@ TEST(GeminiBackendTest, RequestFollowsTheApi) {
   EXPECT_EQ(generation.at("responseJsonSchema").at("type"), "object");
 }
 
+TEST(GeminiBackendTest, PathsOfModels) {
+  const struct {
+    const char* model;
+    bool vertex;
+    const char* path;
+  } kCases[] = {
+      {"gemini-x", false, "/v1beta/models/gemini-x:generateContent"},
+      {"tunedModels/x", false, "/v1beta/tunedModels/x:generateContent"},
+      {"a b?c#d", false, "/v1beta/models/a%20b%3Fc%23d:generateContent"},
+      {"gemini-x", true, "/v1beta1/publishers/google/models/gemini-x:generateContent"},
+      {"gemini-x@001", true, "/v1beta1/publishers/google/models/gemini-x@001:generateContent"},
+  };
+  for (const auto& c : kCases) {
+    VlmSpec spec = gemini_spec();
+    spec.gemini.model = c.model;
+    spec.gemini.vertex = c.vertex;
+    const HttpRequest request = make_backend(spec)->make_request(query(), {});
+    EXPECT_EQ(request.url, std::string("https://example.test") + c.path);
+    EXPECT_EQ(header_of(request, "x-goog-api-key"), "the-key") << c.path;
+    EXPECT_EQ(body_of(request).at("contents").at(0).at("role"), "user") << c.path;
+  }
+}
+
+TEST(GeminiBackendTest, ExpressModeIsProbedByCountingTokens) {
+  VlmSpec spec = gemini_spec();
+  spec.gemini.vertex = true;
+  const auto backend = make_backend(spec);
+  const auto probe = backend->next_probe({});
+  ASSERT_TRUE(probe);
+  EXPECT_EQ(probe->method, "POST");
+  EXPECT_EQ(probe->url,
+            "https://example.test/v1beta1/publishers/google/models/gemini-x:countTokens");
+  EXPECT_EQ(header_of(*probe, "x-goog-api-key"), "the-key");
+  EXPECT_EQ(body_of(*probe).at("contents").at(0).at("parts").size(), 1U);
+  const auto judge = [&](int status) {
+    return backend->judge_probes({HttpResponse{status, {}, R"({"totalTokens":1})"}});
+  };
+  ASSERT_TRUE(judge(404)) << "the method may be missing, and not the model";
+  EXPECT_THAT(judge(404)->text, HasSubstr("first request"));
+  ASSERT_TRUE(judge(200));
+  EXPECT_THAT(judge(200)->text, HasSubstr("has the model"));
+  EXPECT_FALSE(judge(403));
+}
+
 TEST(GeminiBackendTest, WithoutImageOrSchema) {
   VlmQuery text_only = query();
   text_only.image.reset();
-  EndpointQuirks quirks;
-  quirks.structured_output = false;
-  const json body = body_of(make_backend(gemini_spec())->make_request(text_only, quirks));
+  RequestForm form;
+  form.choose(RequestPart::kSchema, kLeftOut);
+  const json body = body_of(make_backend(gemini_spec())->make_request(text_only, form));
   EXPECT_EQ(body.at("contents").at(0).at("parts").size(), 1u);
   EXPECT_FALSE(body.at("generationConfig").contains("mediaResolution"));
   EXPECT_FALSE(body.at("generationConfig").contains("responseMimeType"));
@@ -155,6 +204,23 @@ TEST(OpenAiBackendTest, NoKeyNoHeader) {
   VlmSpec spec = openai_spec();
   spec.openai.api_key.clear();
   EXPECT_EQ(header_of(make_backend(spec)->make_request(query(), {}), "Authorization"), "");
+}
+
+TEST(OpenAiBackendTest, ExtraHeadersGoWithEveryRequest) {
+  VlmSpec spec = openai_spec();
+  spec.openai.extra_headers = {{"api-key", "abc"}, {"X-Tenant", "t"}};
+  auto backend = make_backend(spec);
+  for (const HttpRequest& request :
+       {backend->make_request(query(), {}), *backend->next_probe({})}) {
+    EXPECT_EQ(header_of(request, "api-key"), "abc") << request.url;
+    EXPECT_EQ(header_of(request, "X-Tenant"), "t") << request.url;
+    EXPECT_EQ(header_of(request, "Authorization"), "Bearer the-key") << request.url;
+  }
+  EXPECT_THAT(backend->advice_on(FailureKind::kAuth), HasSubstr("vlm.openai.extra_headers"));
+  spec.openai.extra_headers = {{"authorization", "Basic abc"}};
+  backend = make_backend(spec);
+  EXPECT_EQ(header_of(backend->make_request(query(), {}), "authorization"), "Basic abc");
+  EXPECT_EQ(header_of(backend->make_request(query(), {}), "Authorization"), "") << "replaced";
 }
 
 TEST(OpenAiBackendTest, AFileMayBeNamedInsteadOfSent) {
@@ -236,67 +302,75 @@ TEST(BackendTest, TokenCountsBeyondBeliefAreNone) {
   }
 }
 
-TEST(BackendTest, LearnsWhatTheEndpointRefuses) {
-  struct Case {
-    int status;
-    const char* body;
-    bool structured;
-    bool completion_tokens;
-    bool learns;
-  };
-  for (
-      const Case& c : {
-          Case{
-              400,
-              R"({"error":{"message":"Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."}})",
-              true, true, true},
-          Case{400, R"({"error":{"message":"response_format is not supported"}})", false, false,
-               true},
-          Case{400, R"({"message":"features not supported by xgrammar"})", false, false, true},
-          Case{400, R"({"error":{"message":"invalid image"}})", true, false, false},
-          Case{500, R"({"error":{"message":"json_schema"}})", true, false, false},
-      }) {
-    HttpResponse response;
-    response.status = c.status;
-    response.body = c.body;
-    const auto changed = quirks_after_refusal(response, {}, StructuredOutput::kAuto, "image/jpeg");
-    ASSERT_EQ(changed.has_value(), c.learns) << c.body;
-    if (!changed) continue;
-    EXPECT_EQ(changed->structured_output, c.structured) << c.body;
-    EXPECT_EQ(changed->max_completion_tokens, c.completion_tokens) << c.body;
-  }
-  HttpResponse refusal;
-  refusal.status = 400;
-  refusal.body = "json_schema";
-  EXPECT_FALSE(quirks_after_refusal(refusal, {}, StructuredOutput::kOn, "")) << "on means on";
+std::vector<std::string> names_of(const std::vector<OptionalPart>& parts) {
+  std::vector<std::string> out;
+  for (const OptionalPart& part : parts) out.push_back(part.forms.front());
+  return out;
 }
 
-TEST(BackendTest, LearnsWhichImageFormatsAreRefused) {
-  struct Case {
-    int status;
-    const char* body;
-    const char* sent;
-    bool learns;
-  };
-  for (const Case& c : {
-           Case{400, R"({"error":{"message":"Unsupported image format: WebP"}})", "image/webp",
-                true},
-           Case{400, R"({"error":{"message":"cannot identify image file"}})", "image/webp", true},
-           Case{415, R"({"detail":"media type image/gif is not supported"})", "image/gif", true},
-           Case{422, R"({"detail":"unsupported image"})", "image/webp", true},
-           Case{400, R"({"error":{"message":"Unsupported image format"}})", "image/jpeg", false},
-           Case{400, R"({"error":{"message":"Unsupported image format"}})", "", false},
-           Case{400, R"({"error":{"message":"prompt too long"}})", "image/webp", false},
-           Case{500, R"({"error":{"message":"cannot identify image file"}})", "image/webp", false},
-       }) {
-    HttpResponse response;
-    response.status = c.status;
-    response.body = c.body;
-    const auto changed = quirks_after_refusal(response, {}, StructuredOutput::kAuto, c.sent);
-    EXPECT_EQ(changed.has_value(), c.learns) << c.status << " " << c.body << " " << c.sent;
-    if (!changed) continue;
-    EXPECT_EQ(changed->refused_image_types, std::set<std::string>{c.sent}) << c.body;
+TEST(OpenAiBackendTest, EachPartCanBeSentInItsOtherFormsOrLeftOut) {
+  const auto backend = make_backend(openai_spec());
+  const auto parts = backend->optional_parts(query());
+  EXPECT_THAT(names_of(parts),
+              ElementsAre("max_tokens", "temperature", "response_format json_schema"));
+  RequestForm form;
+  form.choose(RequestPart::kTokenLimit, 1);
+  form.choose(RequestPart::kSchema, 1);
+  json body = body_of(backend->make_request(query(), form));
+  EXPECT_EQ(body.at("max_completion_tokens"), openai_spec().openai.max_tokens);
+  EXPECT_FALSE(body.contains("max_tokens"));
+  EXPECT_EQ(body.at("response_format"), (json{{"type", "json_object"}}));
+  for (const OptionalPart& part : parts) form.choose(part.part, part.left_out());
+  body = body_of(backend->make_request(query(), form));
+  for (const char* field :
+       {"max_tokens", "max_completion_tokens", "temperature", "response_format"}) {
+    EXPECT_FALSE(body.contains(field)) << field;
   }
+}
+
+TEST(GeminiBackendTest, EachPartCanBeSentInItsOtherFormsOrLeftOut) {
+  const auto backend = make_backend(gemini_spec());
+  const auto parts = backend->optional_parts(query());
+  EXPECT_THAT(names_of(parts), ElementsAre("temperature", "maxOutputTokens", "mediaResolution",
+                                           "responseJsonSchema"));
+  RequestForm form;
+  form.choose(RequestPart::kSchema, 1);
+  json generation = body_of(backend->make_request(query(), form)).at("generationConfig");
+  EXPECT_FALSE(generation.contains("responseJsonSchema"));
+  EXPECT_EQ(generation.at("responseSchema").dump().find("additionalProperties"), std::string::npos);
+  for (const OptionalPart& part : parts) form.choose(part.part, part.left_out());
+  generation = body_of(backend->make_request(query(), form)).at("generationConfig");
+  EXPECT_TRUE(generation.empty()) << generation;
+}
+
+TEST(BackendTest, WhatTheUserForcesIsNotOptional) {
+  VlmSpec spec = openai_spec();
+  spec.structured_output = StructuredOutput::kOn;
+  spec.openai.extra_body = std::make_shared<nlohmann::ordered_json>(
+      nlohmann::ordered_json{{"max_completion_tokens", 5}, {"temperature", nullptr}});
+  const auto backend = make_backend(spec);
+  EXPECT_TRUE(backend->optional_parts(query()).empty());
+  EXPECT_TRUE(body_of(backend->make_request(query(), {})).contains("response_format"));
+}
+
+TEST(BackendTest, AQuestionAskedInVainIsAskedDifferently) {
+  VlmQuery again = query();
+  again.times_asked_in_vain = 2;
+  for (const VlmSpec& spec : {gemini_spec(), openai_spec()}) {
+    const auto backend = make_backend(spec);
+    const std::string first = body_of(backend->make_request(query(), {})).dump();
+    const std::string third = body_of(backend->make_request(again, {})).dump();
+    EXPECT_EQ(third.find("(try"), third.rfind("(try")) << third;
+    EXPECT_EQ(first.find("(try"), std::string::npos) << first;
+    EXPECT_NE(third.find("(try 3)"), std::string::npos) << third;
+  }
+  VlmSpec spec = openai_spec();
+  const auto temperature = [&] {
+    return body_of(make_backend(spec)->make_request(again, {})).at("temperature").get<double>();
+  };
+  EXPECT_DOUBLE_EQ(temperature(), 0.25 + 0.2);
+  spec.openai.temperature = 1;
+  EXPECT_EQ(temperature(), 1);
 }
 
 HttpResponse answer_of(int status, std::string body = "") {
@@ -310,7 +384,7 @@ TEST(BackendTest, ABaseUrlWithoutItsVersionIsFoundOutForFree) {
   const auto backend_at = [](const char* base_url) {
     VlmSpec spec;
     spec.backend = Backend::kOpenAi;
-    spec.openai.base_url = base_url;
+    spec.openai.base_urls = {base_url};
     spec.openai.model_name = "m";
     return make_backend(spec);
   };
@@ -332,10 +406,11 @@ TEST(BackendTest, ABaseUrlWithoutItsVersionIsFoundOutForFree) {
   // Chat at the root, whatever is below it.
   EXPECT_FALSE(bare->next_probe({none, answer_of(405)}));
   ASSERT_TRUE(bare->judge_probes({none, answer_of(405)}));
-  EXPECT_THAT(*bare->judge_probes({none, answer_of(405)}), HasSubstr("does not list its models"));
+  EXPECT_THAT(bare->judge_probes({none, answer_of(405)})->text,
+              HasSubstr("does not list its models"));
   // A gateway that offers chat alone, and says 404 to a GET.
   ASSERT_TRUE(bare->judge_probes({none, none, none}));
-  EXPECT_THAT(*bare->judge_probes({none, none, none}), HasSubstr("first request will show"));
+  EXPECT_THAT(bare->judge_probes({none, none, none})->text, HasSubstr("first request will show"));
   EXPECT_TRUE(bare->judge_probes({none, none, answer_of(200, "<html>")}));
   for (const char* whole : {"http://host:8000/v1", "http://host/v1beta", "http://host/api/v4"}) {
     EXPECT_FALSE(backend_at(whole)->next_probe({none})) << whole;
@@ -345,9 +420,28 @@ TEST(BackendTest, ABaseUrlWithoutItsVersionIsFoundOutForFree) {
   EXPECT_THAT(bare->advice_on(FailureKind::kModel), HasSubstr("/v1 at its end"));
 }
 
+TEST(OpenAiBackendTest, AModelThatIsNotListedIsAWarning) {
+  const HttpResponse listed = answer_of(200, R"({"data":[{"id":"a"},{"id":"b:7b"},{"id":"x/c"}]})");
+  const auto warning_for = [&](const char* model) {
+    VlmSpec spec = openai_spec();
+    spec.openai.model_name = model;
+    const auto report = make_backend(spec)->judge_probes({listed});
+    EXPECT_TRUE(report) << model;
+    return report ? report->warning : "";
+  };
+  EXPECT_EQ(warning_for("a"), "");
+  EXPECT_THAT(warning_for("d"),
+              AllOf(HasSubstr("does not list the model \"d\"; it lists a, b:7b"),
+                    HasSubstr("vlm.openai.model_name"), Not(HasSubstr("differs"))));
+  EXPECT_THAT(warning_for("openai/a"), HasSubstr("\"a\" differs"));
+  EXPECT_THAT(warning_for("a:latest"), HasSubstr("\"a\" differs"));
+  EXPECT_THAT(warning_for("b"), HasSubstr("\"b:7b\" differs"));
+  EXPECT_THAT(warning_for("y/c:free"), HasSubstr("\"x/c\" differs"));
+}
+
 TEST(BackendTest, AdviceNamesTheKeyOfTheBackendInUse) {
   VlmSpec spec;
-  spec.openai.base_url = "http://host/v1";
+  spec.openai.base_urls = {"http://host/v1"};
   const HttpResponse refused = answer_of(401, R"({"error": {"message": "no"}})");
   const struct {
     Backend backend;

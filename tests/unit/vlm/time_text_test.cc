@@ -56,6 +56,47 @@ TEST(TimeText, RetryAfterMs) {
   EXPECT_EQ(in_ms(parse_milliseconds("soon")), std::nullopt);
 }
 
+TEST(TimeText, Resets) {
+  struct Case {
+    const char* text;
+    std::optional<long long> expected_ms;
+  };
+  const Case cases[] = {
+      {"0", 0},
+      {" 30 ", 30000},
+      {"1m30s", 90000},
+      {"999999999", 86400000},  // seconds still
+      {"784111807", 86400000},  // Unix seconds begin in 2001
+      {"1994-11-06T08:50:07Z", 30000},
+      {"1994-11-06t08:50:07.999z", 30000},
+      {"1994-11-06 08:50:07Z", 30000},
+      {"1994-11-06T09:50:07+01:00", 30000},
+      {"1994-11-06T03:20:07-05:30", 30000},
+      {"2094-01-01T00:00:00Z", 86400000},
+      {"1994-11-06T08:49:00Z", std::nullopt},
+      {"1994-11-06T08:50:07", std::nullopt},
+      {"1994-11-06T08:50:07+1", std::nullopt},
+      {"1994-11-06T08:50:07+ab:cd", std::nullopt},
+      {"1994-13-06T08:50:07Z", std::nullopt},
+      {"1994-02-30T08:50:07Z", std::nullopt},
+      {"19x4-11-06T08:50:07Z", std::nullopt},
+      {"1994-11-06T08:xx:07Z", std::nullopt},
+      {"Sun, 06 Nov 1994 08:50:07 GMT", 30000},
+      {"Sun, 06 Nov 1994 08:49:00 GMT", std::nullopt},
+      {"-1", std::nullopt},
+      {"nan", std::nullopt},
+      {"", std::nullopt},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(in_ms(parse_reset(c.text, kExample)), c.expected_ms) << c.text;
+  }
+  // Unix seconds and milliseconds, at a time that they can express.
+  const WallTime later(1769860800s);
+  EXPECT_EQ(in_ms(parse_reset("1769860830", later)), 30000);
+  EXPECT_EQ(in_ms(parse_reset("1769860830500", later)), 30500);
+  EXPECT_EQ(in_ms(parse_reset("1769860799", later)), std::nullopt);
+}
+
 TEST(TimeText, Durations) {
   struct Case {
     const char* text;
