@@ -7,47 +7,10 @@
 namespace alig {
 namespace {
 
-// Back from half to `max` within 16 round trips, however large `max` is: one more per round trip
-// would need an hour for 500.
-constexpr double kStepsToFull = 32;
-
 // Costs come from servers' counts: a nonsensical one must not overflow a time.
 constexpr double kLongestWaitSeconds = 24 * 3600;
 
 }  // namespace
-
-ConcurrencyLimiter::ConcurrencyLimiter(int max, int start)
-    : max_(std::max(max, 1)),
-      limit_(start > 0 ? std::min<double>(start, max_) : max_),
-      lowest_(static_cast<int>(limit_)) {}
-
-std::optional<ConcurrencyLimiter::Ticket> ConcurrencyLimiter::try_acquire() {
-  if (in_flight_ >= limit()) return std::nullopt;
-  ++in_flight_;
-  return Ticket{round_};
-}
-
-void ConcurrencyLimiter::release(Ticket ticket, Outcome outcome) {
-  --in_flight_;
-  if (ticket.round != round_) return;  // sent before the last decrease
-  if (outcome == Outcome::kOverload) shrink();
-  if (outcome == Outcome::kSuccess) grow();
-}
-
-void ConcurrencyLimiter::shrink() {
-  limit_ = std::max(1.0, std::floor(limit_ / 2));
-  lowest_ = std::min(lowest_, limit());
-  slow_start_ = false;
-  ++round_;
-}
-
-// Per success 1/limit of a step, so that a round trip of successes adds one step; and never more
-// than one per success, which doubles the limit in a round trip.
-void ConcurrencyLimiter::grow() {
-  const double step = std::max(1.0, max_ / kStepsToFull);
-  const double gain = slow_start_ ? 1.0 : std::min(1.0, step / limit_);
-  limit_ = std::min(max_, limit_ + gain);
-}
 
 TokenBucket::TokenBucket(double per_minute, double capacity, TimePoint now)
     : rate_(std::max(per_minute, 0.0) / 60),

@@ -1,51 +1,11 @@
-// Limits on concurrent requests and on requests per minute. No clock and no locks: these objects
-// belong to one thread (the coordinator of a run), which passes the time in.
+// The limits per minute that a user sets. No clock and no locks: an object belongs to one thread
+// (the coordinator of a run), which passes the time in. What an endpoint allows is learnt in
+// pace.h.
 #pragma once
-
-#include <cstdint>
-#include <optional>
 
 #include "auto_label_image_grounding/base/clock.h"
 
 namespace alig {
-
-// Additive increase, multiplicative decrease. An overload halves the limit at most once per round
-// trip: requests that were already in flight when it was halved say nothing about the new limit.
-class ConcurrencyLimiter {
- public:
-  enum class Outcome {
-    kSuccess,   // the endpoint did its work (usable answer or not): room to grow
-    kOverload,  // 429, 503, timeout (Decision::slow_down)
-    kNeutral,   // anything else: no information about the load
-  };
-  // Returned by try_acquire, passed back to release.
-  struct Ticket {
-    std::uint64_t round = 0;
-  };
-
-  // At most `max` (at least 1) at once. `start` > 0: starts there and doubles per round trip until
-  // the first overload.
-  explicit ConcurrencyLimiter(int max, int start = 0);
-
-  std::optional<Ticket> try_acquire();
-  void release(Ticket ticket, Outcome outcome);
-
-  int in_flight() const { return in_flight_; }
-  int limit() const { return static_cast<int>(limit_); }  // never below 1
-  // Lowest value of limit() so far, for the summary.
-  int lowest_limit() const { return lowest_; }
-
- private:
-  void shrink();
-  void grow();
-
-  double max_;
-  double limit_;
-  int lowest_;
-  bool slow_start_ = true;
-  int in_flight_ = 0;
-  std::uint64_t round_ = 0;  // how often the limit was halved
-};
 
 // A token bucket that one large cost may overdraw: a request that needs more than the whole bucket
 // waits for a full one, and its debt delays those after it.

@@ -49,26 +49,41 @@ Decision retry_after(Duration delay) {
 
 bool waits_for_progress(const Failure& failure) {
   return failure.kind == FailureKind::kRateLimited ||
-         (failure.http_status == 503 && failure.wait_hint.has_value());
+         ((failure.http_status == 503 || failure.http_status == 529) &&
+          failure.wait_hint.has_value());
 }
 
 Decision decide_uncounted(const Failure& failure, AttemptState& state,
-                          const RetrySettings& settings, Duration since_last_progress,
-                          double random01) {
-  if (since_last_progress >= settings.rate_limit_patience) {
+                          const RetrySettings& settings, const Circumstances& circumstances) {
+  if (circumstances.since_last_progress >= settings.rate_limit_patience) {
     return give_up(StopReason::kPatienceUsedUp);
   }
-  Decision decision = retry_after(delay_after(failure, settings, state.rate_limited, random01));
+  Decision decision =
+      retry_after(delay_after(failure, settings, state.rate_limited, circumstances.random01));
   decision.waits_for_progress = true;
   ++state.rate_limited;
   return decision;
 }
 
+// Where others are refused for overload too, one that is refused does not stand out: it may be
+// refused so many times more for each of its retries.
+bool is_excused(const Failure& failure, AttemptState& state, const RetrySettings& settings,
+                const Circumstances& circumstances) {
+  constexpr int kPerRetry = 2;
+  if (!circumstances.others_refused || !means_overload(failure)) return false;
+  if (failure.kind == FailureKind::kTimeout) return false;  // each has cost its whole time
+  return state.overloaded++ < kPerRetry * settings.max_retries;
+}
+
 Decision decide_counted(const Failure& failure, AttemptState& state, const RetrySettings& settings,
-                        double random01) {
+                        const Circumstances& circumstances) {
+  const double random01 = circumstances.random01;
   if (failure.kind == FailureKind::kUnusableAnswer &&
       state.unusable_answers++ >= settings.max_unusable_answers) {
     return give_up(StopReason::kAnswersUsedUp);
+  }
+  if (is_excused(failure, state, settings, circumstances)) {
+    return retry_after(delay_after(failure, settings, state.overloaded, random01));
   }
   if (state.counted_retries >= settings.max_retries) {
     return give_up(StopReason::kRetriesUsedUp);
@@ -81,17 +96,17 @@ Decision decide_counted(const Failure& failure, AttemptState& state, const Retry
 }
 
 Decision decide_verdict(const Failure& failure, AttemptState& state, const RetrySettings& settings,
-                        Duration since_last_progress, double random01) {
+                        const Circumstances& circumstances) {
   if (failure.kind == FailureKind::kCancelled) return give_up(StopReason::kCancelled);
-  if (failure.named_by_provider) return give_up(StopReason::kFatal);
+  if (failure.ends_run) return give_up(StopReason::kFatal);
   if (failure.should_retry == false) return give_up(StopReason::kServerForbids);
   if (!is_retryable(failure.kind) && failure.should_retry != true) {
     return give_up(StopReason::kPermanent);
   }
   if (waits_for_progress(failure)) {
-    return decide_uncounted(failure, state, settings, since_last_progress, random01);
+    return decide_uncounted(failure, state, settings, circumstances);
   }
-  return decide_counted(failure, state, settings, random01);
+  return decide_counted(failure, state, settings, circumstances);
 }
 
 }  // namespace
@@ -124,14 +139,14 @@ bool is_exhausted(StopReason reason) {
 }
 
 Decision decide(const Failure& failure, AttemptState& state, const RetrySettings& settings,
-                Duration since_last_progress, double random01) {
-  Decision decision = decide_verdict(failure, state, settings, since_last_progress, random01);
+                const Circumstances& circumstances) {
+  Decision decision = decide_verdict(failure, state, settings, circumstances);
   decision.slow_down = means_overload(failure);
   return decision;
 }
 
 bool FatalTracker::on_failure(const Failure& failure) {
-  if (failure.named_by_provider) return true;
+  if (failure.ends_run) return true;
   if (failure.should_retry == true || !is_suspicious(failure.kind)) return false;
   return ++suspicious_ >= 2;
 }

@@ -21,7 +21,15 @@ struct RetrySettings {
 struct AttemptState {
   int counted_retries = 0;
   int rate_limited = 0;
+  int overloaded = 0;  // 503 and 529 that others got as well
   int unusable_answers = 0;
+};
+
+// What a decision depends on besides the failure and the call.
+struct Circumstances {
+  Duration since_last_progress{};  // of the whole run: since its last finished record
+  bool others_refused = false;     // the endpoint refuses a part of all requests for overload
+  double random01 = 0;             // in [0, 1)
 };
 
 enum class Verdict { kRetry, kGiveUp, kFatal };
@@ -52,10 +60,9 @@ struct Decision {
   StopReason reason = StopReason::kNone;
 };
 
-// Updates `state` for this failure. `since_last_progress` is the time since the last finished
-// record of the whole run; `random01` is in [0, 1). The delay is never shorter than a wait hint.
+// Updates `state` for this failure. The delay is never shorter than a wait hint.
 Decision decide(const Failure& failure, AttemptState& state, const RetrySettings& settings,
-                Duration since_last_progress, double random01);
+                const Circumstances& circumstances);
 
 // A bare 401, 402, 403, 404 or an untrusted certificate may be a gateway's glitch or concern one
 // record; two in a row concern the endpoint. One per run, not per request; not thread-safe. Pass it

@@ -27,7 +27,7 @@ Failure failure_of(HttpResponse made) { return classify(HttpOutcome(std::move(ma
 
 Decision first_decision(const Failure& failure) {
   AttemptState state;
-  return decide(failure, state, RetrySettings{}, kNoWait, 0.5);
+  return decide(failure, state, RetrySettings{}, {kNoWait, false, 0.5});
 }
 
 const char* text_of(Verdict verdict) {
@@ -42,16 +42,16 @@ TEST(RetryPolicy, OneRowPerStatus) {
     bool slow_down;
   };
   const Case cases[] = {
-      {301, FailureKind::kClient, Verdict::kGiveUp, false},
-      {304, FailureKind::kClient, Verdict::kGiveUp, false},
-      {307, FailureKind::kClient, Verdict::kGiveUp, false},
+      {301, FailureKind::kClient, Verdict::kFatal, false},
+      {304, FailureKind::kClient, Verdict::kFatal, false},
+      {307, FailureKind::kClient, Verdict::kFatal, false},
       {400, FailureKind::kClient, Verdict::kGiveUp, false},
       {401, FailureKind::kAuth, Verdict::kGiveUp, false},
       {402, FailureKind::kQuota, Verdict::kGiveUp, false},
       {403, FailureKind::kAuth, Verdict::kGiveUp, false},
       {404, FailureKind::kModel, Verdict::kGiveUp, false},
       {405, FailureKind::kClient, Verdict::kGiveUp, false},
-      {407, FailureKind::kClient, Verdict::kGiveUp, false},
+      {407, FailureKind::kAuth, Verdict::kGiveUp, false},
       {408, FailureKind::kTimeout, Verdict::kRetry, true},
       {409, FailureKind::kServer, Verdict::kRetry, false},
       {410, FailureKind::kClient, Verdict::kGiveUp, false},
@@ -107,6 +107,7 @@ TEST(RetryPolicy, OneRowPerFault) {
       {Fault::kTls, FailureKind::kTls, Verdict::kGiveUp, false},
       {Fault::kTooLarge, FailureKind::kUnusableAnswer, Verdict::kRetry, false},
       {Fault::kLocalFile, FailureKind::kLocalFile, Verdict::kGiveUp, false},
+      {Fault::kProxy, FailureKind::kProxy, Verdict::kFatal, false},
       {Fault::kInvalidRequest, FailureKind::kClient, Verdict::kGiveUp, false},
       {Fault::kCancelled, FailureKind::kCancelled, Verdict::kGiveUp, false},
       {Fault::kOther, FailureKind::kTransport, Verdict::kRetry, false},
@@ -178,12 +179,13 @@ TEST(RetryPolicy, NamedReasonsEndTheRun) {
       {400, R"({"error":{"message":"cannot ground \"API key not valid\" in the image"}})",
        FailureKind::kClient, false},
       {400, R"({"error":{"message":"image too small"}})", FailureKind::kClient, false},
-      {500, R"({"error":{"code":"invalid_api_key"}})", FailureKind::kServer, false},
+      {500, R"({"error":{"code":"invalid_api_key"}})", FailureKind::kAuth, true},
+      {503, R"({"error":{"code":"model_not_found"}})", FailureKind::kServer, false},
   };
   for (const Case& c : cases) {
     const Failure failure = failure_of(response(c.status, c.body));
     EXPECT_STREQ(name_of(failure.kind), name_of(c.kind)) << c.status << ' ' << c.body;
-    EXPECT_EQ(failure.named_by_provider, c.fatal) << c.status << ' ' << c.body;
+    EXPECT_EQ(failure.ends_run, c.fatal) << c.status << ' ' << c.body;
     EXPECT_EQ(first_decision(failure).verdict == Verdict::kFatal, c.fatal)
         << c.status << ' ' << c.body;
     FatalTracker tracker;
@@ -278,7 +280,7 @@ int retries_until_the_end(const Failure& failure, const RetrySettings& settings)
   AttemptState state;
   int retries = 0;
   while (retries < 1000 &&
-         decide(failure, state, settings, kNoWait, 0.5).verdict == Verdict::kRetry) {
+         decide(failure, state, settings, {kNoWait, false, 0.5}).verdict == Verdict::kRetry) {
     ++retries;
   }
   return retries;
@@ -306,9 +308,11 @@ TEST(RetryPolicy, CountsRetries) {
   }
 }
 
-TEST(RetryPolicy, OnlyA503WithAHintIsNotCounted) {
+TEST(RetryPolicy, OnlyA503Or529WithAHintIsNotCounted) {
   EXPECT_EQ(retries_until_the_end(failure_of(response(503)), {}), 5);
   EXPECT_EQ(retries_until_the_end(failure_of(response(503, "", {{"retry-after", "1"}})), {}), 1000);
+  EXPECT_EQ(retries_until_the_end(failure_of(response(529)), {}), 5);
+  EXPECT_EQ(retries_until_the_end(failure_of(response(529, "", {{"retry-after", "1"}})), {}), 1000);
   EXPECT_EQ(retries_until_the_end(failure_of(response(500, "", {{"retry-after", "1"}})), {}), 5);
 }
 
@@ -318,20 +322,20 @@ TEST(RetryPolicy, RateLimitsUseUpNoRetries) {
   const Failure broken = failure_of(response(500));
   for (int i = 0; i < 5; ++i) {
     for (int j = 0; j < 10; ++j) {
-      EXPECT_EQ(decide(limited, state, {}, kNoWait, 0.5).verdict, Verdict::kRetry);
+      EXPECT_EQ(decide(limited, state, {}, {kNoWait, false, 0.5}).verdict, Verdict::kRetry);
     }
-    EXPECT_EQ(decide(broken, state, {}, kNoWait, 0.5).verdict, Verdict::kRetry) << i;
+    EXPECT_EQ(decide(broken, state, {}, {kNoWait, false, 0.5}).verdict, Verdict::kRetry) << i;
   }
-  EXPECT_EQ(decide(broken, state, {}, kNoWait, 0.5).verdict, Verdict::kGiveUp);
+  EXPECT_EQ(decide(broken, state, {}, {kNoWait, false, 0.5}).verdict, Verdict::kGiveUp);
 }
 
 TEST(RetryPolicy, RateLimitedRequestsWaitAsLongAsTheRunProgresses) {
   AttemptState state;
   const Failure limited = failure_of(response(429));
-  const Decision waiting = decide(limited, state, {}, 899s, 0.5);
+  const Decision waiting = decide(limited, state, {}, {899s, false, 0.5});
   EXPECT_EQ(waiting.verdict, Verdict::kRetry);
   EXPECT_TRUE(waiting.waits_for_progress);
-  const Decision ended = decide(limited, state, {}, 900s, 0.5);
+  const Decision ended = decide(limited, state, {}, {900s, false, 0.5});
   EXPECT_EQ(ended.verdict, Verdict::kGiveUp);
   EXPECT_EQ(ended.reason, StopReason::kPatienceUsedUp);
   EXPECT_TRUE(ended.slow_down);
@@ -342,7 +346,7 @@ TEST(RetryPolicy, SaysWhyItStopped) {
   none.max_retries = 0;
   AttemptState state;
   const auto reason = [&](FailureKind kind, const RetrySettings& settings) {
-    return decide(Failure{kind, 0, "m"}, state, settings, kNoWait, 0.0).reason;
+    return decide(Failure{kind, 0, "m"}, state, settings, {kNoWait, false, 0.0}).reason;
   };
   EXPECT_EQ(reason(FailureKind::kClient, {}), StopReason::kPermanent);
   EXPECT_EQ(reason(FailureKind::kServer, none), StopReason::kRetriesUsedUp);
@@ -357,15 +361,15 @@ TEST(RetryPolicy, BacksOffExponentiallyWithFullJitter) {
   for (const Duration window :
        {500ms, 1000ms, 2000ms, 4000ms, 8000ms, 16000ms, 32000ms, 60000ms, 60000ms, 60000ms}) {
     AttemptState at_zero = state;
-    EXPECT_EQ(decide(failure, at_zero, settings, kNoWait, 0.0).delay, 0s);
-    EXPECT_EQ(decide(failure, state, settings, kNoWait, 0.5).delay, window / 2);
+    EXPECT_EQ(decide(failure, at_zero, settings, {kNoWait, false, 0.0}).delay, 0s);
+    EXPECT_EQ(decide(failure, state, settings, {kNoWait, false, 0.5}).delay, window / 2);
   }
 }
 
 TEST(RetryPolicy, ManyRateLimitsDoNotOverflowTheBackoff) {
   AttemptState state;
   state.rate_limited = 2000000000;
-  EXPECT_EQ(decide(failure_of(response(429)), state, {}, kNoWait, 0.5).delay, 30s);
+  EXPECT_EQ(decide(failure_of(response(429)), state, {}, {kNoWait, false, 0.5}).delay, 30s);
 }
 
 TEST(RetryPolicy, RequestsWithOneHintComeBackLaterAndSpread) {
@@ -374,8 +378,8 @@ TEST(RetryPolicy, RequestsWithOneHintComeBackLaterAndSpread) {
     const Failure failure = failure_of(response(429, "", {{"retry-after", hint}}));
     AttemptState first;
     AttemptState last;
-    const Duration earliest = decide(failure, first, {}, kNoWait, 0.0).delay;
-    const Duration latest = decide(failure, last, {}, kNoWait, 0.999).delay;
+    const Duration earliest = decide(failure, first, {}, {kNoWait, false, 0.0}).delay;
+    const Duration latest = decide(failure, last, {}, {kNoWait, false, 0.999}).delay;
     EXPECT_EQ(earliest, std::chrono::seconds(std::stoi(hint))) << hint;
     EXPECT_GE(latest - earliest, least_spread) << hint;
     EXPECT_LE(latest, 2 * earliest + 1s) << hint;
