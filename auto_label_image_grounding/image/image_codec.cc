@@ -8,8 +8,8 @@ bool needs_change(const ImageInfo& info, const ImagePreparation& preparation) {
   const bool fits = preparation.max_bytes == 0 || info.file_size <= preparation.max_bytes;
   const bool right_size =
       !preparation.size || *preparation.size == ImageSize{info.width, info.height};
-  return !(fits && right_size && info.plain && info.orientation == 1 &&
-           preparation.accepts(info.format));
+  return preparation.encode_again || !(fits && right_size && info.plain && info.orientation == 1 &&
+                                       preparation.accepts(info.format));
 }
 
 Result<PreparedImage> prepare_image(const std::filesystem::path& path, const ImageInfo& info,

@@ -20,6 +20,7 @@ struct ImagePreparation {
   // Limit of the encoded image (before base64) in bytes, 0 = none. Larger images are re-encoded
   // and, if that is not enough, downscaled step by step, even below `size`.
   std::uint64_t max_bytes = 0;
+  bool encode_again = false;  // even if nothing would have to change: a server cannot read it
 
   bool accepts(ImageFormat format) const { return accepted.empty() || accepted.contains(format); }
 };

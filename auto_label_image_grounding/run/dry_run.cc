@@ -165,7 +165,7 @@ HttpOutcome send_and_wait(HttpTransport& transport, HttpRequest request) {
   return future.get();
 }
 
-Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
+Result<ProbeReport> ask_endpoint(const Spec& spec, const VlmBackend& backend,
                                  HttpTransport& transport) {
   const std::vector<std::string> secrets = secrets_of(spec);
   std::vector<HttpResponse> answers;
@@ -175,7 +175,9 @@ Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
     if (!outcome && answers.empty()) {
       return fail(ErrorKind::kEndpoint,
                   redact(fmt::format("{} does not answer: {}{}", place, outcome.error().message,
-                                     backend.advice_on(FailureKind::kTransport)),
+                                     outcome.error().advice.empty()
+                                         ? backend.advice_on(FailureKind::kTransport)
+                                         : outcome.error().advice),
                          secrets));
     }
     if (!outcome) break;  // what is known so far must do
@@ -183,7 +185,20 @@ Result<std::string> ask_endpoint(const Spec& spec, const VlmBackend& backend,
   }
   auto verdict = backend.judge_probes(answers);
   if (!verdict) return fail(verdict.error().kind, redact(verdict.error().message, secrets));
-  return redact(std::move(*verdict), secrets);
+  return ProbeReport{redact(verdict->text, secrets), redact(verdict->warning, secrets)};
+}
+
+// All replicas; the first of which a run would fail is an error.
+Result<ProbeReport> ask_endpoints(const Spec& spec, const RunPlan& plan, HttpTransport& transport) {
+  std::vector<std::string> texts, warnings;
+  for (const auto& backend : plan.backends) {
+    auto report = ask_endpoint(spec, *backend, transport);
+    if (!report) return report;
+    texts.push_back(std::move(report->text));
+    if (!report->warning.empty()) warnings.push_back(std::move(report->warning));
+  }
+  return ProbeReport{fmt::format("{}", fmt::join(texts, "; ")),
+                     fmt::format("{}", fmt::join(warnings, "; "))};
 }
 
 Status judge_records(const RunContext& context, const DryRun& dry) {
@@ -258,9 +273,10 @@ Result<DryRun> dry_run(const Spec& spec, const RunHooks& hooks, RunEnvironment e
 
   auto transport = std::move(environment.transport);
   if (!transport) transport = open_transport(spec);
-  auto endpoint = ask_endpoint(spec, *plan->backend, *transport);
-  if (!endpoint) return tl::unexpected(endpoint.error());
-  dry->endpoint = std::move(*endpoint);
+  auto endpoints = ask_endpoints(spec, *plan, *transport);
+  if (!endpoints) return tl::unexpected(endpoints.error());
+  dry->endpoint = std::move(endpoints->text);
+  dry->endpoint_warning = std::move(endpoints->warning);
   return dry;
 }
 
@@ -276,12 +292,14 @@ std::string to_text(const DryRun& dry) {
       "records   {}, and {} without one{}\n"
       "images    {}, {} of them cannot be read ({})\n"
       "endpoint  {}\n"
+      "{}"
       "requests  about {}: {}\n"
       "tokens    about {:.0f} of images and {:.0f} of prompts; answers come on top\n"
       "Nothing was written, and nothing was asked that costs.\n",
       dry.records, count_of(dry.bad_lines, "line"),
       dry.earlier_failures > 0 ? fmt::format("; {} failed in step 0", dry.earlier_failures) : "",
       dry.images, dry.unreadable_images, count_of(dry.affected_records, "record"), dry.endpoint,
+      dry.endpoint_warning.empty() ? "" : fmt::format("warning   {}\n", dry.endpoint_warning),
       requests, fmt::join(steps, ", "), dry.image_tokens, dry.prompt_tokens);
 }
 
@@ -304,6 +322,7 @@ std::string to_json_text(const DryRun& dry) {
        {{"image", std::round(dry.image_tokens)}, {"prompt", std::round(dry.prompt_tokens)}}},
       {"complaints", dry.complaints},
       {"endpoint", dry.endpoint},
+      {"endpoint_warning", dry.endpoint_warning},
   };
   return json_text(out);
 }

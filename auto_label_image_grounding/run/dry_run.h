@@ -27,7 +27,8 @@ struct DryRun {
   double image_tokens = 0;         // of all these requests, estimated from the sizes as sent
   double prompt_tokens = 0;        // of all these requests, estimated from their lengths
 
-  std::string endpoint;  // what is known about it, as text
+  std::string endpoint;          // what is known about it, as text
+  std::string endpoint_warning;  // what may make a run fail nevertheless, as text; "" if nothing
 };
 
 // Checks the input, every image's header, the prompts, and with free requests the endpoint: whether

@@ -42,6 +42,22 @@ bool are_too_many(std::int64_t bad, std::int64_t all, const WorkflowSpec& workfl
   return static_cast<double>(bad) > workflow.max_failure_ratio * static_cast<double>(all);
 }
 
+std::optional<RunEnd> judge_early(const RunPlan& plan, const RecordCounts& records,
+                                  const std::string& last) {
+  const auto bad_lines =
+      static_cast<std::int64_t>(plan.dataset.bad_lines().size() + plan.earlier.bad_lines());
+  const std::int64_t bad = records.failed + bad_lines;
+  const std::int64_t all = static_cast<std::int64_t>(plan.dataset.size()) + bad_lines;
+  const WorkflowSpec& workflow = plan.spec.workflow;
+  if (records.failed == 0 || !are_too_many(bad, all, workflow)) return std::nullopt;
+  return RunEnd{
+      RunEnd::Reason::kTooManyFailures,
+      fmt::format("{} of {} have failed already ({}), more than {} ({}) allows; the last: {}. "
+                  "Finished samples are kept: remove the cause, and run again",
+                  bad, count_of(all, "record"), list_of(records.failures_by_kind),
+                  key::kMaxFailureRatio, workflow.max_failure_ratio, last)};
+}
+
 FailureVerdict judge_failures(const RunPlan& plan, const RunCounts& counts) {
   const std::int64_t failed = counts.records.failed + counts.bad_lines;
   const std::int64_t all = counts.input_records + counts.bad_lines;

@@ -14,10 +14,10 @@ Result<ImageInfo> read_header(const RunContext& context, const std::string& path
 }
 
 Result<SentImage> make_image(const RunContext& context, const std::string& path,
-                             const ImageInfo& info, const std::set<std::string>& refused = {}) {
+                             const ImageInfo& info, const ImageWishes& wishes = {}) {
   const RunPlan& plan = context.plan;
-  return make_sent_image(path, info, plan.backend->image_rules(), plan.spec.vlm.max_image_side,
-                         plan.coordinates, refused);
+  return make_sent_image(path, info, plan.backend().image_rules(), plan.spec.vlm.max_image_side,
+                         plan.coordinates, wishes);
 }
 
 // Whether the image can be sent. Found out by trying only where a guess takes its place.
@@ -195,10 +195,10 @@ Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& conte
 }
 
 Result<SentImage> remake_image(const RunContext& context, const ImageJob& job,
-                               const std::set<std::string>& refused) {
+                               const ImageWishes& wishes) {
   Result<ImageInfo> info = read_header(context, job.image_path);
   if (!info) return tl::unexpected(info.error());
-  return make_image(context, job.image_path, *info, refused);
+  return make_image(context, job.image_path, *info, wishes);
 }
 
 std::vector<std::size_t> take_answers(const RunContext& context, ImageJob& job) {

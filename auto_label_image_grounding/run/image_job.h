@@ -6,10 +6,10 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "auto_label_image_grounding/calls/call.h"
 #include "auto_label_image_grounding/data/annotation.h"
 #include "auto_label_image_grounding/image/image_info.h"
 #include "auto_label_image_grounding/run/record_job.h"
@@ -25,6 +25,8 @@ struct ImageJob {
   std::optional<SentImage> image;  // absent if no request is needed
   std::uint64_t file_size = 0;     // of the image, in bytes; 0 if it cannot be read
   std::size_t pending = 0;         // calls without a result yet
+  std::string refused_as;          // ImageWishes::refused_as
+  std::shared_ptr<CallHome> home = std::make_shared<CallHome>();
   // Step 1, by grouping_key() of the expression's text.
   std::map<std::string, std::vector<Instance>> found;
   std::map<std::string, RecordError> failed;
@@ -52,9 +54,9 @@ ImageState image_state(const ImageJob& job);
 Result<std::vector<std::shared_ptr<ImageJob>>> load_jobs(const RunContext& context,
                                                          std::size_t group, RunCounts& counts);
 
-// Prepares the job's image again, in a format that is not in `refused` (MIME types). Pool thread.
+// Prepares the job's image again. Pool thread.
 Result<SentImage> remake_image(const RunContext& context, const ImageJob& job,
-                               const std::set<std::string>& refused);
+                               const ImageWishes& wishes);
 
 // The error of a record whose image failed.
 RecordError image_error(Step step, const Error& error);

@@ -128,14 +128,16 @@ void JobRunner::start_extraction(const Job& job) {
 
 void JobRunner::with_accepted_image(const Job& job, Step step, std::function<void()> ask,
                                     std::function<void(RecordError)> give_up) {
-  const auto& refused = parts_.caller.refused_image_types();
+  const ImageDemands& demands = parts_.caller.image_demands();
   const auto& image = job->image->content;
-  if (!image || !refused.contains(image->mime_type)) return ask();
+  const bool good = !image || (demands.allow(*image) && image->converted_from == job->refused_as);
+  if (good) return ask();
+  const ImageWishes wishes{demands.facts().refused, demands.facts().max_bytes, job->refused_as};
   // Several calls of the job may do this concurrently, with the same resulting image.
   auto remade = std::make_shared<std::optional<Result<SentImage>>>();
   in_pool(
-      [this, job, refused, remade](RunCounts&) -> Status {
-        *remade = remake_image(parts_.context, *job, refused);
+      [this, job, wishes, remade](RunCounts&) -> Status {
+        *remade = remake_image(parts_.context, *job, wishes);
         return {};
       },
       [this, job, step, remade, ask = std::move(ask), give_up = std::move(give_up)] {
@@ -148,20 +150,31 @@ void JobRunner::with_accepted_image(const Job& job, Step step, std::function<voi
       });
 }
 
-void JobRunner::extract(const Job& job, std::size_t index) {
+// Where nothing is known against such images, this one was refused for its content.
+void JobRunner::note_refused_image(ImageJob& job) const {
+  const auto& image = job.image->content;
+  if (image && image->converted_from.empty() && parts_.caller.image_demands().allow(*image)) {
+    job.refused_as = image->mime_type;
+  }
+}
+
+void JobRunner::extract(const Job& job, std::size_t index, int attempts) {
   with_accepted_image(
-      job, Step::kExtraction, [this, job, index] { ask_extraction(job, index); },
+      job, Step::kExtraction,
+      [this, job, index, attempts] { ask_extraction(job, index, attempts); },
       [this, job, index](RecordError error) {
         job->records[index].error = std::move(error);
         on_extracted(job);
       });
 }
 
-void JobRunner::ask_extraction(const Job& job, std::size_t index) {
+void JobRunner::ask_extraction(const Job& job, std::size_t index, int attempts) {
   const RunContext& context = parts_.context;
   auto call = std::make_shared<Call>();
   call->step = Step::kExtraction;
   call->query.image = job->image->content;
+  call->home = job->home;
+  call->attempts = attempts;
   call->query.prompt =
       fill_extraction_prompt(context.plan.prompts.extraction, job->records[index].sample.caption);
   call->query.schema = &extraction_schema();
@@ -169,19 +182,23 @@ void JobRunner::ask_extraction(const Job& job, std::size_t index) {
   auto counts = std::make_shared<RunCounts>();
   // The record belongs to the pool thread until done(): nothing else touches it meanwhile.
   call->handle_reply = [&context, job, index, counts,
-                        image = image_state(*job)](const VlmReply& reply) -> Status {
+                        image = image_state(*job)](const VlmReply& reply) -> Result<AnswerUse> {
     RecordJob& record = job->records[index];
     auto answer = parse::read_extraction_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
-    if (answer->truncated) return fail(ErrorKind::kData, "the answer breaks off");
+    if (answer->truncated) return AnswerUse::kBreaksOff;
     *counts = RunCounts();
     count_repairs(answer->repairs, counts->labels);
     ExtractionResult result = apply_extraction(record.sample.caption, *answer, counts->labels);
-    return take_extraction(context, record, std::move(result), image, *counts);
+    Status taken = take_extraction(context, record, std::move(result), image, *counts);
+    return taken.map([] { return AnswerUse::kUsable; });
   };
   call->done = [this, job, index, counts](const std::optional<CallFailure>& failure,
                                           const std::shared_ptr<Slot>&) {
-    if (failure && failure->kind == FailureKind::kImageFormat) return extract(job, index);
+    if (failure && failure->kind == FailureKind::kImageFormat) {
+      note_refused_image(*job);
+      return extract(job, index, failure->attempts);
+    }
     RecordJob& record = job->records[index];
     if (failure) record.error = to_record_error(Step::kExtraction, *failure);
     if (!failure) {
@@ -219,22 +236,24 @@ void JobRunner::start_grounding(const Job& job) {
   }
 }
 
-void JobRunner::ground(const Job& job, const Texts& texts) {
+void JobRunner::ground(const Job& job, const Texts& texts, int attempts) {
   with_accepted_image(
-      job, Step::kGrounding, [this, job, texts] { ask_grounding(job, texts); },
+      job, Step::kGrounding, [this, job, texts, attempts] { ask_grounding(job, texts, attempts); },
       [this, job, texts](const RecordError& error) {
         fail_texts(job, texts, error);
         settle_grounded(job, nullptr);
       });
 }
 
-void JobRunner::ask_grounding(const Job& job, const Texts& texts) {
+void JobRunner::ask_grounding(const Job& job, const Texts& texts, int attempts) {
   const RunContext& context = parts_.context;
   const SentImage& image = *job->image;
   auto call = std::make_shared<Call>();
   call->step = Step::kGrounding;
   call->split_when_truncated = true;
   call->query.image = image.content;
+  call->home = job->home;
+  call->attempts = attempts;
   call->query.prompt = fill_grounding_prompt(context.plan.prompts.grounding, texts,
                                              context.plan.coordinates.convention, image.seen);
   call->query.schema = &grounding_schema();
@@ -259,18 +278,19 @@ void JobRunner::ask_grounding(const Job& job, const Texts& texts) {
   if (context.plan.prompts.grounding.custom_sha256.empty())
     rules.max_instances = kMaxInstancesAsked;
   call->handle_reply = [&context, job, texts, result, frame, rules, only_call,
-                        keep](const VlmReply& reply) -> Status {
+                        keep](const VlmReply& reply) -> Result<AnswerUse> {
     auto answer = parse::read_grounding_answer(reply.text);
     if (!answer) return tl::unexpected(answer.error());
-    if (answer->truncated) return fail(ErrorKind::kData, "the answer breaks off");
+    if (answer->truncated) return AnswerUse::kBreaksOff;
     result->counts = LabelCounts();
     count_repairs(answer->repairs, result->counts);
     auto instances = apply_grounding(texts, *answer, frame, rules, result->counts);
     if (!instances) return tl::unexpected(instances.error());
     result->instances = std::move(*instances);
-    if (!only_call) return {};
+    if (!only_call) return AnswerUse::kUsable;
     keep();
-    return save_groundings(context, *job, take_answers(context, *job));
+    Status saved = save_groundings(context, *job, take_answers(context, *job));
+    return saved.map([] { return AnswerUse::kUsable; });
   };
   call->done = [this, job, texts, result, only_call, keep](
                    const std::optional<CallFailure>& failure, const std::shared_ptr<Slot>& slot) {
@@ -286,7 +306,10 @@ void JobRunner::ask_grounding(const Job& job, const Texts& texts) {
 void JobRunner::on_grounded(const Job& job, const Texts& texts,
                             const std::optional<CallFailure>& failure,
                             const std::shared_ptr<Slot>& slot) {
-  if (failure && failure->kind == FailureKind::kImageFormat) return ground(job, texts);
+  if (failure && failure->kind == FailureKind::kImageFormat) {
+    note_refused_image(*job);
+    return ground(job, texts, failure->attempts);
+  }
   if (failure && failure->kind == FailureKind::kTruncated && texts.size() > 1) {
     ++counts_.labels.calls_split;
     ++job->pending;  // one call became two
@@ -332,6 +355,7 @@ void JobRunner::report_finished(const Job& job) {
     if (record.stage != RecordJob::Stage::kOpen || !finished) continue;
     record.stage = RecordJob::Stage::kHandedOver;
     if (!record.error && !record.earlier_error) parts_.caller.note_progress();
+    if (record.error) last_failure_ = record.error->message;
     const std::size_t index = record.index;
     auto status = parts_.writer.put(
         index, to_finished(record, parts_.context.plan.dataset.line_number(index)));

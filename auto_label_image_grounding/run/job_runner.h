@@ -37,6 +37,12 @@ class JobRunner {
   // Threads may still be working; queued work is skipped.
   void stop() { stopped_ = true; }
 
+  // Whether more images are left than those at which it works.
+  bool has_much_left() const {
+    return next_group_ + max_active_ < parts_.context.plan.dataset.groups();
+  }
+  // The message of the last record that failed.
+  const std::string& last_failure() const { return last_failure_; }
   // Counts of records and images so far.
   const RunCounts& counts() const { return counts_; }
 
@@ -53,13 +59,14 @@ class JobRunner {
   // Whether the model still has to be asked for it.
   bool is_ahead(const RecordJob& record, Step step) const;
   void start_extraction(const Job& job);
-  void extract(const Job& job, std::size_t record);
-  void ask_extraction(const Job& job, std::size_t record);
+  // `attempts`: requests sent for it before.
+  void extract(const Job& job, std::size_t record, int attempts = 0);
+  void ask_extraction(const Job& job, std::size_t record, int attempts);
   void on_extracted(const Job& job);
 
   void start_grounding(const Job& job);
-  void ground(const Job& job, const Texts& texts);
-  void ask_grounding(const Job& job, const Texts& texts);
+  void ground(const Job& job, const Texts& texts, int attempts = 0);
+  void ask_grounding(const Job& job, const Texts& texts, int attempts);
   void fail_texts(const Job& job, const Texts& texts, const RecordError& error);
   void on_grounded(const Job& job, const Texts& texts, const std::optional<CallFailure>& failure,
                    const std::shared_ptr<Slot>& slot);
@@ -69,6 +76,8 @@ class JobRunner {
   // cannot be converted to one.
   void with_accepted_image(const Job& job, Step step, std::function<void()> ask,
                            std::function<void(RecordError)> give_up);
+
+  void note_refused_image(ImageJob& job) const;
 
   void report_finished(const Job& job);
   void finish(const Job& job);
@@ -84,6 +93,7 @@ class JobRunner {
   std::size_t max_active_;
   std::size_t next_group_ = 0;
   std::size_t active_ = 0;  // groups being loaded and images being worked on
+  std::string last_failure_;
   std::atomic<bool> stopped_{false};
 };
 

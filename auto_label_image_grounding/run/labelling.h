@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "auto_label_image_grounding/base/clock.h"
 #include "auto_label_image_grounding/base/status.h"
@@ -15,10 +16,12 @@
 #include "auto_label_image_grounding/results/output_writer.h"
 #include "auto_label_image_grounding/run/checkpoint_sync.h"
 #include "auto_label_image_grounding/run/convention_watch.h"
+#include "auto_label_image_grounding/run/endpoint_memory.h"
 #include "auto_label_image_grounding/run/job_runner.h"
 #include "auto_label_image_grounding/run/run_counts.h"
 #include "auto_label_image_grounding/run/run_hooks.h"
 #include "auto_label_image_grounding/run/run_plan.h"
+#include "auto_label_image_grounding/run/run_report.h"
 
 namespace alig {
 
@@ -47,6 +50,7 @@ class Labelling {
 
   // Of all parts except the writer.
   RunCounts counts() const;
+  std::vector<EndpointReport> endpoints() const;
   // Lowest limit of concurrent requests, due to overload.
   int lowest_concurrency() const { return caller_.lowest_concurrency(); }
 
@@ -56,12 +60,14 @@ class Labelling {
   void tick();
   void hear_interrupt();
   void announce_wait();
+  void remember_endpoints();
 
   Parts parts_;
   EventLoop loop_;
   std::unique_ptr<ThreadPool> pool_;
   CheckpointSync sync_;
   RunEnding ending_;
+  std::vector<EndpointMemory> memories_;  // of the plan's backends
   VlmCaller caller_;
   JobRunner runner_;
   bool wait_announced_ = false;

@@ -91,7 +91,7 @@ class PipelineRun {
   void describe_model(const ModelChoice& model) {
     const CoordinateChoice& coordinates = model.coordinates;
     report_.backend = spec_.vlm.backend == Backend::kGemini ? "gemini" : "openai";
-    report_.model = model.backend->model();
+    report_.model = model.backends.front()->model();
     report_.coordinates = name_of(coordinates.convention);
     report_.coordinates_setting = spec_.vlm.coordinates;
     report_.model_family = coordinates.family->name;
@@ -180,6 +180,7 @@ class PipelineRun {
     Status status = labelling.run();
     report_.counts += labelling.counts();
     report_.lowest_concurrency = labelling.lowest_concurrency();
+    report_.endpoints = labelling.endpoints();
     return status;
   }
 

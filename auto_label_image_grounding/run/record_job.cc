@@ -15,7 +15,7 @@ Status look_up(const RunContext& context, RecordJob& record, Step step, RunCount
 void drop(const RunContext& context, RecordJob& record, Step step, const ImageState& image,
           RunCounts& counts) {
   --counts.from_checkpoint[step];
-  counts.other_model -= record.model[step] != context.plan.backend->model() ? 1 : 0;
+  counts.other_model -= record.model[step] != context.plan.backend().model() ? 1 : 0;
   work_of(step).drop(record);
   if (image.usable || context.rules().guesses) ++counts.changed_images;
 }

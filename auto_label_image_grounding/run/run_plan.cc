@@ -107,9 +107,10 @@ std::unique_ptr<HttpTransport> open_transport(const Spec& spec) {
 }
 
 ModelChoice choose_model(const VlmSpec& spec) {
-  auto backend = make_backend(spec);
-  const CoordinateChoice coordinates = choose_coordinates(spec.coordinates, backend->model());
-  return {std::move(backend), coordinates};
+  auto backends = make_backends(spec);
+  const CoordinateChoice coordinates =
+      choose_coordinates(spec.coordinates, backends.front()->model());
+  return {std::move(backends), coordinates};
 }
 
 Result<RunPlan> make_run_plan(const Spec& spec, const ResultsDir& dir, ModelChoice model,
@@ -123,7 +124,7 @@ Result<RunPlan> make_run_plan(const Spec& spec, const ResultsDir& dir, ModelChoi
   return RunPlan{spec,
                  dir,
                  input_path(spec, dir),
-                 std::move(model.backend),
+                 std::move(model.backends),
                  model.coordinates,
                  std::move(*prompts),
                  std::move(*dataset),

@@ -22,9 +22,9 @@
 
 namespace alig {
 
-// Which endpoint to ask, and how boxes are requested and read.
+// Which endpoints to ask, and how boxes are requested and read.
 struct ModelChoice {
-  std::unique_ptr<VlmBackend> backend;
+  std::vector<std::unique_ptr<VlmBackend>> backends;  // at least one: replicas
   CoordinateChoice coordinates;
 };
 ModelChoice choose_model(const VlmSpec& spec);
@@ -39,12 +39,14 @@ struct RunPlan {
   const Spec& spec;  // outlives the plan
   ResultsDir dir;
   std::filesystem::path input;  // the file whose lines are the records: see input_path()
-  std::unique_ptr<VlmBackend> backend;
+  std::vector<std::unique_ptr<VlmBackend>> backends;  // as in ModelChoice
   CoordinateChoice coordinates;
   RunPrompts prompts;
   Dataset dataset;
   EarlierFailures earlier;  // step 1 alone: what failures.jsonl says of step 0
 
+  // For what is the same for all replicas.
+  const VlmBackend& backend() const { return *backends.front(); }
   RecordRules rules() const {
     return {spec.workflow.steps, spec.data.on_missing_image == OnMissingImage::kTextOnly};
   }

@@ -57,6 +57,18 @@ Json coordinates_json(const RunReport& report) {
   return out;
 }
 
+Json endpoints_json(const RunReport& report) {
+  Json out = Json::array();
+  for (const EndpointReport& endpoint : report.endpoints) {
+    out.push_back({{"base_url", endpoint.base_url},
+                   {"requests", endpoint.requests},
+                   {"failed_attempts", endpoint.failed_attempts},
+                   {"outages", endpoint.outages},
+                   {"sent_otherwise", endpoint.sent_otherwise}});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> warnings_of(const RunReport& report) {
@@ -119,6 +131,7 @@ std::string to_json_text(const RunReport& report, int indent) {
        {{"sent", total.requests},
         {"retries", total.retries},
         {"lowest_concurrency", report.lowest_concurrency}}},
+      {"endpoints", endpoints_json(report)},
       {"tokens", to_json(total.tokens)},
       {"steps", steps},
       {"failures_by_kind", counts.records.failures_by_kind},

@@ -1,6 +1,8 @@
 // The report of a run: filled in by its parts, written to summary.json, shown at the end.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +12,14 @@
 #include "auto_label_image_grounding/steps/convention_check.h"
 
 namespace alig {
+
+struct EndpointReport {
+  std::string base_url;  // without a user name and a password
+  std::int64_t requests = 0;
+  std::int64_t failed_attempts = 0;
+  int outages = 0;
+  std::map<std::string, std::string> sent_otherwise;  // see endpoint_memory.h
+};
 
 struct RunReport {
   std::string status = "running";  // "succeeded", "failed", "interrupted"
@@ -22,6 +32,7 @@ struct RunReport {
   StepSet steps;
 
   RunCounts counts;
+  std::vector<EndpointReport> endpoints;
   int lowest_concurrency = 0;  // lowest limit of concurrent requests, due to overload
   std::optional<ConventionDoubt> convention_doubt;
   std::vector<std::string> warnings;

@@ -59,6 +59,17 @@ void collect(const Json& node, bool told, bool suggested, std::vector<std::strin
   }
 }
 
+// A value, and what follows a scheme of authentication ("Bearer …"): a server may repeat that
+// alone.
+void collect_header(const std::string& value, std::vector<std::string>& out) {
+  constexpr std::size_t kShortest = 3;  // a version number would take "HTTP 401" apart
+  const std::string_view text = trim(value);
+  if (text.size() < kShortest) return;
+  out.emplace_back(text);
+  const std::string_view last = text.substr(text.rfind(' ') + 1);
+  if (last.size() < text.size() && last.size() >= kShortestTold) out.emplace_back(last);
+}
+
 }  // namespace
 
 std::vector<std::string> secrets_of(const Spec& spec) {
@@ -66,6 +77,7 @@ std::vector<std::string> secrets_of(const Spec& spec) {
   for (const std::string& key : {spec.vlm.gemini.api_key, spec.vlm.openai.api_key}) {
     if (!key.empty()) out.push_back(key);
   }
+  for (const auto& [name, value] : spec.vlm.openai.extra_headers) collect_header(value, out);
   if (spec.vlm.openai.extra_body) collect(*spec.vlm.openai.extra_body, false, false, out);
   return out;
 }

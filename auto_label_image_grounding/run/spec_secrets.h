@@ -8,9 +8,10 @@
 
 namespace alig {
 
-// The API keys, and the values in extra_body under names that tell of one ("password", "x-api-key",
-// "client_secret"), or end in "key", "token", "auth" or "signature" and look like one: 8 characters
-// with letters and digits. Servers repeat them when they refuse a request. Pure.
+// The API keys, the values of extra_headers (of 3 bytes or more), and the values in extra_body
+// under names that tell of one ("password", "x-api-key", "client_secret"), or end in "key",
+// "token", "auth" or "signature" and look like one: 8 characters with letters and digits. Servers
+// repeat them when they refuse a request. Pure.
 std::vector<std::string> secrets_of(const Spec& spec);
 
 }  // namespace alig

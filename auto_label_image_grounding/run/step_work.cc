@@ -19,7 +19,7 @@ FingerprintInput fingerprint_input(const RecordJob& record, const PromptTemplate
 CheckpointHeader extraction_header(const RunContext& context, const RecordJob& record) {
   const std::string& model = record.model[Step::kExtraction];
   return {extraction_fingerprint(fingerprint_input(record, context.plan.prompts.extraction)),
-          model.empty() ? context.plan.backend->model() : model, record.sample.image_path,
+          model.empty() ? context.plan.backend().model() : model, record.sample.image_path,
           record.sample.caption};
 }
 
@@ -49,7 +49,7 @@ Status look_up_extraction(const RunContext& context, RecordJob& record, RunCount
     checkpoint.result.size.reset();  // the stock pipeline guesses sizes
   } else {
     ++counts.from_checkpoint[Step::kExtraction];
-    if (checkpoint.header.model != context.plan.backend->model()) ++counts.other_model;
+    if (checkpoint.header.model != context.plan.backend().model()) ++counts.other_model;
   }
   if (trim(record.sample.caption).empty()) ++counts.labels.empty_captions;
   record.model[Step::kExtraction] = std::move(checkpoint.header.model);
@@ -81,7 +81,7 @@ std::string encode_extraction(const RunContext& context, const RecordJob& record
 CheckpointHeader grounding_header(const RunContext& context, const RecordJob& record) {
   return {grounding_fingerprint(fingerprint_input(record, context.plan.prompts.grounding),
                                 record.texts, context.plan.spec.vlm.coordinates),
-          context.plan.backend->model(), record.sample.image_path, record.sample.caption};
+          context.plan.backend().model(), record.sample.image_path, record.sample.caption};
 }
 
 void describe_grounding(const RecordJob& record, StepFacts& facts) {
@@ -99,7 +99,7 @@ Status look_up_grounding(const RunContext& context, RecordJob& record, RunCounts
   auto& found = *looked_up;
   if (!found || found->result.instances.size() != record.texts.size()) return {};
   ++counts.from_checkpoint[Step::kGrounding];
-  if (found->header.model != context.plan.backend->model()) ++counts.other_model;
+  if (found->header.model != context.plan.backend().model()) ++counts.other_model;
   record.model[Step::kGrounding] = std::move(found->header.model);
   record.grounding = std::move(found->result);
   return {};

@@ -47,6 +47,14 @@ class StepSummary(TypedDict):
     tokens: TokenCounts
 
 
+class EndpointSummary(TypedDict):
+    base_url: str
+    requests: int
+    failed_attempts: int  # requests
+    outages: int
+    sent_otherwise: dict[str, str]  # part of a request -> its form, or "left out"
+
+
 class Summary(TypedDict):
     """summary.json: what a run has done."""
 
@@ -61,6 +69,7 @@ class Summary(TypedDict):
     expressions: int
     boxes: int
     requests: RequestCounts
+    endpoints: list[EndpointSummary]
     tokens: TokenCounts
     steps: dict[str, StepSummary]  # "0", "1"
     failures_by_kind: dict[str, int]
@@ -86,6 +95,7 @@ class DryRun(TypedDict):
     tokens: dict[str, float]  # "image", "prompt": estimates
     complaints: list[str]  # the first bad lines and unreadable images
     endpoint: str  # what is known about it
+    endpoint_warning: str  # what may make a run fail nevertheless; "" if nothing
 
 
 class WorstPhrase(TypedDict):

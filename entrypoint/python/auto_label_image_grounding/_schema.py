@@ -12,9 +12,9 @@ from ._common import TYPE
 
 _PYTHON_TYPES = {"str": str, "int": int, "float": float, "bool": bool,
                  # Any, for steps may come as text or as numbers: `steps=["0"]` arrives as [0].
-                 "list": list[Any], "dict": dict[str, Any]}
+                 "list": list[Any], "dict": dict[str, Any], "str_or_list": Any}
 _HELPERS = {"str": "STR_FIELD", "int": "INT_FIELD", "float": "FLOAT_FIELD", "bool": "BOOL_FIELD",
-            "list": "LIST_FIELD", "dict": "DICT_FIELD"}
+            "list": "LIST_FIELD", "dict": "DICT_FIELD", "str_or_list": "STR_FIELD"}
 
 
 def spec_keys() -> list[dict[str, Any]]:

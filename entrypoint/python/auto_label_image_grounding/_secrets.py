@@ -66,9 +66,10 @@ _INTERPOLATED = re.compile(r"\$\{(?:[\w.]+:)?(?:\w+,)?\s*(.*?)\}", re.DOTALL)
 
 @functools.lru_cache(maxsize=1)
 def _known_keys() -> dict[str, bool]:
-    """Whether each key of ours is a secret, by its full path; free-form blocks are not among them."""
+    """Whether each key of ours is a secret, by its full path; of free-form blocks, only those that are
+    secrets as a whole."""
     return {f"{TYPE}.{key['path']}": bool(key.get("secret")) for key in spec_keys()
-            if key["type"] != "dict"}
+            if key["type"] != "dict" or key.get("secret")}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -103,7 +104,7 @@ def _is_secret(path: str, text: str) -> bool:
     names = [prefix.rpartition(".")[2] for prefix in _prefixes(path)]
     if names and (_tells(names[0]) or any(known.get(prefix) for prefix in _prefixes(path))):
         return True
-    if names and ".extra_body." not in path and _is_misspelt(names[0]):
+    if ".extra_body." not in path and any(map(_is_misspelt, names[:2])):  # a key, or a block of them
         return True
     value = _SCHEME.sub("", text, count=1)
     # A schema's {password: {type: string}} says nothing.

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <future>
 #include <map>
 #include <mutex>
@@ -45,15 +46,21 @@ class FakeEndpoint {
     for (const BodyPart& part : request.body) {
       if (const auto* piece = std::get_if<std::string>(&part)) text += *piece;
     }
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     ++requests_;
+    arrived_.notify_all();
+    arrived_.wait(lock, [this] { return requests_ >= answers_from_; });
     const json body = json::parse(text);
     return script_(body.at("messages").at(0).at("content").back().at("text").get<std::string>());
   }
   int requests() const { return requests_; }
+  // Answers nothing until so many requests are there.
+  void wait_for(int requests) { answers_from_ = requests; }
 
  private:
   std::mutex mutex_;
+  std::condition_variable arrived_;
+  int answers_from_ = 0;
   Script script_;
   std::atomic<int> requests_{0};
 };

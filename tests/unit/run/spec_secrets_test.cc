@@ -28,5 +28,16 @@ TEST(SpecSecretsTest, ApiKeysAndWhatExtraBodyHoldsUnderNamesThatTell) {
                                             "abcdefg1", "Bearer abc12345"));
 }
 
+TEST(SpecSecretsTest, EveryValueOfAHeader) {
+  Spec spec;
+  spec.vlm.openai.extra_headers = {{"api-key", "abc"},
+                                   {"Authorization", "Bearer t0ken"},
+                                   {"X-Empty", " "},
+                                   {"X-Version", "7"},
+                                   {"X-Note", "a b"}};
+  EXPECT_THAT(secrets_of(spec),
+              testing::UnorderedElementsAre("abc", "Bearer t0ken", "t0ken", "a b"));
+}
+
 }  // namespace
 }  // namespace alig
