@@ -26,6 +26,7 @@ ctest --preset release --parallel "$jobs"
 
 echo "tests: Python package (wheel and virtual environment)"
 quietly bash tools/test_venv.sh
+bash tools/test_gateways.sh
 venv=build/test-venv
 rm -rf build/wheel
 # In the same folder and with the same flags, so that nothing is compiled twice.

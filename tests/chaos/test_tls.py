@@ -94,7 +94,7 @@ def test_expired_certificate(make_tls, endpoint, data, undisturbed):
 
 
 def test_no_tls_where_it_is_expected(make_job, endpoint, data, undisturbed):
-    job = make_job(vlm__max_retries=1)
+    job = make_job(vlm__startup_patience=2)
     url = endpoint.url.replace("http:", "https:") + "/v1"
     done = job.run(settings={"vlm__openai__base_url": url})
     assert done.returncode == 1

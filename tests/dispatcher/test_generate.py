@@ -156,7 +156,8 @@ def test_a_missing_input_file_is_a_recorded_failure(tao, job):
 
 @pytest.mark.parametrize(("overrides", "said"), [
     (["image_grounding.vlm.backend=gemini"], "GOOGLE_API_KEY"),
-    (["image_grounding.vlm.openai.base_url=http://127.0.0.1:9/v1"], "cannot be reached"),
+    (["image_grounding.vlm.openai.base_url=http://127.0.0.1:9/v1",
+      "image_grounding.vlm.startup_patience=1"], "cannot be reached"),
     (["image_grounding.data.image_root=/no/such/folder"], "failed"),
 ], ids=["no API key", "endpoint down", "too many failures"])
 def test_what_ends_a_run_is_in_its_failure_record(tao, job, overrides, said):

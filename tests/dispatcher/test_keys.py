@@ -56,6 +56,12 @@ def test_a_token_in_extra_body_is_used_and_hidden(tao_d, job):
     check_hidden(job, done)
 
 
+def test_a_header_is_used_and_hidden(tao_d, job):
+    done = run_child(tao_d, job, f"+image_grounding.vlm.openai.extra_headers.X-Tenant={KEY}")
+    assert job.teacher.last.headers["x-tenant"] == KEY
+    check_hidden(job, done)
+
+
 def test_after_an_interruption(tao, job):
     job.teacher.hold()
     parent = tao.start("auto_label", "generate", "-e", str(job.write_spec()),
@@ -172,6 +178,11 @@ HARD_TO_HIDE = [
     f"{OPENAI}.base_url='htp//x?api_key={KEY}'", f"{OPENAI}.base_url=http:/me:{KEY}@x/v1",
     *(f"{OPENAI}.base_url='http://127.0.0.1:9/v1?a=b&{name}={KEY}'"
       for name in ("X-Signature", "auth", "code", "sig", "subscription-key", "access_token")),
+    # Headers: whatever their names.
+    f"{OPENAI}.extra_headers={{X-Tenant:{KEY}}}", f"+{OPENAI}.extra_headers.X-Tenant={KEY}",
+    f"{OPENAI}.extra_headers={{a:b,X-Tenant:'{KEY} tail-of-it'}}", f"{OPENAI}.extra_headers={KEY}",
+    f"{OPENAI}.extra_headers={{X-Tenant:{KEY}", f"+{OPENAI}.extra_heders={{X-Tenant:{KEY}}}",
+    f"+{OPENAI}.extra_header.X-Tenant={KEY}",
     # Names that other services use.
     *(f"+image_grounding.vlm.gemini.{name}={KEY}" for name in ("key", "token", "api_kay", "apiKey")),
     *(f"+{OPENAI}.extra_body.{name}={KEY}" for name in (

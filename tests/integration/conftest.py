@@ -1,30 +1,10 @@
 """The native program against the demo teacher, over real sockets."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
-from support.project import SCENES, TEACHER
-
-
-class Teacher:
-    """A running demo teacher; `requests` counts what it has answered."""
-
-    def __init__(self, folder: Path, *options: str):
-        self.log = folder / "requests.jsonl"
-        self.log.touch()
-        self.process = subprocess.Popen(
-            [TEACHER, "--port", "0", "--requests-log", self.log, *options],
-            stdout=subprocess.PIPE, text=True)
-        self.url = self.process.stdout.readline().split()[-1]
-
-    @property
-    def requests(self) -> int:
-        return len(self.log.read_text().splitlines())
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=20)
+from support.demo_teacher import DemoTeacher
+from support.project import SCENES
 
 
 @pytest.fixture
@@ -34,7 +14,7 @@ def start_teacher(tmp_path):
     def start(*options):
         folder = tmp_path / f"teacher{len(running)}"
         folder.mkdir()
-        running.append(Teacher(folder, *options))
+        running.append(DemoTeacher(folder, *options))
         return running[-1]
 
     yield start

@@ -44,7 +44,7 @@ def test_no_key_for_gemini(spec, scenes, tmp_path):
 
 def test_unreachable_endpoint(spec, scenes, tmp_path):
     # Port 1 of the loopback: nothing listens there.
-    fails(spec, overrides(tmp_path / "o", scenes, "http://127.0.0.1:1", vlm__max_retries=1),
+    fails(spec, overrides(tmp_path / "o", scenes, "http://127.0.0.1:1", vlm__startup_patience=1),
           "cannot be reached", "base_url")
 
 

@@ -1,7 +1,6 @@
 """HTTP/2, as public endpoints offer it: requests share connections, and none waits for another."""
 
 import json
-import socket
 import ssl
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from support.network import certificate, free_port
 from support.program import overrides, run, summary
 from support.project import wait_until
 
@@ -16,29 +16,14 @@ HERE = Path(__file__).parent
 IN_FLIGHT = 40
 
 
-@pytest.fixture
-def certificate(tmp_path):
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                    "-keyout", key, "-out", cert], check=True, capture_output=True)
-    return cert, key
-
-
 def ask(url, cert):
     context = ssl.create_default_context(cafile=str(cert))
     return json.load(urllib.request.urlopen(url, context=context))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture
-def endpoint(certificate):
-    cert, key = certificate
+def endpoint(tmp_path):
+    cert, key = certificate(tmp_path)
     url = f"https://localhost:{free_port()}"
     server = subprocess.Popen([sys.executable, "-m", "hypercorn", "http2_endpoint:app", "--certfile",
                                cert, "--keyfile", key, "--bind", url.removeprefix("https://")],

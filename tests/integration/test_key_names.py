@@ -35,7 +35,7 @@ def known(tmp_path_factory) -> set[str]:
 
 
 def is_known(name: str, known: set[str]) -> bool:
-    free = "vlm.openai.extra_body."
+    free = ("vlm.openai.extra_body.", "vlm.openai.extra_headers.")
     return name in known or name.startswith(free) or any(
         path.startswith(name.rstrip("_.*")) for path in known if name.endswith("_"))
 
