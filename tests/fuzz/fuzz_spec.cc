@@ -41,11 +41,16 @@ void check_spec(const Spec& spec) {
   require(vlm.openai.max_tokens >= 1, "max_tokens is in its range");
   require(within(vlm.max_retries, 0, 1000), "max_retries is in its range");
   require(within(vlm.rate_limit_patience, 0, 1e6), "rate_limit_patience is in its range");
+  require(within(vlm.startup_patience, 0, 1e6), "startup_patience is in its range");
+  require(within(vlm.outage_patience, 0, 1e6), "outage_patience is in its range");
   require(vlm.requests_per_minute >= 0 && vlm.tokens_per_minute >= 0, "rates are not negative");
   require(within(vlm.max_image_side, 0, 1e6), "max_image_side is in its range");
   const bool openai = vlm.backend == Backend::kOpenAi;
-  const std::string& url = openai ? vlm.openai.base_url : vlm.gemini.base_url;
-  require(starts_with_ignoring_case(url, "http"), "the endpoint is a URL");
+  const auto& urls = openai ? vlm.openai.base_urls : std::vector{vlm.gemini.base_url};
+  require(!urls.empty(), "there is an endpoint");
+  for (const std::string& url : urls) {
+    require(starts_with_ignoring_case(url, "http"), "each endpoint is a URL");
+  }
   require(!(openai ? vlm.openai.model_name : vlm.gemini.model).empty(), "there is a model");
   require(vlm.openai.extra_body && vlm.openai.extra_body->is_object(), "extra_body is a mapping");
   require(!vlm.openai.extra_body->contains("messages"), "extra_body leaves the messages alone");
