@@ -168,6 +168,12 @@ def test_what_ends_a_run_is_in_its_failure_record(tao, job, overrides, said):
     assert last["message"].startswith(tao.layout.failure("Parameter validation error"))
 
 
+def test_a_list_of_endpoints(tao, job):
+    url = job.spec()["image_grounding"]["vlm"]["openai"]["base_url"]
+    check_passed(generate(tao, job, f"image_grounding.vlm.openai.base_url=[{url}]"))
+    check_annotations(job)
+
+
 def test_with_two_gpus_one_rank_works(tao, job):
     check_passed(generate(tao, job, num_gpus=2))
     check_annotations(job)
