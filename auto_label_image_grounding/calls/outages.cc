@@ -87,6 +87,7 @@ void VlmCaller::doubt(const CallPtr& call, Endpoint& endpoint, const Failure& fa
                       StopReason reason) {
   constexpr int kOk = 200;
   const bool at_work = failure.http_status == kOk || failure.kind == FailureKind::kRefused ||
+                       failure.kind == FailureKind::kUnusableAnswer ||
                        failure.kind == FailureKind::kLocalFile ||
                        failure.kind == FailureKind::kRateLimited;
   if (call->is_control) {
