@@ -11,6 +11,9 @@ namespace alig {
 using TimePoint = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 
+inline Duration duration_of(double seconds) {
+  return std::chrono::ceil<Duration>(std::chrono::duration<double>(seconds));
+}
 inline double in_seconds(Duration duration) {
   return std::chrono::duration<double>(duration).count();
 }

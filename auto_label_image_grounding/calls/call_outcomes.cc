@@ -120,9 +120,7 @@ void VlmCaller::on_reply(const CallPtr& call, SlotPtr slot, const std::optional<
   }
   failure.http_status = kOk;
   failure.message = redact(std::move(failure.message), parts_.secrets);
-  note_fault_in_series(*call, endpoint);
-  ++step_counts(*call).failed_attempts;
-  ++endpoint.counts.failed_attempts;
+  note_fault(*call, endpoint);
   handle_failure(call, slot, failure);
 }
 
@@ -210,9 +208,7 @@ void VlmCaller::on_failed(const CallPtr& call, const SlotPtr& slot, Failure fail
     endpoint.negotiation.inconclusive(call->ticket);
     return;
   }
-  ++step_counts(*call).failed_attempts;
-  ++endpoint.counts.failed_attempts;
-  note_fault_in_series(*call, endpoint);
+  note_fault(*call, endpoint);
   if (send_differently(call, endpoint, failure, outcome)) {
     if (was_probe) endpoint.breaker.end_probe(parts_.clock.now());
     return publish_news(endpoint);
@@ -305,7 +301,9 @@ bool VlmCaller::is_outage(const CallPtr& call, Endpoint& endpoint, const Failure
   return true;
 }
 
-void VlmCaller::note_fault_in_series(Call& call, const Endpoint& endpoint) {
+void VlmCaller::note_fault(Call& call, Endpoint& endpoint) {
+  ++step_counts(call).failed_attempts;
+  ++endpoint.counts.failed_attempts;
   if (call.series != endpoint.breaker.successes()) {
     call.counted_in_series = call.faults_in_series = 0;
   }
@@ -429,8 +427,6 @@ std::string VlmCaller::endpoint_advice(const Endpoint& endpoint, FailureKind kin
     case FailureKind::kQuota:
       return ". Check the plan and billing of the account; finished samples are kept, run again "
              "when there is quota";
-    case FailureKind::kTls:
-      return ". Check the certificate; for a private CA set SSL_CERT_FILE or CURL_CA_BUNDLE";
     case FailureKind::kTimeout:
       return fmt::format(". Check that the server is not stuck, or give it more time ({}, {})",
                          key::kOpenAiTimeout, key::kGeminiTimeout);

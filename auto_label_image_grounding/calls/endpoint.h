@@ -34,7 +34,7 @@ struct EndpointCounts {
 class OverloadShare {
  public:
   void note(bool refused) { share_ += kWeight * ((refused ? 1 : 0) - share_); }
-  // More than a single request in a row of good ones.
+  // Two close together are; one among good answers is not.
   bool is_general() const { return share_ > 1.5 * kWeight; }
 
  private:

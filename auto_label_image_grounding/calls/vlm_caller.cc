@@ -17,8 +17,6 @@
 namespace alig {
 namespace {
 
-using std::chrono::milliseconds;
-
 // For jitter. Not std::random_device: libstdc++'s takes arc4random, which would bind a program that
 // has libstdc++ inside to glibc 2.36.
 std::uint64_t random_seed() {

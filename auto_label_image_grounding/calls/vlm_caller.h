@@ -155,7 +155,7 @@ class VlmCaller {
   void retry_later(const CallPtr& call, const Failure& failure, TimePoint ready_at,
                    bool waits_for_progress);
   void give_up(const CallPtr& call, const Failure& failure, StopReason reason);
-  static void note_fault_in_series(Call& call, const Endpoint& endpoint);
+  void note_fault(Call& call, Endpoint& endpoint);
   static void give_back_series(Call& call, const Endpoint& endpoint);
   void publish_news(Endpoint& endpoint);
 

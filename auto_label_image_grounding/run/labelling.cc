@@ -14,10 +14,6 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(100);
 
-Duration to_duration(double seconds) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-}
-
 CallerLimits limits_of(const Spec& spec) {
   CallerLimits limits;
   limits.max_in_flight = spec.workflow.max_workers;
@@ -25,8 +21,8 @@ CallerLimits limits_of(const Spec& spec) {
   limits.requests_per_minute = spec.vlm.requests_per_minute;
   limits.tokens_per_minute = spec.vlm.tokens_per_minute;
   limits.retry.max_retries = spec.vlm.max_retries;
-  limits.retry.rate_limit_patience = to_duration(spec.vlm.rate_limit_patience);
-  limits.patience = {to_duration(spec.vlm.startup_patience), to_duration(spec.vlm.outage_patience)};
+  limits.retry.rate_limit_patience = duration_of(spec.vlm.rate_limit_patience);
+  limits.patience = {duration_of(spec.vlm.startup_patience), duration_of(spec.vlm.outage_patience)};
   return limits;
 }
 

@@ -58,7 +58,7 @@ class PipelineRun {
     if (status) status = prepare_folder();
     const bool usable = status.has_value();
     if (status) status = work();
-    report_.seconds = std::chrono::duration<double>(clock_.now() - start).count();
+    report_.seconds = in_seconds(clock_.now() - start);
     note_status(status);
     if (usable) status = write_summary(status);
     return {std::move(report_), std::move(status)};

@@ -2,7 +2,7 @@
 
 import pytest
 from chaos.labelling import Job, make_data
-from support.demo_teacher import DemoTeacher
+from support.demo_teacher import teachers_in
 
 MODEL = "demo-teacher"
 
@@ -20,17 +20,8 @@ def half_the_data(tmp_path_factory):
 
 @pytest.fixture
 def start_teacher(tmp_path):
-    running = []
-
-    def start(*options, port=0):
-        folder = tmp_path / f"teacher{len(running)}"
-        folder.mkdir()
-        running.append(DemoTeacher(folder, *options, port=port))
-        return running[-1]
-
-    yield start
-    for teacher in running:
-        teacher.stop()
+    with teachers_in(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

@@ -68,21 +68,18 @@ def test_reload_in_mid_run(listen, start_nginx, slow, tls, make_job, data):
     assert requests["retries"] <= 3 * 16
 
 
-def test_limit_of_the_rate(start_nginx, teacher, make_job, data):
-    """Ten a second, the others get a 503 that names no time to wait."""
-    nginx = start_nginx(teacher.url, http="limit_req_zone $server_port zone=all:1m rate=10r/s;",
-                        location="limit_req zone=all;")
-    requests = labels_all(make_job(nginx, workflow__max_workers=16))
-    assert teacher.requests == data.needed
-    assert 503 in nginx.statuses()
-    assert requests["sent"] == len(nginx.statuses()) <= 1.3 * data.needed
+# Directives of nginx that refuse requests with a 503, which names no time to wait.
+LIMITS = {"ten a second": ("teacher", "limit_req_zone $server_port zone=all:1m rate=10r/s;",
+                           "limit_req zone=all;"),
+          "four at once": ("slow", "limit_conn_zone $server_port zone=all:1m;", "limit_conn all 4;")}
 
 
-def test_limit_of_connections(start_nginx, slow, make_job, data):
-    nginx = start_nginx(slow.url, http="limit_conn_zone $server_port zone=all:1m;",
-                        location="limit_conn all 4;")
+@pytest.mark.parametrize("upstream, http, location", LIMITS.values(), ids=LIMITS)
+def test_limit(upstream, http, location, request, start_nginx, make_job, data):
+    behind = request.getfixturevalue(upstream)
+    nginx = start_nginx(behind.url, http=http, location=location)
     requests = labels_all(make_job(nginx, workflow__max_workers=16))
-    assert slow.requests == data.needed
+    assert behind.requests == data.needed
     assert 503 in nginx.statuses()
     assert requests["sent"] == len(nginx.statuses()) <= 1.3 * data.needed
 

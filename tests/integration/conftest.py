@@ -3,23 +3,14 @@
 import subprocess
 
 import pytest
-from support.demo_teacher import DemoTeacher
+from support.demo_teacher import teachers_in
 from support.project import SCENES
 
 
 @pytest.fixture
 def start_teacher(tmp_path):
-    running = []
-
-    def start(*options):
-        folder = tmp_path / f"teacher{len(running)}"
-        folder.mkdir()
-        running.append(DemoTeacher(folder, *options))
-        return running[-1]
-
-    yield start
-    for teacher in running:
-        teacher.stop()
+    with teachers_in(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The demo teacher as a process."""
 
+import contextlib
 import subprocess
 from pathlib import Path
 
@@ -28,3 +29,21 @@ class DemoTeacher:
     def stop(self):
         self.process.terminate()
         self.process.wait(timeout=20)
+
+
+@contextlib.contextmanager
+def teachers_in(folder: Path):
+    """A function that starts demo teachers, which all end here."""
+    running = []
+
+    def start(*options: str, port: int = 0) -> DemoTeacher:
+        own = folder / f"teacher{len(running)}"
+        own.mkdir()
+        running.append(DemoTeacher(own, *options, port=port))
+        return running[-1]
+
+    try:
+        yield start
+    finally:
+        for teacher in running:
+            teacher.stop()
