@@ -97,7 +97,8 @@ Pace::Ticket Pace::start(TimePoint now) {
   entry.epoch = epoch_number_;
   entry.others = in_flight_;
   entry.probe = in_flight_ >= concurrency_;
-  entry.rate_bound = rate_ > 0 && late <= std::max<Duration>(std::chrono::milliseconds(1), interval() / 10);
+  entry.rate_bound =
+      rate_ > 0 && late <= std::max<Duration>(std::chrono::milliseconds(1), interval() / 10);
   entry.gap = now - started_at_;
   if (entry.probe) ++probes_pending_;
   gap_ += (std::min(entry.gap, kLongestEpoch) - gap_) / 8;
@@ -139,7 +140,8 @@ void Pace::note_hint(const Entry& entry, std::optional<Duration> hint, TimePoint
 }
 
 void Pace::learn_refusal_time(Duration took) {
-  const Duration enough = std::min(took + took / 2 + std::chrono::milliseconds(10), kLongestPatience);
+  const Duration enough =
+      std::min(took + took / 2 + std::chrono::milliseconds(10), kLongestPatience);
   if (!patience_ || took > *patience_) {
     patience_ = enough;
   } else {
